@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * desired - what the configuration asks for
+ */
+#include "model/desired.h"
+
+const char *const net_mode_name[NET_MODE_N_] = {
+	[NET_MODE_NAT] = "nat",
+	[NET_MODE_ROUTED] = "routed",
+	[NET_MODE_ISOLATED] = "isolated",
+	[NET_MODE_BRIDGE] = "bridge",
+	[NET_MODE_MACVTAP] = "macvtap",
+	[NET_MODE_HOSTDEV] = "hostdev",
+};
+
+const char *const host_access_name[HOST_ACCESS_N_] = {
+	[HOST_ACCESS_YES] = "yes",
+	[HOST_ACCESS_SERVICES] = "services",
+	[HOST_ACCESS_NO] = "no",
+};
+
+const char *const ip6_source_name[IP6_SOURCE_N_] = {
+	[IP6_SOURCE_OFF] = "off",
+	[IP6_SOURCE_STATIC] = "static",
+	[IP6_SOURCE_ULA] = "ula",
+	[IP6_SOURCE_DELEGATED] = "delegated",
+	[IP6_SOURCE_ON_LINK] = "on-link",
+	[IP6_SOURCE_AUTO] = "auto",
+};
+
+struct desired *desired_new(void)
+{
+	struct desired *d = NEW(struct desired);
+
+	d->arena = arena_new();
+	return d;
+}
+
+struct desired *desired_free(struct desired *desired)
+{
+	if (!desired)
+		return NULL;
+	arena_free(desired->arena);
+	free(desired);
+	return NULL;
+}
+
+struct d_network *desired_network(const struct desired *desired, const char *name)
+{
+	for (size_t i = 0; i < desired->n_networks; i++)
+		if (str_eq(desired->networks[i].name, name))
+			return &desired->networks[i];
+	return NULL;
+}
+
+struct d_guest *desired_guest(const struct d_network *network, const char *name)
+{
+	for (size_t i = 0; i < network->n_guests; i++)
+		if (str_eq(network->guests[i].name, name))
+			return &network->guests[i];
+	return NULL;
+}
+
+uint32_t network_group(const char *name)
+{
+	uint32_t h = 2166136261u;	/* FNV-1a */
+
+	for (const char *c = name; *c; c++)
+		h = (h ^ (uint8_t)*c) * 16777619u;
+	return (h & 0x00ffffff) | 0x66000000;
+}

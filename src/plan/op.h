@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * op - one change, the waist between wish and kernel
+ *
+ * plan/ makes ops, kern/apply carries them out, everything that looks at a
+ * change (plan, explain, undo, fault injection, the fake kernel, the log)
+ * looks at this struct. An op names its object, says why it is there, and
+ * knows what was there before: op_undo() turns it round.
+ */
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "model/service.h"
+#include "model/world.h"
+#include "net/addr.h"
+
+enum op_kind {
+	OP_SYSCTL,		/* set: write value; the found value is recorded first (and forgotten on restore) */
+	OP_LINK_ADD,		/* a bridge of ours */
+	OP_LINK_SET,		/* change attributes of a link: those with a bit in link.mask */
+	OP_LINK_DEL,
+	OP_ADDR_ADD,
+	OP_ADDR_DEL,
+	OP_NFT_TABLE,		/* replace both tables whole, atomically: text; empty text: delete them */
+	OP_NFT_ELEMS,		/* add and delete elements of an existing table, one transaction */
+	OP_SERVE,		/* the daemon tells its engine and resolver; not the kernel's */
+	OP_UNSERVE,
+	OP_CONFIRM_ROUTE,	/* wait until IFACE has a default route by RA again; sends RSs */
+	OP_KIND_N_,
+};
+
+enum op_action {
+	OP_ACTION_CREATE,	/* "+" */
+	OP_ACTION_CHANGE,	/* "~" */
+	OP_ACTION_REMOVE,	/* "−" */
+	OP_ACTION_WAIT,		/* nothing changes: verification */
+};
+
+/* Bits of op.link.mask. */
+enum op_link_attr {
+	OP_LINK_MTU = 1 << 0,
+	OP_LINK_MAC = 1 << 1,
+	OP_LINK_UP = 1 << 2,		/* link.up */
+	OP_LINK_ALIAS = 1 << 3,
+	OP_LINK_GROUP = 1 << 4,
+	OP_LINK_GENMODE = 1 << 5,	/* inet6 addr_gen_mode */
+	OP_LINK_BRIDGE = 1 << 6,	/* stp, mcast_snooping, forward_delay */
+	OP_LINK_HAIRPIN = 1 << 7,	/* bridge port */
+	OP_LINK_MASTER = 1 << 8,
+};
+
+struct op_link {
+	char name[16];
+	uint32_t ifindex;		/* 0: by name (it may be created by an op before) */
+	char kind[16];
+	uint32_t mask;
+	uint32_t mtu;
+	struct mac mac;
+	bool up;
+	const char *alias;
+	uint32_t group;
+	uint8_t addr_gen_mode;
+	bool stp, mcast_snooping;
+	uint32_t forward_delay;
+	bool hairpin;
+	char master[16];		/* "" : none */
+};
+
+struct op_addr {
+	char device[16];
+	struct prefix prefix;
+	uint32_t flags;			/* IFA_F_NODAD, … */
+	uint8_t scope;
+	bool deprecated;		/* preferred lifetime 0 */
+};
+
+struct op_sysctl {
+	const char *path;
+	const char *value;
+	const char *old;		/* NULL: not known */
+	bool restore;			/* puts a found value back: the record is dropped */
+};
+
+struct op_nft {
+	const char *text;		/* commands for libnftables (OP_NFT_TABLE) */
+	const char *old_text;		/* what restores the tables as they were; "" : there were none */
+	const struct nft_elem *add, *del;	/* of inet sixtap (OP_NFT_ELEMS) */
+	size_t n_add, n_del;
+};
+
+struct op_serve {
+	const struct service *service;	/* NULL in OP_UNSERVE */
+	const struct service_host *hosts;
+	size_t n_hosts;
+	bool goodbye;			/* OP_UNSERVE: last RA with lifetime 0 */
+};
+
+struct op {
+	enum op_kind kind;
+	enum op_action action;
+	const char *network;		/* whose sake it is for; NULL: the host's */
+	const char *object;		/* "link lan", "sysctl net.ipv4.ip_forward": the contract's `object` */
+	const char *what;		/* "0 → 1", "bridge, 52:54:00:8a:1c:03, MTU 1500" */
+	const char *why;		/* one clause for a person, or "" */
+	union {
+		struct op_link link;
+		struct op_addr addr;
+		struct op_sysctl sysctl;
+		struct op_nft nft;
+		struct op_serve serve;
+		struct {
+			char device[16];
+			uint32_t timeout_ms;
+		} confirm;
+	};
+	/* OP_LINK_SET and OP_LINK_DEL: how it was, for undo. */
+	struct op_link old_link;
+};
+
+/* Everything in it lives in @arena, which also may hold more. */
+struct ops {
+	struct arena *arena;		/* owned */
+	struct op *ops;
+	size_t n, cap;
+};
+
+struct ops *ops_new(void);
+struct ops *ops_free(struct ops *ops);
+DEFINE_FREEP(struct ops, ops_free)
+struct op *ops_add(struct ops *ops, enum op_kind kind, enum op_action action);	/* zeroed; valid until the next add */
+
+extern const char *const op_kind_name[OP_KIND_N_];
+extern const char *const op_action_name[];	/* create, change, remove, wait */
+
+/**
+ * op_undo() - The op that takes @op back
+ * @op:		an op that was carried out
+ * @ret:	set when true is returned; borrows from @op
+ *
+ * Return: false when there is nothing to take back (OP_CONFIRM_ROUTE)
+ */
+bool op_undo(const struct op *op, struct op *ret);
+
+/* [{"object","action","what","why"}] as the contract's `changes`; waits are left out. */
+json_t *ops_json(const struct ops *ops);
+/* Number of ops that change something. */
+size_t ops_n_changes(const struct ops *ops);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * plan - from wish and world to an ordered list of changes
+ *
+ * Pure: reads two structs, writes ops and findings.
+ */
+#pragma once
+#include "base/report.h"
+#include "model/desired.h"
+#include "model/lease.h"
+#include "model/world.h"
+#include "plan/op.h"
+
+/* What is known beyond config and kernel: who holds which address now. Sorted by network, then ip. */
+struct plan_facts {
+	const struct lease *leases;
+	size_t n_leases;
+	const struct neighbour *neighbours;
+	size_t n_neighbours;
+};
+
+enum plan_want {
+	PLAN_WANT_LEAVE,	/* not touched: stays as the world has it */
+	PLAN_WANT_UP,
+	PLAN_WANT_DOWN,
+};
+
+/* A network in the plan's scope. @network is NULL for one that left the config: then only DOWN makes sense. */
+struct plan_target {
+	const char *name;
+	const struct d_network *network;
+	enum plan_want want;
+};
+
+/*
+ * How a network comes out of a plan; for `status`, and for the daemon. Filled
+ * for every target that is UP (or LEAVE with a running device).
+ */
+struct plan_result {
+	const char *name;
+	char device[16];
+	char uplink4[16], uplink6[16];	/* "" : none found */
+	struct prefix address4;		/* what `auto` became */
+	struct ip_range range4;
+	struct prefix address6;
+	enum ip6_source source6;	/* the rung taken */
+	bool nat6;
+	const char **because;		/* why not a better rung */
+	size_t n_because;
+	const struct service *service;	/* NULL: nothing is served (mode bridge) */
+	const struct service_host *hosts;
+	size_t n_hosts;
+	struct plan_forward {
+		const struct d_guest *guest;
+		const struct d_forward *forward;
+		bool active;		/* a target is known */
+		struct ip target4, target6;
+	} *forwards;
+	size_t n_forwards;
+};
+
+struct plan {
+	struct ops *ops;		/* owned */
+	struct plan_result *results;	/* in the arena of ops; in the order of the targets */
+	size_t n_results;
+};
+
+/**
+ * plan_make() - Compute what has to change
+ * @targets:	networks in scope; a network that must stay as it is is LEAVE (its rules are kept in the tables)
+ * @world:	what the kernel has
+ * @facts:	leases and neighbours, for targets of forwards
+ * @report:	where errors go: a missing uplink, a foreign bridge of that name, an overlapping prefix, a port in use
+ * @ret:	set when 0 is returned; free with plan_free()
+ *
+ * Return: 0, or 1 when the report has new errors (then nothing may be changed)
+ */
+int plan_make(const struct plan_target *targets, size_t n_targets, const struct world *world,
+	      const struct plan_facts *facts, struct report *report, struct plan **ret);
+struct plan *plan_free(struct plan *plan);
+DEFINE_FREEP(struct plan, plan_free)
+
+/* Which sysctls plan_make() wants to see for these targets; paths in @arena. Interfaces come from @world. */
+size_t plan_sysctls(const struct plan_target *targets, size_t n_targets, const struct world *world, struct arena *arena,
+		    const char ***ret_paths);
