@@ -37,6 +37,7 @@ enum op_action {
 	OP_ACTION_CHANGE,	/* "~" */
 	OP_ACTION_REMOVE,	/* "−" */
 	OP_ACTION_WAIT,		/* nothing changes: verification */
+	OP_ACTION_N_,
 };
 
 /* Bits of op.link.mask. */
@@ -86,13 +87,17 @@ struct op_sysctl {
 
 struct op_nft {
 	const char *text;		/* commands for libnftables (OP_NFT_TABLE) */
-	const char *old_text;		/* what restores the tables as they were; "" : there were none */
+	/*
+	 * What restores the tables as they were; "" : there were none. NULL: plan/ doesn't know
+	 * (another version made them): who applies the op reads them first and sets it.
+	 */
+	const char *old_text;
 	const struct nft_elem *add, *del;	/* of inet sixtap (OP_NFT_ELEMS) */
 	size_t n_add, n_del;
 };
 
 struct op_serve {
-	const struct service *service;	/* NULL in OP_UNSERVE */
+	const struct service *service;	/* OP_UNSERVE: what was served, for undo, or NULL */
 	const struct service_host *hosts;
 	size_t n_hosts;
 	bool goodbye;			/* OP_UNSERVE: last RA with lifetime 0 */
@@ -133,14 +138,16 @@ DEFINE_FREEP(struct ops, ops_free)
 struct op *ops_add(struct ops *ops, enum op_kind kind, enum op_action action);	/* zeroed; valid until the next add */
 
 extern const char *const op_kind_name[OP_KIND_N_];
-extern const char *const op_action_name[];	/* create, change, remove, wait */
+extern const char *const op_action_name[OP_ACTION_N_];	/* create, change, remove, wait */
 
 /**
  * op_undo() - The op that takes @op back
  * @op:		an op that was carried out
  * @ret:	set when true is returned; borrows from @op
  *
- * Return: false when there is nothing to take back (OP_CONFIRM_ROUTE)
+ * Return: false when there is nothing to take back (OP_CONFIRM_ROUTE), or the
+ * op doesn't know what was there: a sysctl without @old, tables without
+ * @old_text, and services that changed (the daemon holds the former ones)
  */
 bool op_undo(const struct op *op, struct op *ret);
 
