@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kern - one handle on the kernel of one network namespace
+ *
+ * Theory of operation: src/kern is the only folder that changes the kernel.
+ * A struct kern belongs to the network namespace that the thread was in when
+ * it was made, and holds three things: an rtnetlink socket, an nfnetlink
+ * socket, and the libnftables context. The latter is opened first and at once,
+ * because libnftables waits with select() and must have a low descriptor; the
+ * sockets are opened when first needed. Nothing here needs privileges until
+ * something is to be changed, except that the kernel shows nftables to
+ * CAP_NET_ADMIN only.
+ *
+ * Not thread safe. No call waits for anything but the kernel, except that
+ * OP_CONFIRM_ROUTE waits for a router, for as long as the op says.
+ */
+#pragma once
+#include "base/mem.h"
+#include "base/report.h"
+
+struct kern;
+
+struct kern_conf {
+	const char *run_dir;	/* where records are kept; need not exist yet; copied */
+	int proc_sys_fd;	/* borrowed directory descriptor, or -1: /proc/sys */
+	int tun_fd_dir;		/* borrowed descriptor of a directory with a node "tun", or -1: /dev/net */
+};
+
+/**
+ * kern_new() - Get hold of the kernel
+ * @ret:	set when 0 is returned; free with kern_free()
+ * @conf:	settings
+ * @report:	gets an error when it fails
+ *
+ * Return: 0, or a negative errno
+ */
+int kern_new(struct kern **ret, const struct kern_conf *conf, struct report *report);
+struct kern *kern_free(struct kern *kern);
+DEFINE_FREEP(struct kern, kern_free)
