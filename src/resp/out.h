@@ -27,6 +27,7 @@ enum out_socket {		/* the same numbers as enum engine_socket in ctl/inner.h */
 
 struct out_frame {
 	enum out_socket socket;
+	uint32_t first_fact, n_facts;	/* facts that have to be on disk before this leaves */
 	size_t len;
 	uint8_t data[OUT_FRAME_MAX];	/* a whole Ethernet frame */
 };
@@ -39,6 +40,7 @@ enum fact_kind {
 
 struct fact {
 	enum fact_kind kind;
+	bool known;		/* FACT_LEASE: renewed, an older state is on disk: the reply may leave though writing fails */
 	union {
 		struct lease lease;
 		struct neighbour neighbour;
@@ -80,6 +82,7 @@ static inline bool out_send(struct out *out, const struct wr *frame, enum out_so
 		return false;
 	}
 	out->frames[out->n_frames].socket = socket;
+	out->frames[out->n_frames].n_facts = 0;
 	out->frames[out->n_frames].len = frame->len;
 	out->n_frames++;
 	return true;
@@ -92,5 +95,15 @@ static inline bool out_fact(struct out *out, const struct fact *fact)
 		return false;
 	}
 	out->facts[out->n_facts++] = *fact;
+	return true;
+}
+
+/* As out_send(), for a frame that may leave only when every fact told since @first_fact is on disk. */
+static inline bool out_send_after(struct out *out, const struct wr *frame, enum out_socket socket, size_t first_fact)
+{
+	if (!out_send(out, frame, socket))
+		return false;
+	out->frames[out->n_frames - 1].first_fact = (uint32_t)first_fact;
+	out->frames[out->n_frames - 1].n_facts = (uint32_t)(out->n_facts - first_fact);
 	return true;
 }
