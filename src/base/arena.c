@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #define BLOCK_FIRST 4096u
@@ -49,7 +50,7 @@ void *arena_alloc(struct arena *arena, size_t n, size_t size)
 {
 	size_t need = n * size;
 
-	if (size && need / size != n)
+	if ((size && need / size != n) || need > SIZE_MAX / 2)
 		abort();
 	need = (need + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
 	if (!arena->head || arena->head->size - arena->head->used < need) {

@@ -56,23 +56,36 @@ void log_event(enum log_level level, const char *fmt, ...)
 	if (r > 0)
 		n += (size_t)r < sizeof(line) - n - 1 ? (size_t)r : sizeof(line) - n - 2;
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)line[i] < 0x20)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)
 		return;		/* nowhere left to say it */
 }
 
+/* A token bucket: a line takes a token, one comes back each @every. @next is when, while any is out. */
 bool log_gate_pass(struct log_gate *gate, mono_t now, unsigned int *ret_held)
 {
-	if (now >= gate->next) {
+	unsigned int burst = gate->burst ? gate->burst : 1;
+
+	if (gate->every == 0)
 		gate->passed = 0;
-		gate->next = mono_add(now, gate->every);
+	if (gate->passed > 0 && now >= gate->next) {
+		uint64_t back = 1 + (now - gate->next) / gate->every;
+
+		if (back < gate->passed) {
+			gate->passed -= (unsigned int)back;
+			gate->next += back * gate->every;
+		} else {
+			gate->passed = 0;
+		}
 	}
-	if (gate->passed >= gate->burst) {
+	if (gate->passed >= burst) {
 		gate->held++;
 		return false;
 	}
+	if (gate->passed == 0)
+		gate->next = mono_add(now, gate->every);
 	gate->passed++;
 	*ret_held = gate->held;
 	gate->held = 0;

@@ -37,7 +37,7 @@ struct log_gate {
 	mono_t every;
 	unsigned int burst;
 	mono_t next;
-	unsigned int passed, held;
+	unsigned int passed, held;	/* all three start as 0 */
 };
 
 bool log_gate_pass(struct log_gate *gate, mono_t now, unsigned int *ret_held);

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * loop - one event loop (sd-event), embedded sources
+ *
+ * sd-event dispatches one source in an iteration. A turn is as many iterations
+ * as have something to do, at most TURN_HANDLERS, so that under load the turn
+ * function (commits, grouped writes) runs once for many events and is never
+ * starved.
  */
 #include "base/loop.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <systemd/sd-event.h>
+
+#define TURN_HANDLERS 64
 
 struct on_signal {
 	loop_signal_fn fn;
@@ -19,6 +26,7 @@ struct loop {
 	sd_event *event;
 	loop_turn_fn turn;
 	void *turn_user;
+	unsigned int n_handled;	/* handlers run since the turn function was last called */
 	mono_t now;
 	struct on_signal *signals;
 };
@@ -48,17 +56,30 @@ struct loop *loop_free(struct loop *loop)
 	return NULL;
 }
 
+/* After a handler: @loop was read before it ran, because the source may be gone by now. */
+static int handled(struct loop *loop, int r)
+{
+	if (r < 0)
+		loop_stop(loop, r);
+	return 0;
+}
+
+/* Before a handler. */
+static mono_t handling(struct loop *loop)
+{
+	loop->n_handled++;
+	loop->now = mono_now();
+	return loop->now;
+}
+
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *user)
 {
 	struct loop_fd *src = user;
+	struct loop *loop = src->loop;
 
 	(void)s;
 	(void)fd;
-	src->loop->now = mono_now();
-	int r = src->fn(src, revents, src->loop->now);
-	if (r < 0)
-		loop_stop(src->loop, r);
-	return 0;
+	return handled(loop, src->fn(src, revents, handling(loop)));
 }
 
 int loop_add(struct loop *loop, struct loop_fd *src, uint32_t events)
@@ -80,15 +101,12 @@ void loop_del(struct loop_fd *src)
 static int on_time(sd_event_source *s, uint64_t usec, void *user)
 {
 	struct loop_timer *timer = user;
+	struct loop *loop = timer->loop;
 
 	(void)s;
 	(void)usec;
 	timer->deadline = MONO_NEVER;
-	timer->loop->now = mono_now();
-	int r = timer->fn(timer, timer->loop->now);
-	if (r < 0)
-		loop_stop(timer->loop, r);
-	return 0;
+	return handled(loop, timer->fn(timer, handling(loop)));
 }
 
 int loop_timer_set(struct loop *loop, struct loop_timer *timer, mono_t deadline)
@@ -98,7 +116,7 @@ int loop_timer_set(struct loop *loop, struct loop_timer *timer, mono_t deadline)
 	if (deadline == MONO_NEVER)
 		return timer->source ? sd_event_source_set_enabled(timer->source, SD_EVENT_OFF) : 0;
 
-	uint64_t usec = (deadline + 999) / 1000;	/* never early */
+	uint64_t usec = deadline / 1000 + (deadline % 1000 > 0);	/* never early */
 	if (!timer->source)
 		return sd_event_add_time(loop->event, &timer->source, CLOCK_BOOTTIME, usec, 1, on_time, timer);
 	int r = sd_event_source_set_time(timer->source, usec);
@@ -112,41 +130,10 @@ void loop_timer_del(struct loop_timer *timer)
 	timer->source = sd_event_source_disable_unref(timer->source);
 }
 
-/* sd-event runs prepare callbacks before every poll: the end of a turn. */
-static int on_prepare(sd_event_source *s, void *user)
+void loop_on_turn(struct loop *loop, loop_turn_fn fn, void *user)
 {
-	struct loop *loop = user;
-
-	(void)s;
-	loop->now = mono_now();
-	int r = loop->turn(loop->turn_user, loop->now);
-	if (r < 0)
-		loop_stop(loop, r);
-	return 0;
-}
-
-static int never(sd_event_source *s, void *user)
-{
-	(void)s;
-	(void)user;
-	return 0;
-}
-
-int loop_on_turn(struct loop *loop, loop_turn_fn fn, void *user)
-{
-	sd_event_source *s = NULL;
-	int r = sd_event_add_post(loop->event, &s, never, NULL);
-
 	loop->turn = fn;
 	loop->turn_user = user;
-	if (r >= 0)
-		r = sd_event_source_set_prepare(s, on_prepare);
-	if (r >= 0)
-		r = sd_event_source_set_userdata(s, loop) ? 0 : 0;
-	if (r >= 0)
-		r = sd_event_source_set_floating(s, true);
-	sd_event_source_unref(s);
-	return r < 0 ? r : 0;
 }
 
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *user)
@@ -154,10 +141,7 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 	struct on_signal *h = user;
 
 	(void)s;
-	int r = h->fn(h->user, (int)si->ssi_signo, h->loop->now);
-	if (r < 0)
-		loop_stop(h->loop, r);
-	return 0;
+	return handled(h->loop, h->fn(h->user, (int)si->ssi_signo, handling(h->loop)));
 }
 
 int loop_on_signal(struct loop *loop, int signo, loop_signal_fn fn, void *user)
@@ -186,14 +170,38 @@ mono_t loop_now(const struct loop *loop)
 	return loop->now;
 }
 
-int loop_run(struct loop *loop)
+static void end_turn(struct loop *loop)
 {
-	return sd_event_loop(loop->event);
+	if (loop->n_handled == 0)
+		return;
+	loop->n_handled = 0;
+	if (!loop->turn)
+		return;
+	loop->now = mono_now();
+	(void)handled(loop, loop->turn(loop->turn_user, loop->now));
 }
 
 int loop_turn(struct loop *loop, mono_t timeout)
 {
-	return sd_event_run(loop->event, timeout == MONO_NEVER ? UINT64_MAX : timeout / 1000);
+	int r = sd_event_run(loop->event, timeout == MONO_NEVER ? UINT64_MAX : timeout / 1000);
+	int ran = r > 0;
+
+	while (r > 0 && loop->n_handled < TURN_HANDLERS && sd_event_get_state(loop->event) != SD_EVENT_FINISHED)
+		r = sd_event_run(loop->event, 0);
+	end_turn(loop);
+	return r < 0 ? r : ran;
+}
+
+int loop_run(struct loop *loop)
+{
+	int status = 0, r = 0;
+
+	while (r >= 0 && sd_event_get_state(loop->event) != SD_EVENT_FINISHED)
+		r = loop_turn(loop, MONO_NEVER);
+	if (r < 0)
+		return r;
+	r = sd_event_get_exit_code(loop->event, &status);
+	return r < 0 ? r : status;
 }
 
 void loop_stop(struct loop *loop, int status)

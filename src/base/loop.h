@@ -4,8 +4,9 @@
  *
  * A source is embedded in the object that owns it; its handler gets the object
  * back with CONTAINER_OF(). A handler takes at most a fixed batch, never
- * blocks, and returns 0 or a negative errno that ends the loop. Time is read
- * once per turn and handed down, so nothing below the loop reads a clock.
+ * blocks, and returns 0 or a negative errno that ends the loop. It may delete its
+ * source and free the object. Time is read before each handler and handed down,
+ * so nothing below the loop reads a clock.
  * Timers have an accuracy of 1 µs: sd-event's default of 250 ms would show.
  */
 #pragma once
@@ -54,8 +55,11 @@ void loop_del(struct loop_fd *src);	/* may be called twice, and from its own han
 int loop_timer_set(struct loop *loop, struct loop_timer *timer, mono_t deadline);
 void loop_timer_del(struct loop_timer *timer);
 
-/* Called after all the events of a turn, before the loop sleeps: for grouped commits and writes. */
-int loop_on_turn(struct loop *loop, loop_turn_fn fn, void *user);
+/*
+ * Called once after the handlers of a turn (at most 64), before the loop sleeps
+ * or ends: for grouped commits and writes. Not called for a turn without any.
+ */
+void loop_on_turn(struct loop *loop, loop_turn_fn fn, void *user);
 
 /* Blocks @signo in this thread and delivers it to @fn. */
 int loop_on_signal(struct loop *loop, int signo, loop_signal_fn fn, void *user);
@@ -64,6 +68,8 @@ int loop_on_signal(struct loop *loop, int signo, loop_signal_fn fn, void *user);
 int loop_watchdog(struct loop *loop);
 
 mono_t loop_now(const struct loop *loop);
-int loop_run(struct loop *loop);	/* until loop_stop() or a handler's error */
-int loop_turn(struct loop *loop, mono_t timeout);	/* one turn; for waiting inside a command */
+int loop_run(struct loop *loop);	/* until loop_stop() or a handler's error. Return: the status given there */
+
+/* One turn, after waiting for at most @timeout; for waiting inside a command. Return: 1, 0 (nothing came), negative errno. */
+int loop_turn(struct loop *loop, mono_t timeout);
 void loop_stop(struct loop *loop, int status);

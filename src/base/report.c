@@ -4,7 +4,6 @@
  */
 #include "base/report.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
 
@@ -19,8 +18,9 @@ struct report {
 	size_t n, cap;
 	struct source *sources;
 	size_t n_sources, cap_sources;
-	char **names;		/* file names of findings that came as JSON */
+	char **names;		/* file names of findings */
 	size_t n_names, cap_names;
+	size_t seq;
 };
 
 static const char *const severity_name[] = {
@@ -81,6 +81,16 @@ static char *vprint(const char *fmt, va_list ap)
 	return s;
 }
 
+static const char *keep_name(struct report *report, const char *name)
+{
+	for (size_t i = 0; i < report->n_names; i++)
+		if (str_eq(report->names[i], name))
+			return report->names[i];
+	GROW(report->names, report->n_names, report->cap_names);
+	report->names[report->n_names] = xstrdup(name);
+	return report->names[report->n_names++];
+}
+
 static struct finding *add(struct report *report, enum severity severity, const struct where *where)
 {
 	struct finding *f = NEW(struct finding);
@@ -89,8 +99,10 @@ static struct finding *add(struct report *report, enum severity severity, const 
 	f->exit_status = 1;
 	if (where && where->file && where->line > 0) {
 		f->where = *where;
+		f->where.file = keep_name(report, where->file);
 		f->exit_status = 2;
 	}
+	f->seq = report->seq++;
 	GROW(report->findings, report->n, report->cap);
 	report->findings[report->n++] = f;
 	return f;
@@ -129,6 +141,12 @@ void report_hint(struct finding *finding, const char *fmt, ...)
 	va_end(ap);
 }
 
+void report_caret(struct finding *finding, unsigned int skip, unsigned int width)
+{
+	finding->caret_skip = skip;
+	finding->where.width = width ? width : 1;
+}
+
 size_t report_n(const struct report *report)
 {
 	return report->n;
@@ -161,26 +179,31 @@ int report_exit_status(const struct report *report)
 	return (int)status;
 }
 
-/* Stable order by place: findings without one come first, in the order they were added. */
-void report_sort(struct report *report)
+static int cmp_uint(size_t a, size_t b)
 {
-	for (size_t i = 1; i < report->n; i++) {
-		struct finding *f = report->findings[i];
-		size_t j = i;
-
-		for (; j > 0; j--) {
-			const struct where *a = &report->findings[j - 1]->where, *b = &f->where;
-			int c = strcmp(a->file ? a->file : "", b->file ? b->file : "");
-
-			if (c < 0 || (c == 0 && (a->line < b->line || (a->line == b->line && a->column <= b->column))))
-				break;
-			report->findings[j] = report->findings[j - 1];
-		}
-		report->findings[j] = f;
-	}
+	return a < b ? -1 : a > b;
 }
 
-/* The text of line @line of @file without its newline, or NULL. */
+/* By place; findings without one come first; then in the order they were added. */
+static int cmp_finding(const void *pa, const void *pb)
+{
+	const struct finding *a = *(const struct finding *const *)pa, *b = *(const struct finding *const *)pb;
+	int c = strcmp(a->where.file ? a->where.file : "", b->where.file ? b->where.file : "");
+
+	if (c == 0)
+		c = cmp_uint(a->where.line, b->where.line);
+	if (c == 0)
+		c = cmp_uint(a->where.column, b->where.column);
+	return c ? c : cmp_uint(a->seq, b->seq);
+}
+
+void report_sort(struct report *report)
+{
+	if (report->n > 1)
+		qsort((void *)report->findings, report->n, sizeof(struct finding *), cmp_finding);
+}
+
+/* The text of line @line of @file without its line end, or NULL. Lines end as in YAML: LF, CR LF or CR. */
 static const char *source_line(const struct report *report, const char *file, unsigned int line, size_t *ret_len)
 {
 	for (size_t i = 0; i < report->n_sources; i++) {
@@ -189,55 +212,128 @@ static const char *source_line(const struct report *report, const char *file, un
 
 		if (strcmp(s->file, file) != 0)
 			continue;
-		for (unsigned int n = 1; p && p < end; n++) {
-			const char *nl = memchr(p, '\n', (size_t)(end - p));
+		if (s->len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
+			p += 3;
+		for (unsigned int n = 1; p < end; n++) {
+			size_t len = 0;
 
+			while (p + len < end && p[len] != '\n' && p[len] != '\r')
+				len++;
 			if (n == line) {
-				*ret_len = (size_t)((nl ? nl : end) - p);
+				*ret_len = len;
 				return p;
 			}
-			p = nl ? nl + 1 : NULL;
+			p += len;
+			if (p < end)
+				p += p + 1 < end && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
 		}
 	}
 	return NULL;
 }
 
-/* Control characters of a hostile file must not reach the terminal. */
-static void print_clean(FILE *to, const char *s, size_t len)
+/* Bytes of the character at @s, 0 when it isn't UTF-8 or is a control character that a terminal may obey. */
+static size_t char_len(const char *s, size_t left)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
+	const unsigned char *u = (const unsigned char *)s;
+	size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
 
-		if (c == '\t')
-			(void)fputc(' ', to);
-		else
-			(void)fputc(c < 0x20 || c == 0x7f ? '?' : c, to);
+	if (n == 0 || n > left)
+		return 0;
+	uint32_t c = u[0] & (n > 1 ? 0xffu >> (n + 1) : 0x7fu);
+	for (size_t i = 1; i < n; i++) {
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (u[i] & 0x3f);
 	}
+	if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)) || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	/* Bidirectional overrides (U+202A…U+202E, U+2066…U+2069) make a line look like another one. */
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+		return 0;
+	return n;
 }
+
+/* Control characters of a hostile file must reach neither the terminal nor JSON. Free the result. */
+static char *clean(const char *s, size_t len)
+{
+	char *text = xcalloc(len + 1, 1), *to = text;
+
+	for (size_t i = 0, n; i < len; i += n ? n : 1) {
+		n = char_len(s + i, len - i);
+		if (n > 0) {
+			memcpy(to, s + i, n);
+			to += n;
+		} else if (i > 0 && ((unsigned char)s[i] & 0xc0) == 0x80 && to > text && to[-1] == '?') {
+			continue;	/* the rest of a character that was replaced */
+		} else {
+			*to++ = s[i] == '\t' ? ' ' : '?';
+		}
+	}
+	return text;
+}
+
+static void print_clean(FILE *to, const char *s)
+{
+	_cleanup_(freep) char *text = clean(s, strlen(s));
+
+	(void)fputs(text, to);
+}
+
+static const char *skip_chars(const char *s, size_t n)
+{
+	while (n > 0 && *s) {
+		s++;
+		while (((unsigned char)*s & 0xc0) == 0x80)
+			s++;
+		n--;
+	}
+	return s;
+}
+
+static size_t count_chars(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; n++)
+		s = skip_chars(s, 1);
+	return n;
+}
+
+#define SHOW_MAX 120u	/* columns of a source line */
 
 static void print_caret(const struct report *report, const struct finding *f, FILE *to)
 {
 	size_t len = 0;
 	const char *line = source_line(report, f->where.file, f->where.line, &len);
-	unsigned int col = f->where.column ? f->where.column : 1, width = f->where.width ? f->where.width : 1;
+	size_t col = (f->where.column ? f->where.column - 1 : 0) + (size_t)f->caret_skip, from = 0, chars;
+	size_t width = f->where.width ? f->where.width : 1;
+	_cleanup_(freep) char *text = line ? clean(line, len) : NULL;
 
-	if (!line || col > len + 1) {
-		if (f->hint)
-			(void)fprintf(to, "     %s\n", f->hint);
+	if (!text || col > count_chars(text)) {
+		if (f->hint) {
+			(void)fputs("     │ ", to);
+			print_clean(to, f->hint);
+			(void)fputc('\n', to);
+		}
 		return;
 	}
-	if (len > 200)
-		len = 200;
-	if (col > len + 1)
-		return;
-	if (col - 1 + width > len)
-		width = len > col - 1 ? (unsigned int)(len - (col - 1)) : 1;
-	(void)fprintf(to, "%4u │ ", f->where.line);
-	print_clean(to, line, len);
-	(void)fprintf(to, "\n     │ %*s^", (int)(col - 1), "");
-	for (unsigned int i = 1; i < width; i++)
+	if (col + width > SHOW_MAX)
+		from = col > SHOW_MAX / 2 ? col - SHOW_MAX / 2 : 0;
+	const char *show = skip_chars(text, from), *end = skip_chars(show, SHOW_MAX);
+	bool cut = *end != '\0';
+	chars = count_chars(show) < SHOW_MAX ? count_chars(show) : SHOW_MAX;
+	col -= from;
+	if (col + width > chars)
+		width = chars > col ? chars - col : 1;
+	(void)fprintf(to, "%4u │ %s%.*s%s\n", f->where.line, from ? "…" : "", (int)(end - show), show, cut ? "…" : "");
+	(void)fprintf(to, "     │ %*s^", (int)(col + (from ? 1 : 0)), "");
+	for (size_t i = 1; i < width; i++)
 		(void)fputc('~', to);
-	(void)fprintf(to, "%s%s\n", f->hint ? " " : "", f->hint ? f->hint : "");
+	if (f->hint) {
+		(void)fputc(' ', to);
+		print_clean(to, f->hint);
+	}
+	(void)fputc('\n', to);
 }
 
 void report_print(struct report *report, FILE *to, bool color)
@@ -255,17 +351,28 @@ void report_print(struct report *report, FILE *to, bool color)
 		else
 			(void)fprintf(to, "sixtap: %s%s", f->severity == SEVERITY_ERROR ? "" : severity_name[f->severity],
 				      f->severity == SEVERITY_ERROR ? "" : ": ");
-		if (f->key)
-			(void)fprintf(to, "%s: ", f->key);
-		print_clean(to, f->what, strlen(f->what));
+		if (f->key) {
+			print_clean(to, f->key);
+			(void)fputs(": ", to);
+		}
+		print_clean(to, f->what);
 		if (f->help) {
 			(void)fputs("; ", to);
-			print_clean(to, f->help, strlen(f->help));
+			print_clean(to, f->help);
 		}
 		(void)fputc('\n', to);
 		if (placed)
 			print_caret(report, f, to);
 	}
+}
+
+/* jansson refuses bytes that aren't UTF-8, and what the kernel or a file says may not be. */
+static void set_text(json_t *o, const char *key, const char *text)
+{
+	_cleanup_(freep) char *s = text ? clean(text, strlen(text)) : NULL;
+
+	if (s)
+		(void)json_object_set_new(o, key, json_string(s));
 }
 
 json_t *report_json(struct report *report)
@@ -278,18 +385,17 @@ json_t *report_json(struct report *report)
 		json_t *o = json_object();
 
 		if (f->where.line > 0) {
-			(void)json_object_set_new(o, "file", json_string(f->where.file));
+			set_text(o, "file", f->where.file);
 			(void)json_object_set_new(o, "line", json_integer(f->where.line));
 			(void)json_object_set_new(o, "column", json_integer(f->where.column));
 			(void)json_object_set_new(o, "width", json_integer(f->where.width));
+			if (f->caret_skip > 0)
+				(void)json_object_set_new(o, "skip", json_integer(f->caret_skip));
 		}
-		if (f->key)
-			(void)json_object_set_new(o, "key", json_string(f->key));
-		(void)json_object_set_new(o, "what", json_string(f->what));
-		if (f->help)
-			(void)json_object_set_new(o, "help", json_string(f->help));
-		if (f->hint)
-			(void)json_object_set_new(o, "hint", json_string(f->hint));
+		set_text(o, "key", f->key);
+		set_text(o, "what", f->what);
+		set_text(o, "help", f->help);
+		set_text(o, "hint", f->hint);
 		(void)json_object_set_new(o, "severity", json_string(severity_name[f->severity]));
 		(void)json_object_set_new(o, "status", json_integer(f->exit_status));
 		(void)json_array_append_new(errors, o);
@@ -303,22 +409,15 @@ void report_merge(struct report *to, const struct report *from)
 		report_source(to, from->sources[i].file, from->sources[i].text, from->sources[i].len);
 	for (size_t i = 0; i < from->n; i++) {
 		const struct finding *f = from->findings[i];
-		struct finding *copy = add(to, f->severity, NULL);
+		struct finding *copy = add(to, f->severity, &f->where);
 
-		copy->where = f->where;
 		copy->key = f->key ? xstrdup(f->key) : NULL;
 		copy->what = xstrdup(f->what);
 		copy->help = f->help ? xstrdup(f->help) : NULL;
 		copy->hint = f->hint ? xstrdup(f->hint) : NULL;
 		copy->exit_status = f->exit_status;
+		copy->caret_skip = f->caret_skip;
 	}
-}
-
-static const char *keep_name(struct report *report, const char *name)
-{
-	GROW(report->names, report->n_names, report->cap_names);
-	report->names[report->n_names] = xstrdup(name);
-	return report->names[report->n_names++];
 }
 
 static unsigned int get_uint(const json_t *o, const char *key, unsigned int otherwise)
@@ -348,14 +447,15 @@ void report_add_json(struct report *report, const json_t *answer)
 			if (str_eq(severity, severity_name[k]))
 				s = (enum severity)k;
 		if (file)
-			where = (struct where){ keep_name(report, file), get_uint(o, "line", 0), get_uint(o, "column", 1),
-						get_uint(o, "width", 1) };
+			where = (struct where){ .file = file, .line = get_uint(o, "line", 0),
+						.column = get_uint(o, "column", 1), .width = get_uint(o, "width", 1) };
 		struct finding *f = report_add(report, s, &where, key, "%s", what ? what : "unknown error");
 
 		if (help)
 			report_help(f, "%s", help);
 		if (hint)
 			report_hint(f, "%s", hint);
+		f->caret_skip = get_uint(o, "skip", 0);
 		f->exit_status = get_uint(o, "status", f->exit_status);
 	}
 }

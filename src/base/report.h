@@ -21,8 +21,8 @@ enum severity {
 
 /* A place in a source text. line and column count from 1; line 0: no place. */
 struct where {
-	const char *file;	/* borrowed: outlives the report */
-	unsigned int line, column;
+	const char *file;	/* borrowed; a report keeps a copy of its own */
+	unsigned int line, column;	/* columns are characters, not bytes */
 	unsigned int width;	/* columns to underline, at least 1 */
 };
 
@@ -34,6 +34,8 @@ struct finding {
 	char *help;		/* what would be right: after the ";" of the first line, or NULL */
 	char *hint;		/* at most one line beside the caret, or NULL */
 	unsigned int exit_status;	/* of the contract: 1 failed, 2 usage or configuration, 3 undetermined */
+	unsigned int caret_skip;	/* columns between @where and the caret: the part of a value that is wrong */
+	size_t seq;		/* order of adding, for the report's own use */
 };
 
 struct report;
@@ -68,6 +70,9 @@ struct finding *report_add(struct report *report, enum severity severity, const 
 			   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void report_help(struct finding *finding, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void report_hint(struct finding *finding, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Underline only @width columns, @skip columns after the place: the "/33" of "10.1.1.1/33". */
+void report_caret(struct finding *finding, unsigned int skip, unsigned int width);
 
 /* Short form without a place: "sixtap: THING: WHAT; HELP", exit status 1. */
 #define report_error(report, key, ...) report_add((report), SEVERITY_ERROR, NULL, (key), __VA_ARGS__)

@@ -32,12 +32,11 @@ static inline bool wr_ok(const struct wr *w)
 /* Reserve @n zeroed bytes; NULL (and bad from then on) when they don't fit. */
 static inline uint8_t *wr_skip(struct wr *w, size_t n)
 {
-	uint8_t *p = w->buf + w->len;
-
 	if (w->bad || n > w->cap - w->len) {
 		w->bad = true;
 		return NULL;
 	}
+	uint8_t *p = w->buf + w->len;
 	if (n > 0)
 		memset(p, 0, n);
 	w->len += n;
@@ -73,7 +72,7 @@ static inline void wr_be32(struct wr *w, uint32_t v)
 /* Overwrite two bytes already written, for lengths and checksums known late. */
 static inline void wr_patch_be16(struct wr *w, size_t at, uint16_t v)
 {
-	if (w->bad || at + 2 > w->len)
+	if (w->bad || at > w->len || w->len - at < 2)
 		return;
 	w->buf[at] = (uint8_t)(v >> 8);
 	w->buf[at + 1] = (uint8_t)v;
