@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mld - Multicast Listener Discovery reports: which groups a guest joins
+ *
+ * No sockets, no clock, no allocation. Fuzzed by tests/fuzz/fuzz_mld.c.
+ */
+#include "net/mld.h"
+
+#include "net/icmpv6.h"
+
+static int read_v1(struct rd *msg, enum mld_record_type type, struct mld_report *report)
+{
+	struct mld_record *record = &report->records[0];
+
+	rd_take(msg, 4);	/* maximum response delay, reserved */
+	record->type = type;
+	record->n_sources = 0;
+	rd_copy(msg, &record->group, sizeof(record->group));
+	if (!rd_ok(msg) || !IN6_IS_ADDR_MULTICAST(&record->group))
+		return MLD_E_MALFORMED;
+	report->n_records = 1;
+	return 0;
+}
+
+static int read_v2(struct rd *msg, struct mld_report *report)
+{
+	rd_take(msg, 2);
+	unsigned int n = rd_be16(msg);
+
+	/* Ends with the bytes: each record takes at least 20 of them. */
+	while (n-- > 0) {
+		struct mld_record record;
+		uint8_t type = rd_u8(msg);
+		size_t aux = (size_t)rd_u8(msg) * 4;
+
+		record.n_sources = rd_be16(msg);
+		rd_copy(msg, &record.group, sizeof(record.group));
+		rd_take(msg, record.n_sources * sizeof(struct in6_addr));
+		rd_take(msg, aux);
+		if (!rd_ok(msg) || !IN6_IS_ADDR_MULTICAST(&record.group))
+			return MLD_E_MALFORMED;
+		if (type < MLD_IS_INCLUDE || type > MLD_BLOCK || report->n_records == MLD_RECORDS) {
+			report->n_left_out++;
+			continue;
+		}
+		record.type = (enum mld_record_type)type;
+		report->records[report->n_records++] = record;
+	}
+	return rd_ok(msg) ? 0 : MLD_E_MALFORMED;
+}
+
+int mld_parse(struct rd msg, const struct ndp_meta *meta, struct mld_report *ret)
+{
+	uint8_t type = rd_u8(&msg);
+
+	rd_take(&msg, 3);	/* code, checksum */
+	if (type != ICMPV6_MLD_REPORT && type != ICMPV6_MLD_DONE && type != ICMPV6_MLD2_REPORT)
+		return MLD_E_NOT_OURS;
+	if (!rd_ok(&msg) || meta->hop_limit != MLD_HOP_LIMIT)
+		return MLD_E_MALFORMED;
+	if (!IN6_IS_ADDR_LINKLOCAL(&meta->src) && !IN6_IS_ADDR_UNSPECIFIED(&meta->src))
+		return MLD_E_MALFORMED;	/* RFC 3810 5.2.13 */
+	ret->src = meta->src;
+	ret->n_records = 0;
+	ret->n_left_out = 0;
+	if (type == ICMPV6_MLD2_REPORT)
+		return read_v2(&msg, ret);
+	return read_v1(&msg, type == ICMPV6_MLD_REPORT ? MLD_IS_EXCLUDE : MLD_TO_INCLUDE, ret);
+}
+
+bool mld_record_joins(const struct mld_record *record)
+{
+	switch (record->type) {
+	case MLD_IS_EXCLUDE:
+	case MLD_TO_EXCLUDE:
+	case MLD_ALLOW:
+		return true;
+	case MLD_IS_INCLUDE:
+	case MLD_TO_INCLUDE:
+		return record->n_sources > 0;
+	case MLD_BLOCK:
+		return false;
+	}
+	return false;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mld - Multicast Listener Discovery reports: which groups a guest joins
+ *
+ * MLDv1 report and done (RFC 2710), MLDv2 report (RFC 3810 5.2). Queries are
+ * not read: the bridge and the host's own stack deal with them.
+ */
+#pragma once
+#include "base/rd.h"
+#include "net/addr.h"
+#include "net/ndp.h"
+
+#define MLD_RECORDS 84	/* what fits a packet of 1500 bytes with records of 20 bytes, roughly; the rest is left out */
+#define MLD_HOP_LIMIT 1
+
+enum mld_outcome {
+	MLD_E_MALFORMED = 1,
+	MLD_E_NOT_OURS,
+};
+
+enum mld_record_type {	/* RFC 3810 5.2.5; MLDv1 is told in these, as RFC 3810 8.3.2 says */
+	MLD_IS_INCLUDE = 1,
+	MLD_IS_EXCLUDE,
+	MLD_TO_INCLUDE,
+	MLD_TO_EXCLUDE,
+	MLD_ALLOW,
+	MLD_BLOCK,
+};
+
+struct mld_record {
+	enum mld_record_type type;
+	struct in6_addr group;
+	uint16_t n_sources;	/* TO_INCLUDE and IS_INCLUDE with none: the guest left */
+};
+
+struct mld_report {
+	struct in6_addr src;	/* :: before the guest has a link-local address */
+	size_t n_records, n_left_out;
+	struct mld_record records[MLD_RECORDS];
+};
+
+/**
+ * mld_parse() - Read and check a report
+ * @msg:	cursor at the ICMPv6 header, checksum checked
+ * @meta:	addresses and hop limit of the packet
+ * @ret:	complete only when 0 is returned
+ *
+ * The router alert is not asked for: the kernel's bridge doesn't ask either.
+ * Records of unknown type are left out (RFC 3810 5.2.12).
+ *
+ * Return: 0, MLD_E_NOT_OURS (another type) or MLD_E_MALFORMED
+ */
+int mld_parse(struct rd msg, const struct ndp_meta *meta, struct mld_report *ret);
+
+/* True when a record says that the guest listens to the group from now on. */
+bool mld_record_joins(const struct mld_record *record);
