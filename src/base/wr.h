@@ -65,8 +65,9 @@ static inline void wr_be16(struct wr *w, uint16_t v)
 
 static inline void wr_be32(struct wr *w, uint32_t v)
 {
-	wr_be16(w, (uint16_t)(v >> 16));
-	wr_be16(w, (uint16_t)v);
+	uint8_t b[4] = { (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v };
+
+	wr_put(w, b, sizeof(b));
 }
 
 /* Overwrite two bytes already written, for lengths and checksums known late. */
