@@ -122,6 +122,8 @@ bool op_undo(const struct op *op, struct op *ret)
 			return false;
 		u.nft.text = op->nft.old_text;
 		u.nft.old_text = op->nft.text;
+		u.nft.table = op->nft.old_table;
+		u.nft.old_table = op->nft.table;
 		break;
 	case OP_NFT_ELEMS:
 		u.nft.add = op->nft.del;

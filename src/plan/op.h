@@ -24,8 +24,8 @@ enum op_kind {
 	OP_LINK_DEL,
 	OP_ADDR_ADD,
 	OP_ADDR_DEL,
-	OP_NFT_TABLE,		/* replace both tables whole, atomically: text; empty text: delete them */
-	OP_NFT_ELEMS,		/* add and delete elements of an existing table, one transaction */
+	OP_NFT_TABLE,		/* replace or delete one table whole, atomically: text */
+	OP_NFT_ELEMS,		/* delete and add elements of an existing table, one transaction */
 	OP_SERVE,		/* the daemon tells its engine and resolver; not the kernel's */
 	OP_UNSERVE,
 	OP_CONFIRM_ROUTE,	/* wait until IFACE has a default route by RA again; sends RSs */
@@ -83,16 +83,20 @@ struct op_sysctl {
 	const char *value;
 	const char *old;		/* NULL: not known */
 	bool restore;			/* puts a found value back: the record is dropped */
+	bool unrecorded;		/* of a device of ours, gone with it: no found value is recorded */
 };
 
 struct op_nft {
+	uint8_t family;			/* NFPROTO_INET or NFPROTO_BRIDGE */
 	const char *text;		/* commands for libnftables (OP_NFT_TABLE) */
 	/*
 	 * What restores the tables as they were; "" : there were none. NULL: plan/ doesn't know
 	 * (another version made them): who applies the op reads them first and sets it.
 	 */
 	const char *old_text;
-	const struct nft_elem *add, *del;	/* of inet sixtap (OP_NFT_ELEMS) */
+	const struct w_table *table;	/* as the table will be; what a fake kernel needs of text */
+	const struct w_table *old_table;
+	const struct nft_elem *add, *del;	/* OP_NFT_ELEMS: sorted; deleted first, so a key may be in both */
 	size_t n_add, n_del;
 };
 
