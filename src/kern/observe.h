@@ -40,3 +40,16 @@ int kern_observe(struct kern *kern, const char *const *sysctl_paths, size_t n, s
  * Return: 0, 1 when the owner can't be seen (other user, other pid namespace, gone), or a negative errno
  */
 int kern_listener_owner(struct kern *kern, struct w_listener *listener);
+
+/**
+ * kern_observe_sysctls() - Add sysctls to a world that was observed without them
+ * @kern:	the kernel
+ * @paths:	as kern_observe()'s; which ones matter is known only once the links are
+ * @n:		how many
+ * @world:	its sysctls are replaced, sorted
+ * @report:	gets an error when it fails
+ *
+ * Return: 0, or a negative errno
+ */
+int kern_observe_sysctls(struct kern *kern, const char *const *paths, size_t n, struct world *world,
+			 struct report *report);
