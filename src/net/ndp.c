@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include "net/icmpv6.h"
+#include "net/label.h"
 
 enum ndp_opt {
 	OPT_SLLA = 1,
@@ -26,7 +27,6 @@ enum ndp_opt {
 #define MTU_UNITS 1
 #define PREF64_UNITS 2
 #define DNS_HEADER 8		/* type, length, reserved, lifetime: RFC 8106 5.1, 5.2 */
-#define DNS_LABEL_MAX 63
 
 #define FLAG_MANAGED 0x80	/* of a router advertisement */
 #define FLAG_OTHER 0x40
@@ -237,7 +237,7 @@ static bool read_domain(struct rd *r, char text[static NDP_DOMAIN_MAX + 1])
 		size_t len = rd_u8(r);
 		struct rd label = rd_sub(r, len);
 
-		if (!rd_ok(r) || len > DNS_LABEL_MAX)
+		if (!rd_ok(r) || len > LABEL_MAX)
 			return false;
 		if (len == 0)
 			break;
@@ -476,24 +476,6 @@ static void put_rdnss(struct wr *w, const struct ndp_rdnss *rdnss, size_t n)
 	}
 }
 
-static void put_domain(struct wr *w, const char *domain)
-{
-	while (*domain) {
-		size_t len = strcspn(domain, ".");
-
-		if (len == 0 || len > DNS_LABEL_MAX) {
-			w->bad = true;
-			return;
-		}
-		wr_u8(w, (uint8_t)len);
-		wr_put(w, domain, len);
-		domain += len;
-		if (*domain == '.')
-			domain++;
-	}
-	wr_u8(w, 0);
-}
-
 static void put_dnssl(struct wr *w, const struct ndp_dnssl *dnssl, size_t n)
 {
 	for (size_t i = 0; i < n;) {
@@ -501,7 +483,7 @@ static void put_dnssl(struct wr *w, const struct ndp_dnssl *dnssl, size_t n)
 		size_t at = begin_dns(w, OPT_DNSSL, lifetime_s);
 
 		for (; i < n && dnssl[i].lifetime_s == lifetime_s; i++)
-			put_domain(w, dnssl[i].domain);
+			label_put_name(w, dnssl[i].domain);
 		end_option(w, at);
 	}
 }
