@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdint.h>
+#include "base/utf8.h"
 
 struct source {
 	char *file;
@@ -234,21 +235,11 @@ static const char *source_line(const struct report *report, const char *file, un
 /* Bytes of the character at @s, 0 when it isn't UTF-8 or is a control character that a terminal may obey. */
 static size_t char_len(const char *s, size_t left)
 {
-	const unsigned char *u = (const unsigned char *)s;
-	size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
+	uint32_t c;
+	size_t n = utf8_decode(s, left, &c);
 
-	if (n == 0 || n > left)
-		return 0;
-	uint32_t c = u[0] & (n > 1 ? 0xffu >> (n + 1) : 0x7fu);
-	for (size_t i = 1; i < n; i++) {
-		if ((u[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (u[i] & 0x3f);
-	}
-	if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)) || (c >= 0xd800 && c < 0xe000))
-		return 0;
 	/* Bidirectional overrides (U+202A…U+202E, U+2066…U+2069) make a line look like another one. */
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+	if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
 		return 0;
 	return n;
 }
