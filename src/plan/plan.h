@@ -45,6 +45,8 @@ struct plan_result {
 	struct prefix address6;
 	enum ip6_source source6;	/* the rung taken */
 	bool nat6;
+	uint32_t mtu;			/* of the device and of every port */
+	bool port_hairpin;		/* guest ports need hairpin: a guest reaches itself through a forward */
 	const char **because;		/* why not a better rung */
 	size_t n_because;
 	const struct service *service;	/* NULL: nothing is served (mode bridge) */
