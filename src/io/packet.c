@@ -11,6 +11,7 @@
 #include "io/packet.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
@@ -110,8 +111,9 @@ static int set_int(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-int packet_open(uint32_t ifindex, enum packet_kind kind, int *ret_fd)
+int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd)
 {
+	assert(kind < PACKET_KIND_N_);
 	struct sockaddr_ll addr = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(kinds[kind].protocol),

@@ -27,7 +27,7 @@ enum packet_kind {		/* the same numbers as enum engine_socket in ctl/inner.h */
 /**
  * packet_open() - Open one of the sockets of a network
  * @ifindex:	its device
- * @kind:	which one
+ * @kind:	which one: enum packet_kind, or enum engine_socket with the same numbers
  * @ret_fd:	set on success; owned by the caller
  *
  * Frames that we send ourselves, and frames to another host's MAC, don't
@@ -35,7 +35,7 @@ enum packet_kind {		/* the same numbers as enum engine_socket in ctl/inner.h */
  *
  * Return: 0, -ENODEV, -EPERM, or another negative errno
  */
-int packet_open(uint32_t ifindex, enum packet_kind kind, int *ret_fd);
+int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd);
 
 /* A received frame; bytes belong to the batch and live until the next packet_recv(). */
 struct packet {

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tell - what the engine says to main, in order, without waiting
+ *
+ * A queue item is one message, or (INNER_READY with leases) a whole list that is
+ * told one by one when its turn comes. The array is used from its start again
+ * whenever the queue runs empty, so that in quiet times it costs one page.
+ */
+#include "daemon/tell.h"
+
+#include <errno.h>
+
+#define TELL_ITEMS 4096
+#define TELL_RESERVE 512	/* kept for leases and what main waits for */
+
+struct item {
+	enum inner_type type;
+	struct lease *leases;	/* INNER_READY: told first; owned */
+	size_t n_leases, n_told;
+	union {
+		struct inner_lease lease;
+		struct inner_neighbour neighbour;
+		struct inner_stats stats;
+		struct inner_trouble trouble;
+		struct inner_ready ready;
+	} body;
+};
+
+struct tell {
+	int fd;
+	size_t first, n;
+	struct item *items;
+};
+
+int tell_new(struct tell **ret, int fd)
+{
+	struct tell *tell = NEW(struct tell);
+
+	tell->fd = fd;
+	tell->items = xcalloc(TELL_ITEMS, sizeof(*tell->items));
+	*ret = tell;
+	return 0;
+}
+
+struct tell *tell_free(struct tell *tell)
+{
+	if (!tell)
+		return NULL;
+	for (size_t i = 0; i < tell->n; i++)
+		free(tell->items[(tell->first + i) % TELL_ITEMS].leases);
+	free(tell->items);
+	free(tell);
+	return NULL;
+}
+
+size_t tell_room(const struct tell *tell)
+{
+	return TELL_ITEMS - tell->n;
+}
+
+static int send_item(struct tell *tell, struct item *item)
+{
+	int r = 0;
+
+	for (; r == 0 && item->n_told < item->n_leases; item->n_told += r == 0)
+		r = inner_send(tell->fd, INNER_LEASE, &item->leases[item->n_told], sizeof(struct inner_lease), NULL, 0);
+	if (r == 0)
+		r = inner_send(tell->fd, item->type, &item->body, inner_body_size(item->type), NULL, 0);
+	return r;
+}
+
+bool tell_flush(struct tell *tell, int *ret_error)
+{
+	*ret_error = 0;
+	while (tell->n > 0) {
+		struct item *item = &tell->items[tell->first];
+		int r = send_item(tell, item);
+
+		if (r == -EAGAIN || r == -ENOBUFS || r == -EINTR)
+			return true;
+		if (r < 0) {
+			*ret_error = r;
+			return true;
+		}
+		free(item->leases);
+		item->leases = NULL;
+		tell->first = (tell->first + 1) % TELL_ITEMS;
+		tell->n--;
+	}
+	tell->first = 0;
+	return false;
+}
+
+/* The next free item; NULL when fewer than @keep are left. */
+static struct item *push(struct tell *tell, enum inner_type type, size_t keep)
+{
+	if (TELL_ITEMS - tell->n <= keep)
+		return NULL;
+
+	struct item *item = &tell->items[(tell->first + tell->n++) % TELL_ITEMS];
+	memset(item, 0, sizeof(*item));
+	item->type = type;
+	return item;
+}
+
+/* After a push: it goes out at once when nothing waits before it. */
+static int sent(struct tell *tell)
+{
+	int r = 0;
+
+	if (tell->n == 1)
+		(void)tell_flush(tell, &r);
+	return r;
+}
+
+int tell_lease(struct tell *tell, enum inner_type type, const struct lease *lease)
+{
+	struct item *item = push(tell, type, 0);
+
+	if (!item)
+		return -ENOBUFS;
+	item->body.lease.lease = *lease;
+	return sent(tell);
+}
+
+int tell_neighbour(struct tell *tell, const struct neighbour *neighbour)
+{
+	struct item *item = push(tell, INNER_NEIGHBOUR, TELL_RESERVE);
+
+	if (!item)
+		return 0;
+	item->body.neighbour.neighbour = *neighbour;
+	return sent(tell);
+}
+
+int tell_stats(struct tell *tell, const struct inner_stats *stats)
+{
+	struct item *item = push(tell, INNER_STATS, TELL_RESERVE);
+
+	if (!item)
+		return 0;
+	item->body.stats = *stats;
+	return sent(tell);
+}
+
+int tell_trouble(struct tell *tell, const char *network, const char *what)
+{
+	struct item *item = push(tell, INNER_TROUBLE, TELL_RESERVE);
+
+	if (!item)
+		return 0;
+	(void)str_copy(item->body.trouble.network, sizeof(item->body.trouble.network), network);
+	(void)str_copy(item->body.trouble.what, sizeof(item->body.trouble.what), what);
+	for (char *c = item->body.trouble.what; *c; c++)
+		if (*c < 0x20 || *c > 0x7e)
+			*c = '?';	/* main takes printable ASCII only */
+	return sent(tell);
+}
+
+int tell_ready(struct tell *tell, const struct inner_ready *ready, struct lease *leases, size_t n)
+{
+	struct item *item = push(tell, INNER_READY, 0);
+
+	if (!item) {
+		free(leases);
+		return -ENOBUFS;
+	}
+	item->body.ready = *ready;
+	item->leases = leases;
+	item->n_leases = n;
+	return sent(tell);
+}
