@@ -65,7 +65,7 @@ class Stage:
         return out
 
     def run_guest(self, name, network="lan", options=(), **kw):
-        start = lambda argv, log: self.host.popen(
+        start = lambda argv: self.host.popen(
             *self.sixtap.argv("run", network, "--name", name, *options, "--", *argv), log="run-" + name, env=self.sixtap.env)
         self.guests[name] = Guest(self.lab, name, start, **kw)
         return self.guests[name]

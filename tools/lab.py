@@ -530,7 +530,7 @@ class Guest:
     """A QEMU guest on an emulated processor, driven over a virtio serial port."""
 
     def __init__(self, lab, name, start, append="", memory=128, qemu=(), daemonize=False):
-        """@start(argv, log) runs QEMU with these arguments and returns a Popen."""
+        """@start(argv) runs QEMU with these arguments and returns a Popen."""
         self.lab, self.name = lab, name
         self.dir = os.path.join(lab.dir, "guest-" + name)
         os.makedirs(self.dir, exist_ok=True)
@@ -549,12 +549,12 @@ class Guest:
                      *(["-daemonize"] if daemonize else []), *qemu]
         self.serial, self.buffer, self.counter, self.lock = None, b"", 0, threading.Lock()
         self.started = time.monotonic()
-        self.process = start(self.argv, self.dir + "/qemu.log")
+        self.process = start(self.argv)
         lab.guests.append(self)
 
     def why(self):
         text = ""
-        for path in (self.dir + "/qemu.log", self.console):
+        for path in (getattr(self.process, "log", ""), self.console):
             with contextlib.suppress(OSError), open(path, errors="replace") as f:
                 text += f.read()[-1500:]
         return text

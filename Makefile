@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A thin front: meson and ninja build, tools/ does the rest.
+PYTHON = /usr/bin/python3
+B = build
+# Debian's programs, whatever else is first on the PATH; what root builds belongs to the user behind sudo.
+export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
+unexport MAKEFLAGS
+own = @[ -z "$$SUDO_UID" ] || [ "$$(id -u)" != 0 ] || chown -hR "$$SUDO_UID:$$SUDO_GID" $(B)
+
+.PHONY: all demo check bench install clean deps
+all: deps
+	@[ -f $(B)/build.ninja ] || meson setup $(B)
+	@ninja -C $(B)
+	@for p in sixtap sixtapd; do ln -sfn "$$(cd $(B) && find src -type f -perm -u+x -name $$p | head -n 1)" $(B)/$$p; done
+	$(own)
+
+deps:
+	@tools/deps build
+
+demo:
+	@tools/deps demo
+	@$(MAKE) --no-print-directory all
+	@tools/guest-image
+	@$(PYTHON) tools/demo
+
+check:
+	@tools/deps check
+	@$(PYTHON) tools/check
+
+bench:
+	@tools/deps bench
+	@$(MAKE) --no-print-directory all
+	@tools/bench
+
+install: all
+	@meson install -C $(B) --no-rebuild
+
+clean:
+	rm -rf $(B)
