@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * changes - a list of changes and how far they are, for a person
+ */
+#include "cmd/changes.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/time.h"
+#include "plan/explain.h"
+#include "plan/op.h"
+
+static const char *member(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+void changes_print(struct cmd *cmd, const json_t *changes, bool full)
+{
+	_cleanup_(ops_freep) struct ops *ops = ops_new();
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(changes, i, o) {
+		enum op_action action = OP_ACTION_CREATE;
+
+		if (str_eq(member(o, "action"), op_action_name[OP_ACTION_CHANGE]))
+			action = OP_ACTION_CHANGE;
+		else if (str_eq(member(o, "action"), op_action_name[OP_ACTION_REMOVE]))
+			action = OP_ACTION_REMOVE;
+		struct op *op = ops_add(ops, OP_LINK_SET, action);
+
+		op->object = arena_strdup(ops->arena, member(o, "object"));
+		op->what = arena_strdup(ops->arena, member(o, "what"));
+		op->why = arena_strdup(ops->arena, member(o, "why"));
+		op->network = json_object_get(o, "network") ? arena_strdup(ops->arena, member(o, "network")) : NULL;
+	}
+	plan_print(ops, stdout, cmd->color, cmd->utf8, full);
+	(void)fflush(stdout);
+}
+
+void changes_progress(struct cmd *cmd, const json_t *progress, void *user)
+{
+	struct changes_progress *p = user;
+	const json_t *changes = json_object_get(progress, "changes");
+	mono_t now = mono_now();
+
+	if (changes) {
+		if (!cmd->quiet && !cmd->json)
+			changes_print(cmd, changes, p->full);
+		return;
+	}
+	if (!cmd->progress || now - p->started < 500 * MONO_MS)
+		return;
+	(void)fprintf(stderr, "\r\033[K%s%lld/%lld  %s %s %s", cmd->utf8 ? "⠸ " : "- ",
+		      (long long)json_integer_value(json_object_get(progress, "done")) + 1,
+		      (long long)json_integer_value(json_object_get(progress, "of")), member(progress, "object"),
+		      member(progress, "what"), cmd->utf8 ? "…" : "...");
+	p->shown = true;
+}
+
+void changes_progress_end(struct cmd *cmd, struct changes_progress *p)
+{
+	(void)cmd;
+	if (p->shown)
+		(void)fputs("\r\033[K", stderr);
+	p->shown = false;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * client - how subcommands read the configuration and talk to the daemon
+ */
+#include "cmd/client.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "ctl/paths.h"
+
+/* ---- configuration ---- */
+
+void client_files_clear(struct client_files *files)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		free(files->files[i].file);
+		free(files->files[i].text);
+	}
+	free(files->files);
+	free(files->source);
+	*files = (struct client_files){ 0 };
+}
+
+static int unreadable(struct cmd *cmd, const char *path, int r)
+{
+	struct finding *f = report_error(cmd->report, path, "%s", strerror(-r));
+
+	if (r == -ENOENT)
+		report_help(f, "write a configuration there (sixtap.yaml(5)), or name another with -c");
+	f->exit_status = EXIT_USAGE;
+	return 1;
+}
+
+/* A little more than is allowed is read, so that conf_read() can say that a file is too large. */
+static int read_file(struct cmd *cmd, const char *path, struct client_files *ret)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t cap = CONF_FILE_MAX + 1;
+	struct client_file f = { .len = 0 };
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return unreadable(cmd, path, -errno);
+	f.text = xcalloc(cap + 1, 1);
+	while (f.len < cap && (n = read(fd, f.text + f.len, cap - f.len)) > 0)
+		f.len += (size_t)n;
+	if (n < 0) {
+		int r = -errno;
+
+		free(f.text);
+		return unreadable(cmd, path, r);
+	}
+	f.file = xstrdup(path);
+	GROW(ret->files, ret->n, ret->cap);
+	ret->files[ret->n++] = f;
+	return 0;
+}
+
+static int is_yaml(const struct dirent *e)
+{
+	size_t n = strlen(e->d_name);
+
+	return e->d_name[0] != '.' && n > 5 && strcmp(e->d_name + n - 5, ".yaml") == 0;
+}
+
+int client_read_files(struct cmd *cmd, struct client_files *ret)
+{
+	struct dirent **entries = NULL;
+	struct stat st;
+	int r = 0;
+
+	*ret = (struct client_files){ .source = realpath(cmd->config, NULL) };
+	if (!ret->source || stat(ret->source, &st) < 0)
+		return unreadable(cmd, cmd->config, -errno);
+	if (!S_ISDIR(st.st_mode))
+		return read_file(cmd, cmd->config, ret);
+	int n = scandir(cmd->config, &entries, is_yaml, alphasort);
+	if (n < 0)
+		return unreadable(cmd, cmd->config, -errno);
+	for (int i = 0; i < n; i++) {
+		if (r == 0 && !str_eq(entries[i]->d_name, "adopted.yaml"))
+			r = read_file(cmd, PATHS_JOIN(cmd->config, entries[i]->d_name), ret);
+		free(entries[i]);
+	}
+	free(entries);
+	if (r == 0 && ret->n == 0) {
+		struct finding *f = report_error(cmd->report, cmd->config, "holds no *.yaml");
+
+		report_help(f, "write a configuration there (sixtap.yaml(5)), or name another with -c");
+		f->exit_status = EXIT_USAGE;
+		r = 1;
+	}
+	return r;
+}
+
+int client_desired(struct cmd *cmd, const struct client_files *files, struct desired **ret)
+{
+	struct conf_source *sources = xcalloc(files->n, sizeof(*sources));
+	struct conf_seed seed = { { 0 } };
+
+	(void)paths_secret(cmd->state_dir, seed.secret);	/* without it a check is as good */
+	for (size_t i = 0; i < files->n; i++)
+		sources[i] = (struct conf_source){ .file = files->files[i].file, .text = files->files[i].text,
+						   .len = files->files[i].len, .path = files->source };
+	int r = conf_read(sources, files->n, &seed, cmd->report, ret);
+
+	free(sources);
+	return r;
+}
+
+void client_add_files(json_t *request, const struct client_files *files)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < files->n; i++)
+		(void)json_array_append_new(list, json_pack("{s:s, s:s%}", "file", files->files[i].file, "text",
+							    files->files[i].text, files->files[i].len));
+	(void)json_object_set_new(request, "files", list);
+	(void)json_object_set_new(request, "source", json_string(files->source));
+}
+
+void client_add_networks(json_t *request, char **names, int n)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < n; i++)
+		(void)json_array_append_new(list, json_string(names[i]));
+	if (n > 0)
+		(void)json_object_set(request, "networks", list);
+	json_decref(list);
+}
+
+bool client_is_root(struct cmd *cmd, const char *what)
+{
+	if (geteuid() == 0)
+		return true;
+	report_help(report_error(cmd->report, what, "needs root: it changes this host's network"), "sudo sixtap %s …", what);
+	return false;
+}
+
+/* ---- the daemon ---- */
+
+/* Beside us when run from a build folder, else where it was installed. */
+static void find_daemon(char path[static PATHS_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATHS_MAX - 16);
+	char *slash = NULL;
+
+	if (n > 0) {
+		path[n] = '\0';
+		slash = strrchr(path, '/');
+	}
+	if (slash) {
+		(void)memcpy(slash + 1, "sixtapd", sizeof("sixtapd"));
+		if (access(path, X_OK) == 0)
+			return;
+	}
+	(void)str_copy(path, PATHS_MAX, "/usr/sbin/sixtapd");
+}
+
+static int start_daemon(struct cmd *cmd)
+{
+	char path[PATHS_MAX];
+	int status = 0;
+
+	find_daemon(path);
+	pid_t pid = fork();
+	if (pid < 0) {
+		report_error(cmd->report, "sixtapd", "cannot be started: %s", strerror(errno));
+		return 1;
+	}
+	if (pid == 0) {
+		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+		(void)execl(path, "sixtapd", "--background", "--run-dir", cmd->run_dir, "--state-dir", cmd->state_dir, NULL);
+		(void)fprintf(stderr, "sixtapd: %s: %s\n", path, strerror(errno));
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	report_help(report_error(cmd->report, "sixtapd", "did not start"), "see %s/sixtapd.log", cmd->run_dir);
+	return 1;
+}
+
+static int try_connect(struct cmd *cmd, struct control **ret)
+{
+	return control_connect(ret, PATHS_JOIN(cmd->run_dir, "control"), CTL_ANSWER_MAX);
+}
+
+/* A daemon whose monitor was killed serves on, but nobody would restart its processes: have it end, keep its networks. */
+static int replace_unwatched(struct cmd *cmd, struct control **control)
+{
+	json_t *answer = NULL;
+	int r = client_ask(cmd, *control, ctl_request_new(CTL_HELLO), NULL, NULL, &answer, NULL, NULL);
+	bool unwatched = r == 0 && json_is_true(json_object_get(json_object_get(answer, "daemon"), "unwatched"));
+
+	json_decref(answer);
+	if (r != 0 || !unwatched)
+		return r;
+	answer = NULL;
+	(void)client_ask(cmd, *control, ctl_request_new(CTL_QUIT), NULL, NULL, &answer, NULL, NULL);
+	json_decref(answer);
+	while (control_read(*control) > 0)	/* until it is gone */
+		;
+	*control = control_free(*control);
+	for (int i = 0; i < 50; i++) {		/* its engine and resolver end a moment later, and hold the lock till then */
+		if (i > 0)
+			(void)usleep(100000);
+		report_free(cmd->report);
+		cmd->report = report_new();
+		if (start_daemon(cmd) == 0)
+			break;
+	}
+	return try_connect(cmd, control) < 0;
+}
+
+int client_connect(struct cmd *cmd, enum client_start start, struct control **ret)
+{
+	int r = try_connect(cmd, ret);
+
+	if (r < 0 && start == CLIENT_START && (r == -ENOENT || r == -ECONNREFUSED)) {
+		if (start_daemon(cmd) != 0)
+			return 1;
+		r = try_connect(cmd, ret);
+	}
+	if (r == 0)
+		return start == CLIENT_START ? replace_unwatched(cmd, ret) : 0;
+	if (start != CLIENT_MAY_FAIL) {
+		struct finding *f = report_error(cmd->report, NULL, "cannot reach sixtapd (%s/control: %s)", cmd->run_dir,
+						 strerror(-r));
+
+		report_help(f, "sudo sixtap up starts it");
+	}
+	return 1;
+}
+
+static void take_warnings(struct cmd *cmd, const json_t *answer)
+{
+	json_t *warnings = json_object_get(answer, "warnings");
+
+	if (!warnings)
+		return;
+	json_t *wrapped = json_pack("{s:O}", "errors", warnings);
+
+	report_add_json(cmd->report, wrapped);
+	json_decref(wrapped);
+}
+
+int client_ask(struct cmd *cmd, struct control *control, json_t *request, client_progress_fn progress, void *user,
+	       json_t **ret, int *fds, size_t *n_fds)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	int r;
+
+	json_decref(request);
+	control_queue(control, text, strlen(text), NULL, 0);
+	free(text);
+	r = control_flush(control);
+	while (r == 1) {
+		size_t len;
+		const char *line;
+
+		r = control_read(control);
+		if (r <= 0)
+			break;
+		while ((line = control_line(control, &len))) {
+			json_t *o = json_loadb(line, len, 0, NULL);
+			const json_t *p = json_object_get(o, "progress");
+
+			if (p) {
+				if (progress)
+					progress(cmd, p, user);
+				json_decref(o);
+				continue;
+			}
+			(void)json_object_del(o, "final");
+			if (fds)
+				*n_fds = control_take_fds(control, fds, *n_fds);
+			if (json_object_get(o, "errors")) {
+				report_add_json(cmd->report, o);
+				json_decref(o);
+				return 1;
+			}
+			take_warnings(cmd, o);
+			*ret = o;
+			return o == NULL;
+		}
+	}
+	report_help(report_error(cmd->report, "sixtapd", "ended before it answered%s%s", r < 0 ? ": " : "",
+				 r < 0 ? strerror(-r) : ""), "see %s/sixtapd.log", cmd->run_dir);
+	return 1;
+}

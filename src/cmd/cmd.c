@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cmd - sixtap, the command: global options, help, and the way to a subcommand
+ */
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "ctl/paths.h"
+#include "kern/netns.h"
+
+enum {
+	OPT_JSON = 0x1000,
+	OPT_COLOR,
+	OPT_NETNS,
+	OPT_RUN_DIR,
+	OPT_STATE_DIR,
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+#define GLOBAL_SHORT "c:qvh"
+
+static const struct option global_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "color", required_argument, NULL, OPT_COLOR },
+	{ "netns", required_argument, NULL, OPT_NETNS },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ 0 },
+};
+
+static const char global_help[] =
+	"  -c, --config PATH   a YAML file or a folder of *.yaml (default /etc/sixtap)\n"
+	"      --json          one JSON object on stdout, errors included\n"
+	"  -q, --quiet         print only what went wrong\n"
+	"  -v, --verbose       print more\n"
+	"      --color WHEN    auto, always or never\n"
+	"      --netns WHICH   work in another network namespace: its name, or a process id\n"
+	"      --run-dir DIR   of the daemon (default: /run/sixtap, one below it for each namespace)\n"
+	"      --state-dir DIR where leases are kept (default: /var/lib/sixtap, likewise)\n"
+	"      --help, --version\n";
+
+static const struct cmd_info commands[] = {
+	{ "check", NULL, cmd_check, "check", "validate the configuration; needs no privilege", NULL },
+	{ "plan", NULL, cmd_plan, "plan [NETWORK…]", "print what `up` would change, and why",
+	  "      --check         exit 1 when there is something to change\n"
+	  "      --full          list like changes one by one\n" },
+	{ "up", "apply", cmd_up, "up [NETWORK…]", "bring networks to the state the configuration asks for",
+	  "      --no-wait       do not wait until the networks are ready\n"
+	  "      --full          list like changes one by one\n" },
+	{ "down", NULL, cmd_down, "down [NETWORK…]", "take networks down; without names: all, and the daemon ends", NULL },
+	{ "status", NULL, cmd_status, "status [NETWORK]", "networks, guests, addresses, forwards, health", NULL },
+	{ "run", NULL, cmd_run, "run NETWORK [OPTIONS] -- QEMU ARGS…", "run QEMU with one more NIC, on NETWORK",
+	  "      --name N        the guest's name (default: QEMU's -name)\n"
+	  "      --mac M         its MAC address (default: the declared, or a stable one)\n"
+	  "      --ipv4 A, --ipv6 A  its addresses, besides the declared ones\n"
+	  "      --forward F     a port forward while it runs, HOSTPORT:GUESTPORT[/udp]; may be repeated\n"
+	  "      --queues N      queue pairs (default 1)\n"
+	  "      --device MODEL,OPTS  the NIC's model (default virtio-net-pci)\n"
+	  "      --id ID         the NIC's id in QEMU (default sixtap0, sixtap1, …)\n"
+	  "      --no-monitor    do not give QEMU a monitor socket of ours\n"
+	  "      --dry-run       print QEMU's command line, change nothing\n" },
+	{ "guests", NULL, cmd_guests, "guests [NETWORK]", "who has which address, from everything that is known", NULL },
+	{ "leases", NULL, cmd_leases, "leases [NETWORK]", "who has which address, from the DHCP servers", NULL },
+	{ "addrsel", NULL, cmd_addrsel, "addrsel DEST…", "which source and destination a program will use, and why",
+	  "      --source A[/LEN]  judge for a made-up host with this address; may be repeated\n"
+	  "      --gai-conf FILE   its gai.conf\n"
+	  "      --guest NETWORK/GUEST  judge for a guest, from its addresses\n"
+	  "      --advise ipv6|ipv4     the smallest gai.conf that makes it win\n"
+	  "      --format gai.conf|cloud-init\n"
+	  "      --write         install the advice, with a backup\n" },
+};
+
+static const struct cmd_info *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (str_eq(commands[i].name, name) || str_eq(commands[i].alias, name))
+			return &commands[i];
+	return NULL;
+}
+
+static void print_help(const struct cmd_info *info)
+{
+	if (info) {
+		(void)printf("Usage: sixtap [OPTIONS] %s\n\n%c%s.\n", info->synopsis,
+			     info->summary[0] >= 'a' && info->summary[0] <= 'z' ? info->summary[0] - 'a' + 'A' :
+										  info->summary[0],
+			     info->summary + 1);
+		if (info->options)
+			(void)printf("\n%s", info->options);
+		(void)printf("\nEverywhere:\n%s", global_help);
+		return;
+	}
+	(void)printf("Usage: sixtap [OPTIONS] COMMAND [OPTIONS] …\n\n"
+		     "Working IPv4 and IPv6 for every virtual machine on this host.\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		(void)printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+	(void)printf("\n%s\nsixtap COMMAND --help tells a command's own options. Manual: sixtap(8), sixtap.yaml(5)\n",
+		     global_help);
+}
+
+/* Handles one global option. Return: 0 handled, 1 not a global one, -1 wrong (reported); ends the process for --help. */
+static int global_option(struct cmd *cmd, int opt)
+{
+	switch (opt) {
+	case 'c':
+		cmd->config = optarg;
+		return 0;
+	case 'q':
+		cmd->quiet = true;
+		return 0;
+	case 'v':
+		cmd->verbose = true;
+		return 0;
+	case OPT_JSON:
+		cmd->json = true;
+		return 0;
+	case OPT_COLOR:
+		if (str_eq(optarg, "always"))
+			cmd->color_option = CMD_COLOR_ALWAYS;
+		else if (str_eq(optarg, "never"))
+			cmd->color_option = CMD_COLOR_NEVER;
+		else if (str_eq(optarg, "auto"))
+			cmd->color_option = CMD_COLOR_AUTO;
+		else
+			return cmd_usage(cmd, "--color %s isn't auto, always or never", optarg), -1;
+		return 0;
+	case OPT_NETNS:
+		cmd->netns = optarg;
+		return 0;
+	case OPT_RUN_DIR:
+		cmd->run_dir_option = optarg;
+		return 0;
+	case OPT_STATE_DIR:
+		cmd->state_dir_option = optarg;
+		return 0;
+	case 'h':
+	case OPT_HELP:
+		print_help(cmd->info);
+		exit(EXIT_DONE);
+	case OPT_VERSION:
+		(void)printf("sixtap %s\n", SIXTAP_VERSION);
+		exit(EXIT_DONE);
+	}
+	return 1;
+}
+
+static int wrong_option(struct cmd *cmd, int opt, char **argv)
+{
+	const char *what = optind > 0 ? argv[optind - 1] : "";
+
+	if (opt == ':')
+		cmd_usage(cmd, "%s needs a value", what);
+	else if (optopt > 0 && optopt < 0x100)
+		cmd_usage(cmd, "unknown option -%c", optopt);
+	else
+		cmd_usage(cmd, "unknown option %s", what);
+	return '?';
+}
+
+/* What colours and where they go can be told only after the options of the subcommand. */
+static void look(struct cmd *cmd)
+{
+	cmd->tty = isatty(STDOUT_FILENO);
+	cmd->utf8 = str_eq(nl_langinfo(CODESET), "UTF-8");
+	cmd->color = cmd->color_option == CMD_COLOR_ALWAYS ||
+		     (cmd->color_option == CMD_COLOR_AUTO && cmd->tty && !(getenv("NO_COLOR") && *getenv("NO_COLOR")));
+	cmd->progress = isatty(STDERR_FILENO) && !cmd->quiet && !cmd->json;
+}
+
+static int settle_paths(struct cmd *cmd)
+{
+	int r = 0;
+
+	if (cmd->netns) {
+		r = netns_enter(cmd->netns);
+		if (r < 0) {
+			report_error(cmd->report, cmd->netns, "no such network namespace can be entered: %s", strerror(-r));
+			return -1;
+		}
+		cmd->netns = NULL;
+	}
+	r = paths_run_dir(cmd->run_dir_option, cmd->run_dir);
+	if (r == 0)
+		r = paths_state_dir(cmd->state_dir_option, cmd->state_dir);
+	if (r < 0) {
+		report_error(cmd->report, "run directory", "%s", strerror(-r));
+		return -1;
+	}
+	return 0;
+}
+
+int cmd_option(struct cmd *cmd, int argc, char **argv, const struct option *own)
+{
+	static struct option all[64];
+	static const struct cmd *last;
+
+	if (last != cmd) {		/* the first call for this subcommand */
+		size_t n = 0;
+
+		for (; own && own->name; own++)
+			all[n++] = *own;
+		for (const struct option *g = global_options; g->name; g++)
+			all[n++] = *g;
+		last = cmd;
+		optind = 0;
+		opterr = 0;
+	}
+	for (;;) {
+		int opt = getopt_long(argc, argv, ":" GLOBAL_SHORT, all, NULL);
+
+		if (opt == -1) {
+			look(cmd);
+			return settle_paths(cmd) < 0 ? '?' : -1;
+		}
+		if (opt == '?' || opt == ':')
+			return wrong_option(cmd, opt, argv);
+		switch (global_option(cmd, opt)) {
+		case 0:
+			break;
+		case 1:
+			return opt;
+		default:
+			return '?';
+		}
+	}
+}
+
+bool cmd_no_options(struct cmd *cmd, int argc, char **argv)
+{
+	return cmd_option(cmd, argc, argv, NULL) == -1;
+}
+
+int cmd_usage(struct cmd *cmd, const char *fmt, ...)
+{
+	_cleanup_(freep) char *what = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&what, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	struct finding *f = report_error(cmd->report, cmd->info ? cmd->info->name : NULL, "%s", what);
+
+	report_help(f, "see sixtap %s%s--help", cmd->info ? cmd->info->name : "", cmd->info ? " " : "");
+	f->exit_status = EXIT_USAGE;
+	return EXIT_USAGE;
+}
+
+void cmd_json(struct cmd *cmd, json_t *answer)
+{
+	json_t *whole = json_pack("{s:i}", "version", 1);
+
+	(void)json_object_update(whole, answer);
+	json_decref(answer);
+	(void)json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	(void)fputc('\n', stdout);
+	json_decref(whole);
+	cmd->said_json = true;
+}
+
+const char *cmd_glyph(const struct cmd *cmd, enum cmd_glyph glyph)
+{
+	static const struct {
+		const char *utf8, *ascii, *color;
+	} g[GLYPH_N_] = {
+		[GLYPH_OK] = { "✓", "ok", "32" },       [GLYPH_ERROR] = { "✗", "X", "31" },
+		[GLYPH_WARNING] = { "!", "!", "33" },   [GLYPH_INFO] = { "·", ".", "2" },
+		[GLYPH_CREATE] = { "+", "+", "32" },    [GLYPH_CHANGE] = { "~", "~", "33" },
+		[GLYPH_REMOVE] = { "−", "-", "31" },    [GLYPH_UP] = { "●", "*", "32" },
+		[GLYPH_DEGRADED] = { "◐", "%", "33" },  [GLYPH_DOWN] = { "○", "o", "2" },
+	};
+	static char buf[GLYPH_N_][32];
+
+	if (!cmd->color)
+		return cmd->utf8 ? g[glyph].utf8 : g[glyph].ascii;
+	(void)snprintf(buf[glyph], sizeof(buf[glyph]), "\033[%sm%s\033[0m", g[glyph].color,
+		       cmd->utf8 ? g[glyph].utf8 : g[glyph].ascii);
+	return buf[glyph];
+}
+
+const char *cmd_bold(const struct cmd *cmd)
+{
+	return cmd->color ? "\033[1m" : "";
+}
+
+const char *cmd_dim(const struct cmd *cmd)
+{
+	return cmd->color ? "\033[2m" : "";
+}
+
+const char *cmd_plain(const struct cmd *cmd)
+{
+	return cmd->color ? "\033[0m" : "";
+}
+
+static int run_command(struct cmd *cmd, int argc, char **argv)
+{
+	optind = 0;
+	opterr = 0;
+	for (;;) {
+		int opt = getopt_long(argc, argv, "+:" GLOBAL_SHORT, global_options, NULL);
+
+		if (opt == -1)
+			break;
+		if (opt == '?' || opt == ':') {
+			(void)wrong_option(cmd, opt, argv);
+			return EXIT_USAGE;
+		}
+		if (global_option(cmd, opt) != 0)
+			return EXIT_USAGE;
+	}
+	if (optind >= argc) {
+		print_help(NULL);
+		return EXIT_USAGE;
+	}
+	argc -= optind;
+	argv += optind;
+	if (str_eq(argv[0], "help")) {
+		print_help(argc > 1 ? find_command(argv[1]) : NULL);
+		return EXIT_DONE;
+	}
+	cmd->info = find_command(argv[0]);
+	if (!cmd->info)
+		return cmd_usage(cmd, "there is no command %s", argv[0]);
+	return cmd->info->fn(cmd, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	static struct cmd cmd = { .config = PATHS_CONFIG };
+
+	(void)setlocale(LC_ALL, "");
+	(void)signal(SIGPIPE, SIG_IGN);		/* a reader that leaves ends the output, not the work */
+	cmd.report = report_new();
+	int status = run_command(&cmd, argc, argv);
+	bool errors = report_n_errors(cmd.report) > 0;
+
+	if (errors && report_exit_status(cmd.report) > 0 && status < 125)
+		status = report_exit_status(cmd.report);
+	if (errors && cmd.json && !cmd.said_json) {
+		json_t *o = report_json(cmd.report);
+
+		(void)json_dumpf(o, stdout, JSON_INDENT(2));
+		(void)fputc('\n', stdout);
+		json_decref(o);
+	} else if (report_n(cmd.report) > 0 && (errors || !cmd.quiet)) {
+		report_print(cmd.report, stderr, isatty(STDERR_FILENO) && cmd.color_option != CMD_COLOR_NEVER &&
+							 !(getenv("NO_COLOR") && *getenv("NO_COLOR")));
+	}
+	report_free(cmd.report);
+	if (fflush(stdout) != 0 && errno != EPIPE)
+		return EXIT_FAILED;
+	return status;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * status - sixtap status: networks, guests, addresses, forwards, health
+ */
+#include <stdio.h>
+#include "cmd/client.h"
+#include "cmd/cmd.h"
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static const char *dash(const struct cmd *cmd)
+{
+	return cmd->utf8 ? "–" : "-";
+}
+
+/* "lease, 42 min left" */
+static const char *kind(const json_t *address, char buf[static 64])
+{
+	const json_t *expires = json_object_get(address, "expires");
+	long long s = json_integer_value(expires);
+
+	if (!expires)
+		(void)snprintf(buf, 64, "%s", text(address, "kind"));
+	else if (s >= 120)
+		(void)snprintf(buf, 64, "%s, %lld min left", text(address, "kind"), s / 60);
+	else
+		(void)snprintf(buf, 64, "%s, %lld s left", text(address, "kind"), s);
+	return buf;
+}
+
+/* Addresses on the left, forwards on the right; as many lines as the longer of the two needs. */
+static void print_guest(const struct cmd *cmd, const json_t *g)
+{
+	const json_t *addresses = json_object_get(g, "addresses"), *forwards = json_object_get(g, "forwards");
+	size_t n = json_array_size(addresses) > json_array_size(forwards) ? json_array_size(addresses) :
+									    json_array_size(forwards);
+	char buf[64];
+
+	for (size_t i = 0; i < (n ? n : 1); i++) {
+		const json_t *a = json_array_get(addresses, i), *f = json_array_get(forwards, i);
+
+		if (i == 0)
+			(void)printf("  %s%-17s%s %-9s %-8s ", cmd_bold(cmd), text(g, "name"), cmd_plain(cmd), text(g, "state"),
+				     *text(g, "device") ? text(g, "device") : dash(cmd));
+		else
+			(void)printf("  %-17s %-9s %-8s ", "", "", "");
+		if (a)
+			(void)printf("%-39s %s%-19s%s", text(a, "address"), cmd_dim(cmd), kind(a, buf), cmd_plain(cmd));
+		else
+			(void)printf("%-59s", "");
+		if (f)
+			(void)printf(" %s%s%s", text(f, "spec"), json_is_true(json_object_get(f, "runtime")) ? " runtime" : "",
+				     str_eq(text(f, "state"), "waiting") ? " waiting" : "");
+		(void)putchar('\n');
+	}
+}
+
+static void print_network(const struct cmd *cmd, const json_t *n)
+{
+	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6"), *g;
+	bool degraded = str_eq(text(n, "state"), "degraded");
+	size_t i;
+
+	(void)printf("%s %s%-10s%s %-9s", cmd_glyph(cmd, degraded ? GLYPH_DEGRADED : GLYPH_UP), cmd_bold(cmd),
+		     text(n, "name"), cmd_plain(cmd), text(n, "mode"));
+	if (v4)
+		(void)printf(" %-18s", text(v4, "address"));
+	if (v6)
+		(void)printf(" %s", text(v6, "address"));
+	(void)printf("   %s%s%s", text(n, "device"), *text(n, "uplink") ? cmd->utf8 ? " → " : " -> " : "", text(n, "uplink"));
+	(void)printf("%s\n", degraded ? "   degraded" : "");
+	if (v6) {
+		const json_t *because = json_object_get(v6, "because"), *reason;
+
+		json_array_foreach(because, i, reason)
+			(void)printf("             %s%s%s\n", cmd_dim(cmd), json_string_value(reason), cmd_plain(cmd));
+	}
+	if (*text(n, "trouble"))
+		(void)printf("  %s %s\n", cmd_glyph(cmd, GLYPH_WARNING), text(n, "trouble"));
+	if (json_array_size(json_object_get(n, "guests")) > 0)
+		(void)printf("  %s%-17s %-9s %-8s %-59s %s%s\n", cmd_dim(cmd), "GUEST", "STATE", "DEVICE", "ADDRESSES",
+			     "FORWARDS", cmd_plain(cmd));
+	json_array_foreach(json_object_get(n, "guests"), i, g)
+		print_guest(cmd, g);
+	(void)putchar('\n');
+}
+
+static void print_uptime(double s)
+{
+	long t = (long)s;
+
+	if (t >= 86400)
+		(void)printf("%ld d %ld h", t / 86400, t / 3600 % 24);
+	else if (t >= 3600)
+		(void)printf("%ld h %ld min", t / 3600, t / 60 % 60);
+	else if (t >= 60)
+		(void)printf("%ld min", t / 60);
+	else
+		(void)printf("%ld s", t);
+}
+
+int cmd_status(struct cmd *cmd, int argc, char **argv)
+{
+	_cleanup_(control_freep) struct control *control = NULL;
+	json_t *answer = NULL;
+	size_t i, degraded = 0, guests = 0;
+
+	if (!cmd_no_options(cmd, argc, argv))
+		return EXIT_USAGE;
+	if (client_connect(cmd, CLIENT_MUST_RUN, &control) != 0)
+		return EXIT_FAILED;
+	json_t *request = ctl_request_new(CTL_STATUS);
+	client_add_networks(request, argv + optind, argc - optind);
+	if (client_ask(cmd, control, request, NULL, NULL, &answer, NULL, NULL) != 0)
+		return EXIT_FAILED;
+	const json_t *networks = json_object_get(answer, "networks"), *n;
+	if (json_array_size(networks) < (size_t)(argc - optind)) {
+		json_decref(answer);
+		report_help(report_error(cmd->report, argv[optind], "no network of that name is up"), "sixtap status lists them");
+		return EXIT_FAILED;
+	}
+	if (cmd->json) {
+		cmd_json(cmd, answer);
+		return EXIT_DONE;
+	}
+	json_array_foreach(networks, i, n) {
+		print_network(cmd, n);
+		degraded += str_eq(text(n, "state"), "degraded");
+		guests += json_array_size(json_object_get(n, "guests"));
+	}
+	(void)printf("%zu up", json_array_size(networks));
+	if (degraded > 0)
+		(void)printf(" (%zu degraded)", degraded);
+	(void)printf(" %s %zu guest%s %s sixtapd %s, ", cmd_glyph(cmd, GLYPH_INFO), guests, guests == 1 ? "" : "s",
+		     cmd_glyph(cmd, GLYPH_INFO), text(json_object_get(answer, "daemon"), "release"));
+	print_uptime(json_real_value(json_object_get(json_object_get(answer, "daemon"), "uptime")));
+	(void)putchar('\n');
+	json_decref(answer);
+	return EXIT_DONE;
+}

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * answer - the control socket: who asks, what they may, what they get
+ */
+#include "daemon/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+
+#define CONNECTIONS_MAX 128
+#define REQUEST_MAX_OTHERS 65536u	/* one line of somebody who isn't root */
+#define UP_PATIENCE (10 * MONO_S)
+
+/* ---- connections ---- */
+
+static void conn_free(struct conn *c)
+{
+	struct daemon_main *d = c->d;
+
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		d->conns = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	if (d->progress_to == c)
+		d->progress_to = NULL;
+	loop_del(&c->src);
+	json_decref(c->waiter.answer);
+	control_free(c->control);
+	free(c);
+}
+
+/* What can't be written at once is written when the peer reads; one that never does loses only its own answer. */
+static void conn_flush(struct conn *c)
+{
+	int r = control_flush(c->control);
+
+	if (r == 0)
+		(void)loop_set_events(&c->src, EPOLLIN | EPOLLOUT);
+	else if (r == 1)
+		(void)loop_set_events(&c->src, EPOLLIN);
+	else
+		c->closing = true;
+}
+
+static void say(struct conn *c, const json_t *o, const int *fds, size_t n_fds)
+{
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	if (text)
+		control_queue(c->control, text, strlen(text), fds, n_fds);
+	free(text);
+	conn_flush(c);
+}
+
+/* The last word to a request: the answer with warnings, or the errors. Steals @answer. */
+static void finish(struct conn *c, json_t *answer, struct report *report, const int *fds, size_t n_fds)
+{
+	if (report_n_errors(report) > 0) {
+		json_decref(answer);
+		answer = report_json(report);
+	} else {
+		(void)json_object_set_new(answer, "version", json_integer(CTL_VERSION));
+		if (report_n(report) > 0) {
+			json_t *notes = report_json(report);
+
+			(void)json_object_set(answer, "warnings", json_object_get(notes, "errors"));
+			json_decref(notes);
+		}
+	}
+	(void)json_object_set_new(answer, "final", json_true());
+	say(c, answer, fds, n_fds);
+	json_decref(answer);
+}
+
+void answer_progress(struct daemon_main *d, size_t done, size_t n, const struct op *op)
+{
+	if (!d->progress_to)
+		return;
+	json_t *o = json_pack("{s:i, s:{s:i, s:i, s:s, s:s, s:s}}", "version", CTL_VERSION, "progress", "done", (int)done,
+			      "of", (int)n, "object", op->object, "what", op->what, "action", op_action_name[op->action]);
+
+	say(d->progress_to, o, NULL, 0);
+	json_decref(o);
+}
+
+void answer_plan(struct daemon_main *d, const struct ops *ops)
+{
+	if (!d->progress_to)
+		return;
+	json_t *o = json_pack("{s:i, s:{s:o}}", "version", CTL_VERSION, "progress", "changes", ops_json(ops));
+
+	say(d->progress_to, o, NULL, 0);
+	json_decref(o);
+}
+
+/* ---- status ---- */
+
+static json_t *text_or_skip(json_t *to, const char *key, const char *s)
+{
+	if (s && *s)
+		(void)json_object_set_new(to, key, json_string(s));
+	return to;
+}
+
+static void add_address(json_t *guest, const struct ip *ip, const char *kind, const struct holder *h, mono_t now)
+{
+	const char *list_name = ip->family == AF_INET ? "ipv4" : "ipv6";
+	json_t *list = json_object_get(guest, list_name), *details = json_object_get(guest, "addresses"), *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		if (str_eq(json_string_value(item), IP_STR(ip)))
+			return;
+	(void)json_array_append_new(list, json_string(IP_STR(ip)));
+	json_t *o = json_pack("{s:s, s:s}", "address", IP_STR(ip), "kind", kind);
+
+	if (h && h->is_lease && h->lease.expires != MONO_NEVER)
+		(void)json_object_set_new(o, "expires", json_integer(h->lease.expires > now ?
+									      (json_int_t)((h->lease.expires - now) / MONO_S) : 0));
+	(void)json_array_append_new(details, o);
+}
+
+static const char *kind_of(const struct holder *h)
+{
+	if (h->is_lease)
+		return "lease";
+	if (h->key.ip.family == AF_INET6) {
+		struct in6_addr eui64 = ip6_eui64(&h->key.ip.v6, &h->neighbour.mac);
+
+		return memcmp(&eui64, &h->key.ip.v6, sizeof(eui64)) == 0 ? "slaac" : "seen";
+	}
+	return "seen";
+}
+
+static json_t *guest_new_json(const char *name, const struct mac *mac, const char *device, bool attached)
+{
+	json_t *o = json_pack("{s:s}", "name", name);
+
+	if (!mac_is_zero(mac))
+		(void)json_object_set_new(o, "mac", json_string(MAC_STR(mac)));
+	text_or_skip(o, "device", device);
+	(void)json_object_set_new(o, "state", json_string(attached ? "attached" : "declared"));
+	for (size_t i = 0; i < 4; i++)
+		(void)json_object_set_new(o, (const char *const[]){ "ipv4", "ipv6", "addresses", "forwards" }[i], json_array());
+	return o;
+}
+
+static json_t *find_guest_json(json_t *guests, const char *key, const char *value)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(guests, i, o)
+		if (str_eq(json_string_value(json_object_get(o, key)), value))
+			return o;
+	return NULL;
+}
+
+static const char *guest_device(const struct daemon_main *d, const char *network, const char *name)
+{
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (str_eq(d->guests[i]->network, network) && str_eq(d->guests[i]->name, name))
+			return d->guests[i]->device;
+	return NULL;
+}
+
+static void add_forwards(json_t *guests, const struct plan_result *result)
+{
+	for (size_t i = 0; result && i < result->n_forwards; i++) {
+		const struct plan_forward *f = &result->forwards[i];
+		json_t *guest = find_guest_json(guests, "name", f->guest->name);
+
+		if (!guest)
+			continue;
+		json_t *o = json_pack("{s:s, s:s}", "spec", f->forward->spec, "state", f->active ? "active" : "waiting");
+
+		if (f->forward->runtime)
+			(void)json_object_set_new(o, "runtime", json_true());
+		(void)json_array_append_new(json_object_get(guest, "forwards"), o);
+	}
+}
+
+static json_t *guests_json(const struct daemon_main *d, const struct net *net, mono_t now)
+{
+	const struct plan_result *result = networks_result(d, net->name);
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	const struct d_network *n = network_with_guests(net->d, d->guests, d->n_guests, arena);
+	json_t *guests = json_array();
+
+	for (size_t i = 0; i < n->n_guests; i++) {
+		const char *device = guest_device(d, net->name, n->guests[i].name);
+		json_t *o = guest_new_json(n->guests[i].name, &n->guests[i].mac, device, device != NULL);
+
+		for (size_t k = 0; k < n->guests[i].n_ips; k++)
+			add_address(o, &n->guests[i].ips[k], "declared", NULL, now);
+		(void)json_array_append_new(guests, o);
+	}
+	for (const struct holder *h = d->holders; h; h = h->hh.next) {
+		const struct mac *mac = h->is_lease ? &h->lease.mac : &h->neighbour.mac;
+
+		if (!str_eq(h->key.network, net->name))
+			continue;
+		json_t *o = find_guest_json(guests, "mac", MAC_STR(mac));
+		if (!o) {	/* somebody we didn't start; known by the name it gave, or by its address */
+			o = guest_new_json(h->is_lease && h->lease.hostname[0] ? h->lease.hostname : MAC_STR(mac), mac, NULL, true);
+			(void)json_array_append_new(guests, o);
+		}
+		if (!str_eq(json_string_value(json_object_get(o, "state")), "attached"))
+			(void)json_object_set_new(o, "state", json_string("attached"));
+		add_address(o, &h->key.ip, kind_of(h), h, now);
+	}
+	add_forwards(guests, result);
+	return guests;
+}
+
+static json_t *ipv6_json(const struct plan_result *r)
+{
+	json_t *o = json_object(), *because = json_array();
+
+	(void)json_object_set_new(o, "address", json_string(PREFIX_STR(&r->address6)));
+	(void)json_object_set_new(o, "source", json_string(ip6_source_name[r->source6]));
+	(void)json_object_set_new(o, "nat", json_boolean(r->nat6));
+	for (size_t i = 0; i < r->n_because; i++)
+		(void)json_array_append_new(because, json_string(r->because[i]));
+	(void)json_object_set_new(o, "because", because);
+	return o;
+}
+
+static json_t *network_json(const struct daemon_main *d, const struct net *net, mono_t now)
+{
+	const struct plan_result *r = networks_result(d, net->name);
+	bool degraded = net->trouble || !r || (r->service && (net->sent_hash == 0 || net->sent_hash != net->ready_hash));
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", net->name, "mode", net_mode_name[net->d->mode], "state",
+			      degraded ? "degraded" : "up", "device", net->d->bridge);
+
+	if (r) {
+		text_or_skip(o, "uplink", r->uplink4[0] ? r->uplink4 : r->uplink6);
+		text_or_skip(o, "uplink6", r->uplink6[0] && !str_eq(r->uplink4, r->uplink6) ? r->uplink6 : NULL);
+		if (ip_is_set(&r->address4.ip))
+			(void)json_object_set_new(o, "ipv4", json_pack("{s:s}", "address", PREFIX_STR(&r->address4)));
+		if (ip_is_set(&r->address6.ip))
+			(void)json_object_set_new(o, "ipv6", ipv6_json(r));
+	}
+	text_or_skip(o, "trouble", net->trouble);
+	(void)json_object_set_new(o, "guests", guests_json(d, net, now));
+	return o;
+}
+
+static bool wanted(const struct ctl_request *req, const char *name)
+{
+	for (size_t i = 0; i < req->n_networks; i++)
+		if (str_eq(req->networks[i], name))
+			return true;
+	return req->n_networks == 0;
+}
+
+static int by_name(struct net *a, struct net *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+static json_t *networks_json(struct daemon_main *d, const struct ctl_request *req)
+{
+	mono_t now = mono_now();
+	json_t *list = json_array();
+
+	HASH_SORT(d->nets, by_name);
+	for (const struct net *net = d->nets; net; net = net->hh.next)
+		if (net->d && !net->leaving && wanted(req, net->name))
+			(void)json_array_append_new(list, network_json(d, net, now));
+	return list;
+}
+
+static json_t *daemon_json(const struct daemon_main *d)
+{
+	json_t *o = json_pack("{s:i, s:f, s:s, s:b}", "pid", (int)d->conf.ends.monitor_pid, "uptime",
+			      (double)((mono_now() - d->started) / MONO_MS) / 1000.0, "release", SIXTAP_VERSION, "unwatched",
+			      d->monitor_gone);
+
+	(void)json_object_set_new(o, "processes", json_pack("{s:i, s:i, s:i, s:i}", "monitor",
+							    (int)d->conf.ends.monitor_pid, "main", (int)getpid(), "engine",
+							    (int)d->engine.pid, "resolver", (int)d->resolver.pid));
+	return o;
+}
+
+static json_t *leases_json(const struct daemon_main *d, const struct ctl_request *req)
+{
+	mono_t now = mono_now();
+	json_t *list = json_array();
+
+	for (const struct holder *h = d->holders; h; h = h->hh.next) {
+		char hex[CLIENT_ID_MAX * 2 + 1] = "";
+
+		if (!h->is_lease || !wanted(req, h->key.network))
+			continue;
+		const struct d_guest *g = networks_guest_by_mac(d, h->key.network, &h->lease.mac);
+		const char *name = g ? g->name : h->lease.hostname;
+		for (size_t i = 0; i < d->n_guests; i++)
+			if (mac_eq(&d->guests[i]->mac, &h->lease.mac) && str_eq(d->guests[i]->network, h->key.network))
+				name = d->guests[i]->name;
+		json_t *o = json_pack("{s:s, s:s, s:s}", "network", h->key.network, "mac", MAC_STR(&h->lease.mac), "address",
+				      IP_STR(&h->key.ip));
+
+		text_or_skip(o, "guest", name);
+		(void)json_object_set_new(o, "expires", json_integer(h->lease.expires > now ?
+									      (json_int_t)((h->lease.expires - now) / MONO_S) : 0));
+		for (size_t i = 0; i < h->lease.client.len; i++)
+			(void)snprintf(hex + i * 2, 3, "%02x", h->lease.client.b[i]);
+		text_or_skip(o, h->key.ip.family == AF_INET ? "client_id" : "duid", hex);
+		if (h->key.ip.family == AF_INET6)
+			(void)json_object_set_new(o, "iaid", json_integer(h->lease.iaid));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* ---- requests ---- */
+
+static void answer_up(struct conn *c, const struct ctl_request *req, struct report *report)
+{
+	struct daemon_main *d = c->d;
+	json_t *changes = NULL;
+
+	d->progress_to = req->what == CTL_UP ? c : NULL;
+	int r = networks_up(d, req, report, req->what == CTL_PLAN, &changes);
+	d->progress_to = NULL;
+	json_t *answer = json_object();
+
+	if (changes) {
+		(void)json_object_set_new(answer, "changed", json_boolean(json_array_size(changes) > 0));
+		(void)json_object_set_new(answer, "changes", changes);
+	}
+	if (r != 0 || req->what == CTL_PLAN || !req->wait || networks_ready(d)) {
+		if (r == 0 && req->what == CTL_UP)
+			(void)json_object_set_new(answer, "networks", networks_json(d, req));
+		finish(c, answer, report, NULL, 0);
+		return;
+	}
+	/* Answered by answer_check_waiters() once the engine serves; warnings come along. */
+	if (report_n(report) > 0) {
+		json_t *notes = report_json(report);
+
+		(void)json_object_set(answer, "warnings", json_object_get(notes, "errors"));
+		json_decref(notes);
+	}
+	c->waiter.answer = answer;
+	c->waiter.deadline = mono_add(mono_now(), UP_PATIENCE);
+	(void)loop_timer_set(d->loop, &d->soon, mono_min(c->waiter.deadline, d->soon.source ? d->soon.deadline : MONO_NEVER));
+}
+
+void answer_check_waiters(struct daemon_main *d, mono_t now)
+{
+	static const struct ctl_request all;
+	bool ready = networks_ready(d);
+
+	for (struct conn *c = d->conns; c; c = c->next) {
+		_cleanup_(report_freep) struct report *report = report_new();
+
+		if (!c->waiter.answer || (!ready && now < c->waiter.deadline))
+			continue;
+		if (!ready)
+			report_help(report_error(report, "sixtapd", "the network is set up, but its services did not start in time"),
+				    "see %s/sixtapd.log, or journalctl -u sixtapd", d->conf.run_dir);
+		json_t *answer = c->waiter.answer;
+		c->waiter.answer = NULL;
+		(void)json_object_set_new(answer, "networks", networks_json(d, &all));
+		finish(c, answer, report, NULL, 0);
+	}
+}
+
+static void answer_down(struct conn *c, const struct ctl_request *req, struct report *report)
+{
+	json_t *changes = NULL, *answer = json_object();
+	int r = networks_down(c->d, req, report, &changes);
+
+	if (changes) {
+		(void)json_object_set_new(answer, "changed", json_boolean(json_array_size(changes) > 0));
+		(void)json_object_set_new(answer, "changes", changes);
+	}
+	(void)json_object_set_new(answer, "networks", networks_json(c->d, req));
+	c->quit_after = r == 0 && req->quit && !c->d->nets;
+	finish(c, answer, report, NULL, 0);
+}
+
+static void answer_attach(struct conn *c, const struct ctl_request *req, struct report *report)
+{
+	struct guest *g = NULL;
+	int fds[CTL_QUEUES_MAX];
+	json_t *answer = json_object();
+
+	if (guests_attach(c->d, &req->attach, report, &g, fds) != 0) {
+		finish(c, answer, report, NULL, 0);
+		return;
+	}
+	const struct plan_result *r = networks_result(c->d, g->network);
+
+	(void)json_object_set_new(answer, "device", json_string(g->device));
+	(void)json_object_set_new(answer, "mac", json_string(MAC_STR(&g->mac)));
+	(void)json_object_set_new(answer, "mtu", json_integer(r && r->mtu ? r->mtu : 1500));
+	(void)json_object_set_new(answer, "queues", json_integer(req->attach.queues));
+	finish(c, answer, report, fds, req->attach.queues);
+	/* Queued descriptors are the socket's once written; ours must go, or the tap would outlive the guest. */
+	while (control_flush(c->control) == 0)
+		;
+	for (unsigned int i = 0; i < req->attach.queues; i++)
+		(void)close(fds[i]);
+}
+
+static void answer_one(struct conn *c, const struct ctl_request *req, struct report *report)
+{
+	struct daemon_main *d = c->d;
+	json_t *answer;
+
+	switch (req->what) {
+	case CTL_HELLO:
+		answer = json_pack("{s:o}", "daemon", daemon_json(d));
+		finish(c, answer, report, NULL, 0);
+		return;
+	case CTL_PLAN:
+	case CTL_UP:
+		answer_up(c, req, report);
+		return;
+	case CTL_DOWN:
+		answer_down(c, req, report);
+		return;
+	case CTL_STATUS:
+		answer = json_pack("{s:o, s:o}", "daemon", daemon_json(d), "networks", networks_json(d, req));
+		finish(c, answer, report, NULL, 0);
+		return;
+	case CTL_LEASES:
+		finish(c, json_pack("{s:o}", "leases", leases_json(d, req)), report, NULL, 0);
+		return;
+	case CTL_ATTACH:
+		answer_attach(c, req, report);
+		return;
+	case CTL_QUIT:
+		c->quit_after = true;
+		finish(c, json_object(), report, NULL, 0);
+		return;
+	case CTL_DO_N_:
+		break;
+	}
+}
+
+static void hear(struct conn *c, const char *line, size_t len)
+{
+	_cleanup_(report_freep) struct report *report = report_new();
+	_cleanup_(ctl_request_freep) struct ctl_request *req = NULL;
+
+	if (ctl_parse(line, len, report, &req) != 0) {
+		finish(c, json_object(), report, NULL, 0);
+		c->closing = true;
+		return;
+	}
+	if (ctl_needs_root(req->what) && c->control->uid != 0) {
+		struct finding *f = report_error(report, ctl_do_name[req->what], "only root may do that");
+
+		report_help(f, "use sudo");
+		finish(c, json_object(), report, NULL, 0);
+		return;
+	}
+	log_event(LOG_LEVEL_DEBUG, "request do=%s uid=%d pid=%d", ctl_do_name[req->what], (int)c->control->uid,
+		  (int)c->control->pid);
+	answer_one(c, req, report);
+}
+
+static int quit(struct daemon_main *d)
+{
+	const struct monitor_msg msg = { .type = MONITOR_QUIT };
+
+	if (write(d->monitor_src.fd, &msg, sizeof(msg)) < 0 || d->monitor_gone)
+		loop_stop(d->loop, 0);
+	return 0;
+}
+
+static int on_conn(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	struct conn *c = CONTAINER_OF(src, struct conn, src);
+	struct daemon_main *d = c->d;
+	const char *line;
+	size_t len;
+
+	(void)now;
+	if (events & EPOLLOUT)
+		conn_flush(c);
+	if (events & (EPOLLIN | EPOLLHUP)) {
+		int r = control_read(c->control);
+
+		if (r == -EAGAIN)
+			return 0;
+		if (r <= 0) {
+			conn_free(c);
+			return 0;
+		}
+		while (!c->closing && (line = control_line(c->control, &len)))
+			hear(c, line, len);
+	}
+	if (c->quit_after && c->control->out_len == 0)
+		return quit(d);
+	if (c->closing)
+		conn_free(c);
+	return 0;
+}
+
+static int on_listen(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	struct daemon_main *d = CONTAINER_OF(src, struct daemon_main, listen_src);
+	struct control *control;
+	size_t n = 0;
+
+	(void)events;
+	(void)now;
+	for (const struct conn *c = d->conns; c; c = c->next)
+		n++;
+	for (int i = 0; i < 16 && control_accept(&control, src->fd, CTL_REQUEST_MAX) == 0; i++) {
+		struct conn *c;
+
+		if (control->uid != 0) {
+			control->in_max = REQUEST_MAX_OTHERS;
+			if (n >= CONNECTIONS_MAX) {	/* root always gets through */
+				control_free(control);
+				continue;
+			}
+		}
+		c = NEW(struct conn);
+		c->d = d;
+		c->control = control;
+		c->src = (struct loop_fd){ .name = "request", .fn = on_conn, .fd = control->fd };
+		c->next = d->conns;
+		if (d->conns)
+			d->conns->prev = c;
+		d->conns = c;
+		n++;
+		if (loop_add(d->loop, &c->src, EPOLLIN) < 0)
+			conn_free(c);
+	}
+	return 0;
+}
+
+int answer_listen(struct daemon_main *d, int listen_fd)
+{
+	d->listen_src = (struct loop_fd){ .name = "control", .fn = on_listen, .fd = listen_fd };
+	return loop_add(d->loop, &d->listen_src, EPOLLIN);
+}

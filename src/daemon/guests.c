@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guests - NICs for guests: made, handed over, noticed when they go
+ *
+ * A tap is non-persistent: when the last process that holds its descriptors
+ * ends, the kernel removes it and tells, and nothing is left but our record,
+ * which is dropped then. So a guest's end needs no watching, also after
+ * `-daemonize`.
+ */
+#include "daemon/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "conf/conf.h"
+#include "kern/observe.h"
+#include "kern/records.h"
+#include "kern/tap.h"
+#include "model/world.h"
+
+#define RECORD_GUEST "guest"
+
+static uint64_t start_time(int64_t pid)
+{
+	char path[64], buf[1024];
+	unsigned long long t = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)pid);
+	FILE *f = fopen(path, "re");
+	size_t n = f ? fread(buf, 1, sizeof(buf) - 1, f) : 0;
+	if (f)
+		(void)fclose(f);
+	buf[n] = '\0';
+	const char *p = strrchr(buf, ')');	/* the name before it may hold anything */
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		(void)sscanf(p, "%llu", &t);
+	return t;
+}
+
+static struct guest *find_guest(const struct daemon_main *d, const char *network, const char *name)
+{
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (str_eq(d->guests[i]->network, network) && str_eq(d->guests[i]->name, name))
+			return d->guests[i];
+	return NULL;
+}
+
+static void add_guest(struct daemon_main *d, struct guest *g)
+{
+	GROW(d->guests, d->n_guests, d->cap_guests);
+	d->guests[d->n_guests++] = g;
+}
+
+static void remove_guest(struct daemon_main *d, struct guest *g)
+{
+	for (size_t i = 0; i < d->n_guests; i++) {
+		if (d->guests[i] != g)
+			continue;
+		(void)record_del(d->records, RECORD_GUEST, g->device);
+		d->guests[i] = d->guests[--d->n_guests];
+		guest_free(g);
+		return;
+	}
+}
+
+static void record_guest(struct daemon_main *d, const struct guest *g)
+{
+	json_t *ips = json_array(), *forwards = json_array();
+
+	for (size_t i = 0; i < g->n_ips; i++)
+		(void)json_array_append_new(ips, json_string(IP_STR(&g->ips[i])));
+	for (size_t i = 0; i < g->n_forwards; i++)
+		(void)json_array_append_new(forwards, json_string(g->forwards[i].spec));
+	json_t *o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:I, s:I}", "network", g->network, "name", g->name, "ifindex",
+			      (int)g->ifindex, "mac", MAC_STR(&g->mac), "ips", ips, "forwards", forwards, "pid",
+			      (json_int_t)g->pid, "start_time", (json_int_t)g->start_time);
+	int r = o ? record_put(d->records, RECORD_GUEST, g->device, o) : -EINVAL;
+
+	json_decref(o);
+	if (r < 0)
+		log_event(LOG_LEVEL_ERROR, "record-failed guest=%s/%s error=\"%s\"", g->network, g->name, strerror(-r));
+}
+
+int guests_forward_parse(struct guest *g, const char *spec, struct report *report)
+{
+	if (g->n_forwards >= GUEST_FORWARDS) {
+		report_error(report, spec, "too many forwards for one guest")->exit_status = 2;
+		return 1;
+	}
+	struct d_forward *f = &g->forwards[g->n_forwards];
+
+	if (conf_forward_parse(spec, g->arena, f, report) != 0)
+		return 1;
+	f->runtime = true;
+	g->n_forwards++;
+	return 0;
+}
+
+static int restore_guest(void *user, const char *key, const json_t *value)
+{
+	struct daemon_main *d = user;
+	_cleanup_(report_freep) struct report *report = report_new();
+	_cleanup_(guest_freep) struct guest *g = guest_new();
+	const json_t *item;
+	size_t i;
+
+	if (!str_copy(g->network, sizeof(g->network), json_string_value(json_object_get(value, "network"))) ||
+	    !str_copy(g->name, sizeof(g->name), json_string_value(json_object_get(value, "name"))) ||
+	    !str_copy(g->device, sizeof(g->device), key))
+		return 0;
+	const char *mac = json_string_value(json_object_get(value, "mac"));
+	if (!mac || !mac_parse(mac, &g->mac))
+		return 0;
+	g->ifindex = (uint32_t)json_integer_value(json_object_get(value, "ifindex"));
+	g->pid = json_integer_value(json_object_get(value, "pid"));
+	g->start_time = (uint64_t)json_integer_value(json_object_get(value, "start_time"));
+	json_array_foreach(json_object_get(value, "ips"), i, item)
+		if (g->n_ips < GUEST_IPS && json_is_string(item) && ip_parse(json_string_value(item), &g->ips[g->n_ips]))
+			g->n_ips++;
+	json_array_foreach(json_object_get(value, "forwards"), i, item)
+		if (json_is_string(item))
+			(void)guests_forward_parse(g, json_string_value(item), report);
+	add_guest(d, STEAL_PTR(g));
+	return 0;
+}
+
+/* The kernel is what counts: a guest whose tap is gone, or is another one by now, has ended while we were away. */
+int guests_restore(struct daemon_main *d)
+{
+	_cleanup_(world_freep) struct world *world = world_new();
+	_cleanup_(report_freep) struct report *report = report_new();
+	int r = record_each(d->records, RECORD_GUEST, restore_guest, d);
+
+	if (r < 0 || d->n_guests == 0)
+		return r;
+	r = kern_observe(d->kern, NULL, 0, world, report);
+	if (r < 0)
+		return r;
+	for (size_t i = d->n_guests; i-- > 0;) {
+		struct guest *g = d->guests[i];
+		const struct w_link *link = world_link(world, g->ifindex);
+		char network[NETWORK_NAME_MAX + 1], name[GUEST_NAME_MAX + 1];
+
+		if (!link || !str_eq(link->name, g->device) || !alias_parse(link->alias, network, name) ||
+		    !str_eq(network, g->network) || !str_eq(name, g->name))
+			remove_guest(d, g);
+	}
+	return 0;
+}
+
+void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name)
+{
+	for (size_t i = d->n_guests; i-- > 0;) {
+		struct guest *g = d->guests[i];
+
+		if (g->ifindex != ifindex)
+			continue;
+		log_event(LOG_LEVEL_INFO, "guest-gone network=%s guest=%s device=%s", g->network, g->name, name);
+		bool more = g->n_forwards > 0 || g->n_ips > 0;
+		struct net *net = networks_find(d, g->network);
+
+		more = more || !net || !net->d || !desired_guest(net->d, g->name);
+		remove_guest(d, g);
+		if (more)
+			networks_reconcile_soon(d, 20 * MONO_MS);
+	}
+}
+
+/* Which other guest of the network has this MAC, running or declared? */
+static const char *mac_owner(const struct daemon_main *d, const struct net *net, const struct mac *mac, const char *name)
+{
+	const struct d_guest *declared = networks_guest_by_mac(d, net->name, mac);
+
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (str_eq(d->guests[i]->network, net->name) && mac_eq(&d->guests[i]->mac, mac))
+			return d->guests[i]->name;
+	return declared && !str_eq(declared->name, name) ? declared->name : NULL;
+}
+
+/* Settle name and MAC; refuse what another guest has. */
+static int settle(struct daemon_main *d, const struct net *net, const struct ctl_attach *a, struct guest *g,
+		  struct report *report)
+{
+	const struct d_guest *declared = desired_guest(net->d, a->name);
+	const char *fault = conf_guest_name_fault(a->name);
+	struct conf_seed seed;
+
+	if (!fault && a->has_mac)
+		fault = conf_mac_fault(&a->mac);
+	if (fault) {
+		report_error(report, a->name, "%s", fault)->exit_status = 2;
+		return 1;
+	}
+	(void)str_copy(g->network, sizeof(g->network), net->name);
+	(void)str_copy(g->name, sizeof(g->name), a->name);
+	const struct guest *running = find_guest(d, net->name, a->name);
+	if (running) {
+		struct finding *f = report_error(report, a->name, "runs already on %s (%s, pid %lld)", net->name,
+						 running->device, (long long)running->pid);
+
+		report_help(f, "give this one another --name");
+		return 1;
+	}
+	memcpy(seed.secret, d->secret, sizeof(seed.secret));
+	g->mac = a->has_mac ? a->mac : declared ? declared->mac : conf_guest_mac(&seed, net->name, a->name, 0);
+	for (unsigned int i = 1; !a->has_mac && !declared && mac_owner(d, net, &g->mac, a->name); i++)
+		g->mac = conf_guest_mac(&seed, net->name, a->name, i);
+	const char *other = mac_owner(d, net, &g->mac, a->name);
+	if (other) {
+		struct finding *f = report_error(report, a->name, "MAC %s is %s's", MAC_STR(&g->mac), other);
+
+		report_help(f, "give another by --mac");
+		f->exit_status = 2;
+		return 1;
+	}
+	for (size_t i = 0; i < a->n_ips; i++)
+		g->ips[g->n_ips++] = a->ips[i];
+	for (size_t i = 0; i < a->n_forwards; i++)
+		if (guests_forward_parse(g, a->forwards[i], report) != 0)
+			return 1;
+	g->pid = a->pid;
+	g->start_time = start_time(a->pid);
+	return 0;
+}
+
+static int make_nic(struct daemon_main *d, const struct net *net, struct guest *g, unsigned int queues,
+		    struct report *report, int *fds)
+{
+	const struct plan_result *result = networks_result(d, net->name);
+	char alias[128], why[KERN_WHY_MAX] = "";
+	struct op_link set = {
+		.mask = OP_LINK_MASTER | OP_LINK_MTU | OP_LINK_ALIAS | OP_LINK_GROUP | OP_LINK_UP | OP_LINK_MAC | OP_LINK_HAIRPIN,
+		.mac = g->mac,
+		.up = true,
+		.alias = alias,
+		.group = network_group(net->name),
+	};
+	int r = kern_tap_new(d->kern, "tap%d", queues, fds, g->device, &g->ifindex);
+
+	if (r < 0) {
+		struct finding *f = report_error(report, g->name, "cannot make a tap: %s", strerror(-r));
+
+		if (r == -ENOENT || r == -ENODEV)
+			report_help(f, "the kernel has no tun device: modprobe tun");
+		return 1;
+	}
+	(void)snprintf(alias, sizeof(alias), "sixtap:%s/%s", net->name, g->name);
+	(void)str_copy(set.master, sizeof(set.master), net->d->bridge);
+	set.mtu = result ? result->mtu : 0;
+	set.hairpin = result && result->port_hairpin;
+	if (set.mtu == 0)
+		set.mask &= ~(uint32_t)OP_LINK_MTU;
+	r = kern_port_attach(d->kern, g->ifindex, &set, why);
+	if (r == 0)
+		return 0;
+	report_error(report, g->name, "cannot put %s into %s: %s", g->device, net->d->bridge, *why ? why : strerror(-r));
+	for (unsigned int i = 0; i < queues; i++)	/* the tap goes with them */
+		(void)close(fds[i]);
+	return 1;
+}
+
+int guests_attach(struct daemon_main *d, const struct ctl_attach *a, struct report *report, struct guest **ret, int *fds)
+{
+	struct net *net = networks_find(d, a->network);
+	_cleanup_(guest_freep) struct guest *g = guest_new();
+
+	if (!net || !net->d) {
+		struct finding *f = report_error(report, a->network, "isn't up");
+
+		report_help(f, "sudo sixtap up %s", a->network);
+		return 1;
+	}
+	if (settle(d, net, a, g, report) != 0 || make_nic(d, net, g, a->queues, report, fds) != 0)
+		return 1;
+	record_guest(d, g);
+	struct guest *added = STEAL_PTR(g);
+	add_guest(d, added);
+	/* What a guest brings along (addresses, forwards, a name) must hold before it runs. */
+	if (networks_reconcile(d, report, false, NULL) != 0 && report_n_errors(report) > 0) {
+		for (unsigned int i = 0; i < a->queues; i++)
+			(void)close(fds[i]);
+		remove_guest(d, added);
+		return 1;
+	}
+	*ret = added;
+	return 0;
+}

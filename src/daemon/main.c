@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main - the process that changes the kernel, and the only one that takes requests
+ */
+#include "daemon/main.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "base/log.h"
+#include "ctl/paths.h"
+#include "daemon/state.h"
+
+#define TICK (15 * MONO_S)
+
+static int on_soon(struct loop_timer *timer, mono_t now)
+{
+	struct daemon_main *d = CONTAINER_OF(timer, struct daemon_main, soon);
+	_cleanup_(report_freep) struct report *report = report_new();
+
+	if (networks_reconcile(d, report, false, NULL) != 0)
+		for (size_t i = 0; i < report_n(report); i++)
+			log_event(LOG_LEVEL_ERROR, "reconcile-failed key=%s what=\"%s\"",
+				  report_get(report, i)->key ? report_get(report, i)->key : "", report_get(report, i)->what);
+	answer_check_waiters(d, now);
+	for (const struct conn *c = d->conns; c; c = c->next)
+		if (c->waiter.answer)
+			networks_reconcile_soon(d, c->waiter.deadline > now ? c->waiter.deadline - now : 0);
+	return 0;
+}
+
+static int on_tick(struct loop_timer *timer, mono_t now)
+{
+	struct daemon_main *d = CONTAINER_OF(timer, struct daemon_main, tick);
+
+	serve_upstream(d);
+	return loop_timer_set(d->loop, timer, mono_add(now, TICK));
+}
+
+static void on_link_gone(void *user, uint32_t ifindex, const char *name, const char *alias, mono_t now)
+{
+	(void)alias;
+	(void)now;
+	guests_link_gone(user, ifindex, name);
+}
+
+static void on_resync(void *user, mono_t now)
+{
+	(void)now;
+	networks_reconcile_soon(user, 100 * MONO_MS);
+}
+
+static int recv_monitor(int sock, struct monitor_msg *ret, int *ret_fd)
+{
+	struct iovec iov = { ret, sizeof(*ret) };
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+			    .msg_controllen = sizeof(control.buf) };
+	ssize_t n = recvmsg(sock, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&h) : NULL;
+
+	*ret_fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	return n < 0 ? -errno : n == (ssize_t)sizeof(*ret);
+}
+
+static int on_monitor(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	struct daemon_main *d = CONTAINER_OF(src, struct daemon_main, monitor_src);
+	struct monitor_msg msg;
+	int fd, r;
+
+	(void)events;
+	(void)now;
+	while ((r = recv_monitor(src->fd, &msg, &fd)) > 0) {
+		if (fd < 0)
+			continue;
+		r = serve_peer_started(d, msg.type == MONITOR_ENGINE, fd, msg.pid);
+		if (r >= 0 && d->engine.src.fd >= 0 && d->resolver.src.fd >= 0)
+			r = (int)write(src->fd, &(struct monitor_msg){ .type = MONITOR_READY }, sizeof(msg));
+		if (r < 0)
+			return r;
+	}
+	if (r == 0) {
+		/* Killed. Guests are served on; the next `up` sees to a new one. */
+		log_event(LOG_LEVEL_ERROR, "monitor-gone: a process that ends now is not started again; "
+					   "`sixtap up` starts a new daemon");
+		d->monitor_gone = true;
+		loop_del(src);
+	}
+	return 0;
+}
+
+static int on_term(void *user, int signo, mono_t now)
+{
+	struct daemon_main *d = user;
+
+	(void)signo;
+	(void)now;
+	loop_stop(d->loop, 0);
+	return 0;
+}
+
+static int on_hup(void *user, int signo, mono_t now)
+{
+	(void)signo;
+	(void)now;
+	networks_reconcile_soon(user, 0);
+	return 0;
+}
+
+static void log_report(struct report *report)
+{
+	for (size_t i = 0; i < report_n(report); i++)
+		log_event(LOG_LEVEL_ERROR, "%s%s%s", report_get(report, i)->key ? report_get(report, i)->key : "",
+			  report_get(report, i)->key ? ": " : "", report_get(report, i)->what);
+}
+
+static int start(struct daemon_main *d, const struct main_conf *conf, struct report *report)
+{
+	static const struct kern_watch_ops watch_ops = { .link_gone = on_link_gone, .resync = on_resync };
+	int r;
+
+	(void)paths_join(conf->run_dir, "state", d->records);
+	r = kern_new(&d->kern, &(struct kern_conf){ .run_dir = d->records, .proc_sys_fd = -1,
+						    .tun_fd_dir = conf->ends.tun_dir_fd }, report);
+	if (r >= 0)
+		r = paths_secret(conf->state_dir, d->secret);
+	if (r >= 0)
+		r = loop_new(&d->loop);
+	if (r >= 0)
+		r = kern_watch_new(&d->watch, d->loop, &watch_ops, d);
+	d->tick.fn = on_tick;
+	d->soon.fn = on_soon;
+	if (r >= 0)
+		r = networks_restore(d);
+	if (r >= 0)
+		r = guests_restore(d);
+	d->monitor_src = (struct loop_fd){ .name = "monitor", .fn = on_monitor, .fd = conf->ends.monitor_fd };
+	if (r >= 0)
+		r = loop_add(d->loop, &d->monitor_src, EPOLLIN);
+	if (r >= 0)
+		r = answer_listen(d, conf->ends.listen_fd);
+	if (r >= 0)
+		r = loop_on_signal(d->loop, SIGTERM, on_term, d);
+	if (r >= 0)
+		r = loop_on_signal(d->loop, SIGHUP, on_hup, d);
+	if (r >= 0)
+		r = loop_timer_set(d->loop, &d->tick, mono_add(mono_now(), TICK));
+	if (r >= 0)
+		r = loop_watchdog(d->loop);
+	return r;
+}
+
+int main_run(const struct main_conf *conf)
+{
+	static struct daemon_main d;
+	_cleanup_(report_freep) struct report *report = report_new();
+
+	d.conf = *conf;
+	d.started = mono_now();
+	d.engine.src.fd = d.resolver.src.fd = -1;
+	int r = start(&d, conf, report);
+
+	log_report(report);
+	if (r < 0)
+		return r;
+	return loop_run(d.loop);
+}

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * networks - what is wanted, and the one way to bring it about
+ *
+ * A network that is up belongs to the configuration it was last brought up
+ * from, so `up lan` applies lan's part of a file and nothing else of it. Each
+ * has a record in the run directory (where it came from and the file's text):
+ * a new main reads those and reconciles.
+ */
+#include "daemon/state.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/log.h"
+#include "conf/conf.h"
+#include "ctl/paths.h"
+#include "kern/observe.h"
+#include "kern/records.h"
+
+#define RECORD_NETWORK "network"
+
+static struct config *config_ref(struct config *c)
+{
+	if (c)
+		c->refs++;
+	return c;
+}
+
+static struct config *config_unref(struct config *c)
+{
+	if (c && --c->refs == 0) {
+		desired_free(c->desired);
+		free(c);
+	}
+	return NULL;
+}
+
+static struct config *config_new(struct desired *desired)
+{
+	struct config *c = NEW(struct config);
+
+	c->desired = desired;
+	c->refs = 1;
+	return c;
+}
+
+struct net *networks_find(struct daemon_main *d, const char *name)
+{
+	struct net *net = NULL;
+
+	HASH_FIND_STR(d->nets, name, net);
+	return net;
+}
+
+static struct net *net_new(struct daemon_main *d, const char *name)
+{
+	struct net *net = NEW(struct net);
+
+	(void)str_copy(net->name, sizeof(net->name), name);
+	HASH_ADD_STR(d->nets, name, net);
+	return net;
+}
+
+static void net_free(struct daemon_main *d, struct net *net)
+{
+	HASH_DEL(d->nets, net);
+	(void)config_unref(net->config);
+	free(net->trouble);
+	free(net);
+}
+
+const struct plan_result *networks_result(const struct daemon_main *d, const char *name)
+{
+	for (size_t i = 0; d->plan && i < d->plan->n_results; i++)
+		if (str_eq(d->plan->results[i].name, name))
+			return &d->plan->results[i];
+	return NULL;
+}
+
+const struct d_guest *networks_guest_by_mac(const struct daemon_main *d, const char *network, const struct mac *mac)
+{
+	struct net *net = NULL;
+
+	HASH_FIND_STR(d->nets, network, net);
+	for (size_t i = 0; net && net->d && i < net->d->n_guests; i++)
+		if (mac_eq(&net->d->guests[i].mac, mac))
+			return &net->d->guests[i];
+	return NULL;
+}
+
+bool networks_ready(const struct daemon_main *d)
+{
+	for (const struct net *net = d->nets; net; net = net->hh.next) {
+		const struct plan_result *result = networks_result(d, net->name);
+
+		if (!net->leaving && result && result->service && (net->sent_hash == 0 || net->sent_hash != net->ready_hash))
+			return false;
+	}
+	return true;
+}
+
+/* ---- planning ---- */
+
+struct mac_list {
+	struct mac *macs;
+	size_t n, cap;
+};
+
+static int cmp_mac(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct mac));
+}
+
+/* plan/ asks who holds an address only for the sake of forwards: tell it of those guests alone. */
+static void gather_facts(const struct daemon_main *d, const struct plan_target *targets, size_t n_targets,
+			 struct arena *arena, struct plan_facts *ret)
+{
+	struct mac_list list = { 0 };
+	struct lease *leases = NULL;
+	struct neighbour *neighbours = NULL;
+	size_t n_leases = 0, cap_leases = 0, n_neighbours = 0, cap_neighbours = 0;
+
+	for (size_t i = 0; i < n_targets; i++) {
+		const struct d_network *n = targets[i].network;
+
+		for (size_t k = 0; n && k < n->n_guests; k++) {
+			if (n->guests[k].n_forwards == 0)
+				continue;
+			ARENA_GROW(arena, list.macs, list.n, list.cap);
+			list.macs[list.n++] = n->guests[k].mac;
+		}
+	}
+	if (list.n > 1)
+		qsort(list.macs, list.n, sizeof(*list.macs), cmp_mac);
+	for (const struct holder *h = d->holders; h && list.n > 0; h = h->hh.next) {
+		const struct mac *mac = h->is_lease ? &h->lease.mac : &h->neighbour.mac;
+
+		if (!bsearch(mac, list.macs, list.n, sizeof(*mac), cmp_mac))
+			continue;
+		if (h->is_lease) {
+			ARENA_GROW(arena, leases, n_leases, cap_leases);
+			leases[n_leases++] = h->lease;
+		} else {
+			ARENA_GROW(arena, neighbours, n_neighbours, cap_neighbours);
+			neighbours[n_neighbours++] = h->neighbour;
+		}
+	}
+	*ret = (struct plan_facts){ leases, n_leases, neighbours, n_neighbours };
+}
+
+static void gather_served(const struct daemon_main *d, struct world *world)
+{
+	world->has_daemon = true;
+	world->served = arena_alloc(world->arena, HASH_COUNT(d->nets), sizeof(*world->served));
+	for (const struct net *net = d->nets; net; net = net->hh.next)
+		if (net->sent_hash)
+			world->served[world->n_served++] = (struct w_served){ net->name, net->sent_hash };
+}
+
+static size_t gather_targets(const struct daemon_main *d, struct arena *arena, struct plan_target **ret)
+{
+	size_t n = 0;
+
+	*ret = arena_alloc(arena, HASH_COUNT(d->nets), sizeof(**ret));
+	for (const struct net *net = d->nets; net; net = net->hh.next)
+		(*ret)[n++] = (struct plan_target){
+			.name = net->name,
+			.network = net->d ? network_with_guests(net->d, d->guests, d->n_guests, arena) : NULL,
+			.want = net->leaving ? PLAN_WANT_DOWN : PLAN_WANT_UP,
+		};
+	return n;
+}
+
+static void on_progress(void *user, size_t done, size_t n, const struct op *op)
+{
+	answer_progress(user, done, n, op);
+}
+
+int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, json_t **ret_changes)
+{
+	_cleanup_(world_freep) struct world *world = world_new();
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	_cleanup_(plan_freep) struct plan *plan = NULL;
+	size_t errors = report_n_errors(report), n;
+	struct plan_target *targets;
+	struct plan_facts facts;
+	const char **paths = NULL;
+
+	n = gather_targets(d, arena, &targets);
+	if (kern_observe(d->kern, NULL, 0, world, report) < 0)
+		return 1;
+	size_t n_paths = plan_sysctls(targets, n, world, arena, &paths);
+	if (kern_observe_sysctls(d->kern, paths, n_paths, world, report) < 0)
+		return 1;
+	gather_served(d, world);
+	gather_facts(d, targets, n, arena, &facts);
+	if (plan_make(targets, n, world, &facts, report, &plan) != 0 || report_n_errors(report) > errors)
+		return 1;
+	if (ret_changes)
+		*ret_changes = ops_json(plan->ops);
+	if (dry)
+		return 0;
+	if (plan->ops->n > 0) {
+		const struct apply_hooks hooks = { .serve = serve_op, .progress = on_progress, .user = d };
+
+		for (size_t i = 0; i < plan->ops->n; i++)
+			log_event(LOG_LEVEL_INFO, "change object=\"%s\" action=%s what=\"%s\" why=\"%s\"",
+				  plan->ops->ops[i].object, op_action_name[plan->ops->ops[i].action],
+				  plan->ops->ops[i].what, plan->ops->ops[i].why);
+		answer_plan(d, plan->ops);
+		if (kern_apply(d->kern, plan->ops, &hooks, report) != 0)
+			return 1;
+	}
+	plan_free(d->plan);
+	arena_free(d->plan_arena);
+	d->plan = STEAL_PTR(plan);
+	d->plan_arena = STEAL_PTR(arena);
+	serve_names(d);
+	return 0;
+}
+
+void networks_reconcile_soon(struct daemon_main *d, mono_t delay)
+{
+	mono_t at = mono_add(loop_now(d->loop), delay);
+
+	if (!d->soon.source || at < d->soon.deadline)
+		(void)loop_timer_set(d->loop, &d->soon, at);
+}
+
+/* ---- records ---- */
+
+static const struct ctl_file *file_of(const struct ctl_request *req, const char *file)
+{
+	for (size_t i = 0; i < req->n_files; i++)
+		if (str_eq(req->files[i].file, file))
+			return &req->files[i];
+	return NULL;
+}
+
+static void record_network(struct daemon_main *d, const struct net *net, const struct ctl_request *req)
+{
+	const struct ctl_file *f = file_of(req, net->d->file);
+	json_t *o = f ? json_pack("{s:s, s:s, s:s%}", "source", req->source, "file", f->file, "text", f->text, f->len) : NULL;
+	int r = o ? record_put(d->records, RECORD_NETWORK, net->name, o) : -EINVAL;
+
+	json_decref(o);
+	if (r < 0)
+		log_event(LOG_LEVEL_ERROR, "record-failed network=%s error=\"%s\"", net->name, strerror(-r));
+}
+
+static int read_config(struct daemon_main *d, const char *source, const struct ctl_file *files, size_t n,
+		       struct report *report, struct config **ret)
+{
+	struct conf_source *s = xcalloc(n, sizeof(*s));
+	struct conf_seed seed;
+	struct desired *desired = NULL;
+
+	memcpy(seed.secret, d->secret, sizeof(seed.secret));
+	for (size_t i = 0; i < n; i++)
+		s[i] = (struct conf_source){ .file = files[i].file, .text = files[i].text, .len = files[i].len, .path = source };
+	int r = conf_read(s, n, &seed, report, &desired);
+
+	free(s);
+	if (r == 0)
+		*ret = config_new(desired);
+	return r;
+}
+
+static int restore_network(void *user, const char *key, const json_t *value)
+{
+	struct daemon_main *d = user;
+	_cleanup_(report_freep) struct report *report = report_new();
+	const json_t *text = json_object_get(value, "text");
+	const char *source = json_string_value(json_object_get(value, "source"));
+	struct ctl_file f = { json_string_value(json_object_get(value, "file")), json_string_value(text),
+			      json_string_length(text) };
+	struct config *config = NULL;
+
+	if (!source || !f.file || !f.text || read_config(d, source, &f, 1, report, &config) != 0) {
+		log_event(LOG_LEVEL_ERROR, "record-unreadable network=%s", key);
+		return 0;
+	}
+	const struct d_network *dn = desired_network(config->desired, key);
+	if (dn) {
+		struct net *net = net_new(d, key);
+
+		net->config = config_ref(config);
+		net->d = dn;
+	}
+	(void)config_unref(config);
+	return 0;
+}
+
+int networks_restore(struct daemon_main *d)
+{
+	return record_each(d->records, RECORD_NETWORK, restore_network, d);
+}
+
+/* ---- up and down ---- */
+
+/* How a network was before a request, to go back to when it fails. */
+struct before {
+	struct net *net;
+	struct config *config;
+	const struct d_network *d;
+	bool leaving, is_new;
+};
+
+struct change {
+	struct before *before;
+	size_t n, cap;
+};
+
+static void change_net(struct change *c, struct net *net, bool is_new)
+{
+	GROW(c->before, c->n, c->cap);
+	c->before[c->n++] = (struct before){ net, config_ref(net->config), net->d, net->leaving, is_new };
+}
+
+static void change_undo(struct daemon_main *d, struct change *c)
+{
+	while (c->n > 0) {
+		struct before *b = &c->before[--c->n];
+
+		if (b->is_new) {
+			net_free(d, b->net);
+		} else {
+			(void)config_unref(b->net->config);
+			b->net->config = config_ref(b->config);
+			b->net->d = b->d;
+			b->net->leaving = b->leaving;
+		}
+		(void)config_unref(b->config);
+	}
+	free(c->before);
+}
+
+static void change_commit(struct daemon_main *d, struct change *c, const struct ctl_request *req)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct net *net = c->before[i].net;
+
+		(void)config_unref(c->before[i].config);
+		if (net->leaving) {
+			(void)record_del(d->records, RECORD_NETWORK, net->name);
+			serve_forget(d, net);
+			net_free(d, net);
+		} else {
+			record_network(d, net, req);
+		}
+	}
+	free(c->before);
+}
+
+static void no_such_network(const struct desired *desired, const char *name, const char *source, struct report *report)
+{
+	_cleanup_(freep) char *known = xstrdup("");
+
+	for (size_t i = 0; i < desired->n_networks && i < 20; i++) {
+		char *more = xasprintf("%s%s%s", known, i ? ", " : "", desired->networks[i].name);
+
+		free(known);
+		known = more;
+	}
+	struct finding *f = report_error(report, name, "%s declares no network of that name", source);
+
+	report_help(f, desired->n_networks ? "it has %s" : "it has none%s", known);
+	f->exit_status = 2;
+}
+
+static void want_up(struct daemon_main *d, struct change *c, struct config *config, const struct d_network *dn,
+		    struct report *report)
+{
+	struct net *net = networks_find(d, dn->name);
+	bool is_new = !net;
+
+	if (net && net->d && !str_eq(net->d->source, dn->source)) {
+		struct finding *f = report_error(report, dn->name, "is up already, from %s", net->d->source);
+
+		report_help(f, "take it down first: sixtap down %s", dn->name);
+		return;
+	}
+	if (!net)
+		net = net_new(d, dn->name);
+	change_net(c, net, is_new);
+	(void)config_unref(net->config);
+	net->config = config_ref(config);
+	net->d = dn;
+	net->leaving = false;
+}
+
+int networks_up(struct daemon_main *d, const struct ctl_request *req, struct report *report, bool dry,
+		json_t **ret_changes)
+{
+	size_t errors = report_n_errors(report);
+	struct config *config = NULL;
+	struct change change = { 0 };
+	int r = read_config(d, req->source, req->files, req->n_files, report, &config);
+
+	if (r != 0)
+		return 1;
+	for (size_t i = 0; i < req->n_networks; i++) {
+		const struct d_network *dn = desired_network(config->desired, req->networks[i]);
+
+		if (dn)
+			want_up(d, &change, config, dn, report);
+		else
+			no_such_network(config->desired, req->networks[i], req->source, report);
+	}
+	if (req->n_networks == 0) {
+		for (size_t i = 0; i < config->desired->n_networks; i++)
+			want_up(d, &change, config, &config->desired->networks[i], report);
+		for (struct net *net = d->nets; net; net = net->hh.next) {
+			if (net->leaving || !net->d || !str_eq(net->d->source, req->source) ||
+			    desired_network(config->desired, net->name))
+				continue;
+			change_net(&change, net, false);
+			net->leaving = true;
+		}
+	}
+	if (report_n_errors(report) == errors)
+		r = networks_reconcile(d, report, dry, ret_changes);
+	else
+		r = 1;
+	if (r != 0 || dry)
+		change_undo(d, &change);
+	else
+		change_commit(d, &change, req);
+	(void)config_unref(config);
+	return r;
+}
+
+int networks_down(struct daemon_main *d, const struct ctl_request *req, struct report *report, json_t **ret_changes)
+{
+	struct change change = { 0 };
+
+	for (struct net *net = d->nets; net; net = net->hh.next) {
+		bool named = req->n_networks == 0;
+
+		for (size_t i = 0; i < req->n_networks; i++)
+			named = named || str_eq(req->networks[i], net->name);
+		if (!named)
+			continue;
+		change_net(&change, net, false);
+		net->leaving = true;
+	}
+	int r = networks_reconcile(d, report, false, ret_changes);
+
+	if (r != 0)
+		change_undo(d, &change);
+	else
+		change_commit(d, &change, req);
+	return r;
+}

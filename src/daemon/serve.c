@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * serve - main's side of the engine and the resolver
+ *
+ * Settings go down to them with the sockets they need; leases and sightings
+ * come up and are kept here, as the one table that `leases`, `guests`, the
+ * targets of forwards and the names in DNS are made from. When one of the two
+ * is started anew it is told everything again.
+ */
+#include "daemon/state.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "base/log.h"
+#include "io/packet.h"
+
+#define SEND_PATIENCE_MS 2000
+
+/* A peer that takes nothing for two seconds is as good as dead: it is cut off, and the monitor starts another. */
+static int peer_send(struct peer *peer, enum inner_type type, const void *body, const int *fds, size_t n_fds)
+{
+	int r = -ENOTCONN;
+
+	if (peer->src.fd < 0)
+		return r;
+	for (;;) {
+		struct pollfd p = { .fd = peer->src.fd, .events = POLLOUT };
+
+		r = inner_send(peer->src.fd, type, body, inner_body_size(type), fds, n_fds);
+		if (r != -EAGAIN || poll(&p, 1, SEND_PATIENCE_MS) <= 0)
+			break;
+	}
+	if (r < 0) {
+		log_event(LOG_LEVEL_ERROR, "peer-cut-off process=%s error=\"%s\"", peer->src.name, strerror(-r));
+		loop_del(&peer->src);
+		(void)close(peer->src.fd);
+		peer->src.fd = -1;
+	}
+	return r;
+}
+
+/* ---- names ---- */
+
+static void tell_name(struct daemon_main *d, const char *network, const char *name, const struct ip *ip)
+{
+	struct told_key key = { 0 };
+	struct told *t = NULL;
+	struct inner_dns_name msg = { 0 };
+
+	if (!*name || ip_is_link_local(ip))
+		return;
+	(void)str_copy(key.network, sizeof(key.network), network);
+	(void)str_copy(key.name, sizeof(key.name), name);
+	key.ip = *ip;
+	HASH_FIND(hh, d->told, &key, sizeof(key), t);
+	if (t) {
+		t->keep = true;
+		return;
+	}
+	t = NEW(struct told);
+	t->key = key;
+	t->keep = true;
+	HASH_ADD(hh, d->told, key, sizeof(key), t);
+	memcpy(msg.network, key.network, sizeof(msg.network));
+	memcpy(msg.name, key.name, sizeof(msg.name));
+	msg.ip = *ip;
+	(void)peer_send(&d->resolver, INNER_DNS_NAME, &msg, NULL, 0);
+}
+
+static void untell(struct daemon_main *d, struct told *t)
+{
+	struct inner_dns_name msg = { 0 };
+
+	memcpy(msg.network, t->key.network, sizeof(msg.network));
+	memcpy(msg.name, t->key.name, sizeof(msg.name));
+	msg.ip = t->key.ip;
+	(void)peer_send(&d->resolver, INNER_DNS_NAME_GONE, &msg, NULL, 0);
+	HASH_DEL(d->told, t);
+	free(t);
+}
+
+/* The guest that runs or is declared with this MAC; "" when there is none. */
+static const char *guest_name(const struct daemon_main *d, const char *network, const struct mac *mac)
+{
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (str_eq(d->guests[i]->network, network) && mac_eq(&d->guests[i]->mac, mac))
+			return d->guests[i]->name;
+	const struct d_guest *g = networks_guest_by_mac(d, network, mac);
+	return g ? g->name : "";
+}
+
+static bool is_guest_name(const struct daemon_main *d, const char *network, const char *name)
+{
+	struct net *net = NULL;
+
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (str_eq(d->guests[i]->network, network) && str_eq(d->guests[i]->name, name))
+			return true;
+	HASH_FIND_STR(d->nets, network, net);
+	return net && net->d && desired_guest(net->d, name);
+}
+
+/*
+ * A guest's own name wins. A host name from DHCP counts only where no guest has
+ * it, or a guest could take another's name.
+ */
+static void tell_holder(struct daemon_main *d, const struct holder *h)
+{
+	const struct mac *mac = h->is_lease ? &h->lease.mac : &h->neighbour.mac;
+	const char *name = guest_name(d, h->key.network, mac);
+
+	if (h->is_lease && !*name && !is_guest_name(d, h->key.network, h->lease.hostname))
+		name = h->lease.hostname;
+	if (!h->is_lease && h->key.ip.family == AF_INET6) {
+		/* Of the addresses a guest made itself only the one from its MAC is known to stay. */
+		struct in6_addr eui64 = ip6_eui64(&h->key.ip.v6, mac);
+
+		if (memcmp(&eui64, &h->key.ip.v6, sizeof(eui64)) != 0)
+			return;
+	}
+	tell_name(d, h->key.network, name, &h->key.ip);
+}
+
+void serve_names(struct daemon_main *d)
+{
+	struct told *t, *next;
+
+	for (t = d->told; t; t = t->hh.next)
+		t->keep = false;
+	for (size_t k = 0; k < d->n_guests; k++)
+		for (size_t i = 0; i < d->guests[k]->n_ips; i++)
+			tell_name(d, d->guests[k]->network, d->guests[k]->name, &d->guests[k]->ips[i]);
+	for (const struct net *net = d->nets; net; net = net->hh.next)
+		for (size_t k = 0; net->d && !net->leaving && k < net->d->n_guests; k++)
+			for (size_t i = 0; i < net->d->guests[k].n_ips; i++)
+				tell_name(d, net->name, net->d->guests[k].name, &net->d->guests[k].ips[i]);
+	for (const struct holder *h = d->holders; h; h = h->hh.next)
+		tell_holder(d, h);
+	HASH_ITER(hh, d->told, t, next)
+		if (!t->keep)
+			untell(d, t);
+}
+
+/* ---- settings ---- */
+
+static int dns_socket(const struct ip *ip, int type)
+{
+	const struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(53), .sin_addr = ip->v4 };
+	const struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(53), .sin6_addr = ip->v6 };
+	_cleanup_(closep) int fd = socket(ip->family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1, r;
+
+	if (fd < 0)
+		return -errno;
+	/* The bridge may still be without carrier. */
+	(void)setsockopt(fd, ip->family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6,
+			 ip->family == AF_INET ? IP_FREEBIND : IPV6_FREEBIND, &one, sizeof(one));
+	if (ip->family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (type == SOCK_STREAM)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (ip->family == AF_INET)
+		r = bind(fd, (const struct sockaddr *)&a4, sizeof(a4));
+	else
+		r = bind(fd, (const struct sockaddr *)&a6, sizeof(a6));
+	if (r < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
+		return -errno;
+	return STEAL_FD(fd);
+}
+
+static void close_fds(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)close(fds[i]);
+}
+
+static int serve_dns(struct daemon_main *d, struct net *net, const struct service *s, struct report *report)
+{
+	struct inner_dns msg = { .gateway4 = s->gateway4, .gateway6 = s->gateway6 };
+	const struct ip *gateways[] = { &s->gateway4.ip, &s->gateway6.ip };
+	int fds[4];
+
+	(void)str_copy(msg.network, sizeof(msg.network), net->name);
+	(void)str_copy(msg.domain, sizeof(msg.domain), s->domain);
+	for (size_t i = 0; net->d->dns && i < ARRAY_LEN(gateways); i++) {
+		for (int type = SOCK_STREAM; ip_is_set(gateways[i]) && type <= SOCK_DGRAM; type++) {
+			int fd = dns_socket(gateways[i], type);
+
+			if (fd < 0) {
+				struct finding *f = report_add(report, SEVERITY_WARNING, NULL, net->name,
+							       "cannot answer DNS on %s: %s", IP_STR(gateways[i]), strerror(-fd));
+
+				if (fd == -EADDRINUSE)
+					report_help(f, "another DNS server has port 53 of every address; let it listen on its "
+						       "own addresses, or write  dns: off");
+				continue;
+			}
+			fds[msg.n_fds++] = fd;
+		}
+	}
+	int r = peer_send(&d->resolver, INNER_DNS_LISTEN, &msg, fds, msg.n_fds);
+	close_fds(fds, msg.n_fds);
+	return r;
+}
+
+static int serve_engine(struct daemon_main *d, struct net *net, const struct op_serve *op)
+{
+	struct inner_serve msg = { .service = *op->service };
+	struct inner_name end = { 0 };
+	int fds[ENGINE_SOCKET_N_];
+	size_t n = 0;
+	int r = 0;
+
+	msg.hash = service_hash(op->service, op->hosts, op->n_hosts);
+	if (msg.service.ifindex == 0)	/* planned before the bridge was there */
+		msg.service.ifindex = if_nametoindex(msg.service.device);
+	for (; n < ENGINE_SOCKET_N_; n++) {
+		r = packet_open(msg.service.ifindex, (enum engine_socket)n, &fds[n]);
+		if (r < 0)
+			break;
+	}
+	if (r == 0)
+		r = peer_send(&d->engine, INNER_SERVE, &msg, fds, n);
+	close_fds(fds, n);
+	for (size_t i = 0; r == 0 && i < op->n_hosts; i++) {
+		struct inner_host host = { .host = op->hosts[i] };
+
+		(void)str_copy(host.network, sizeof(host.network), net->name);
+		r = peer_send(&d->engine, INNER_HOST, &host, NULL, 0);
+	}
+	(void)str_copy(end.network, sizeof(end.network), net->name);
+	if (r == 0)
+		r = peer_send(&d->engine, INNER_SERVE_END, &end, NULL, 0);
+	if (r == 0)
+		net->sent_hash = msg.hash;
+	return r;
+}
+
+static void unserve(struct daemon_main *d, struct net *net, bool goodbye)
+{
+	struct inner_unserve msg = { .goodbye = goodbye };
+	struct inner_name stop = { 0 };
+
+	(void)str_copy(msg.network, sizeof(msg.network), net->name);
+	(void)str_copy(stop.network, sizeof(stop.network), net->name);
+	(void)peer_send(&d->engine, INNER_UNSERVE, &msg, NULL, 0);
+	(void)peer_send(&d->resolver, INNER_DNS_STOP, &stop, NULL, 0);
+	net->sent_hash = net->ready_hash = 0;
+}
+
+int serve_op(void *user, const struct op *op, struct report *report)
+{
+	struct daemon_main *d = user;
+	struct net *net = networks_find(d, op->network);
+
+	if (!net)
+		return -ENOENT;
+	if (op->kind == OP_UNSERVE || !op->serve.service) {
+		unserve(d, net, op->serve.goodbye);
+		return 0;
+	}
+	/* While one of them is being restarted nothing fails: it is told everything when it is there. */
+	int r = serve_engine(d, net, &op->serve);
+	if (r < 0 && r != -ENOTCONN)
+		return r;
+	r = serve_dns(d, net, op->serve.service, report);
+	return r == -ENOTCONN ? 0 : r;
+}
+
+/* ---- what they say ---- */
+
+static struct holder *holder_find(struct daemon_main *d, const char *network, const struct ip *ip, bool make)
+{
+	struct holder_key key = { 0 };
+	struct holder *h = NULL;
+
+	(void)str_copy(key.network, sizeof(key.network), network);
+	key.ip.family = ip->family;
+	memcpy(key.ip.b, ip->b, ip_size(ip));
+	HASH_FIND(hh, d->holders, &key, sizeof(key), h);
+	if (!h && make) {
+		h = NEW(struct holder);
+		h->key = key;
+		HASH_ADD(hh, d->holders, key, sizeof(key), h);
+	}
+	return h;
+}
+
+/* Does a forward of this guest wait for an address, or point to one? */
+static bool has_forwards(struct daemon_main *d, const char *network, const struct mac *mac)
+{
+	const struct d_guest *g = networks_guest_by_mac(d, network, mac);
+
+	if (g && g->n_forwards > 0)
+		return true;
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (d->guests[i]->n_forwards > 0 && str_eq(d->guests[i]->network, network) &&
+		    mac_eq(&d->guests[i]->mac, mac))
+			return true;
+	return false;
+}
+
+static void on_lease(struct daemon_main *d, const struct lease *lease)
+{
+	struct holder *h = holder_find(d, lease->network, &lease->ip, true);
+	bool news = !h->is_lease || !mac_eq(&h->lease.mac, &lease->mac) || !str_eq(h->lease.hostname, lease->hostname);
+
+	h->is_lease = true;
+	h->lease = *lease;
+	if (!news)
+		return;
+	tell_holder(d, h);
+	if (has_forwards(d, lease->network, &lease->mac))
+		networks_reconcile_soon(d, 10 * MONO_MS);
+}
+
+static void on_lease_gone(struct daemon_main *d, const struct lease *lease)
+{
+	struct holder *h = holder_find(d, lease->network, &lease->ip, false);
+
+	if (!h)
+		return;
+	if (has_forwards(d, lease->network, &lease->mac))
+		networks_reconcile_soon(d, 10 * MONO_MS);
+	HASH_DEL(d->holders, h);
+	free(h);
+	networks_reconcile_soon(d, 200 * MONO_MS);	/* the names follow */
+}
+
+static void on_neighbour(struct daemon_main *d, const struct neighbour *n)
+{
+	struct holder *h = holder_find(d, n->network, &n->ip, true);
+	bool news = !h->is_lease && !mac_eq(&h->neighbour.mac, &n->mac);
+
+	h->neighbour = *n;
+	if (!news)
+		return;
+	tell_holder(d, h);
+	if (has_forwards(d, n->network, &n->mac))
+		networks_reconcile_soon(d, 10 * MONO_MS);
+}
+
+static void on_trouble(struct daemon_main *d, const struct inner_trouble *t)
+{
+	log_event(LOG_LEVEL_WARNING, "engine-trouble network=%s what=\"%s\"", t->network, t->what);
+	for (struct net *net = d->nets; net; net = net->hh.next) {
+		if (t->network[0] && !str_eq(t->network, net->name))
+			continue;
+		free(net->trouble);
+		net->trouble = t->what[0] ? xstrdup(t->what) : NULL;
+	}
+}
+
+static void on_message(struct daemon_main *d, const struct inner_msg *m)
+{
+	struct net *net;
+
+	switch (m->type) {
+	case INNER_READY:
+		net = networks_find(d, m->body.ready.network);
+		if (net)
+			net->ready_hash = m->body.ready.hash;
+		return;
+	case INNER_LEASE:
+		on_lease(d, &m->body.lease.lease);
+		return;
+	case INNER_LEASE_GONE:
+		on_lease_gone(d, &m->body.lease.lease);
+		return;
+	case INNER_NEIGHBOUR:
+		on_neighbour(d, &m->body.neighbour.neighbour);
+		return;
+	case INNER_TROUBLE:
+		on_trouble(d, &m->body.trouble);
+		return;
+	case INNER_STATS:
+		log_event(LOG_LEVEL_DEBUG, "stats network=%s malformed=%llu dropped=%llu", m->body.stats.network,
+			  (unsigned long long)m->body.stats.malformed, (unsigned long long)m->body.stats.dropped);
+		return;
+	case INNER_SERVE:
+	case INNER_HOST:
+	case INNER_SERVE_END:
+	case INNER_UNSERVE:
+	case INNER_RELEASE:
+	case INNER_DNS_LISTEN:
+	case INNER_DNS_STOP:
+	case INNER_DNS_NAME:
+	case INNER_DNS_NAME_GONE:
+	case INNER_DNS_UPSTREAM:
+		break;
+	}
+	log_event(LOG_LEVEL_ERROR, "peer-said-nonsense type=%d", (int)m->type);
+}
+
+static int on_peer(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	struct peer *peer = CONTAINER_OF(src, struct peer, src);
+	struct daemon_main *d = str_eq(src->name, "engine") ? CONTAINER_OF(peer, struct daemon_main, engine) :
+							      CONTAINER_OF(peer, struct daemon_main, resolver);
+	static struct inner_msg msg;
+
+	(void)events;
+	for (int i = 0; i < 256; i++) {
+		int r = inner_recv(src->fd, &msg);
+
+		if (r == -EAGAIN)
+			break;
+		if (r == -EBADMSG) {
+			log_event(LOG_LEVEL_ERROR, "peer-said-nonsense process=%s", src->name);
+			continue;
+		}
+		if (r <= 0) {		/* it ended: the monitor starts another and sends its socket */
+			loop_del(src);
+			(void)close(src->fd);
+			src->fd = -1;
+			return 0;
+		}
+		close_fds(msg.fds, msg.n_fds);
+		on_message(d, &msg);
+	}
+	answer_check_waiters(d, now);
+	return 0;
+}
+
+int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid)
+{
+	struct peer *peer = engine ? &d->engine : &d->resolver;
+
+	if (peer->src.fd >= 0) {
+		loop_del(&peer->src);
+		(void)close(peer->src.fd);
+	}
+	peer->src = (struct loop_fd){ .name = engine ? "engine" : "resolver", .fn = on_peer, .fd = fd };
+	peer->pid = pid;
+	int r = loop_add(d->loop, &peer->src, EPOLLIN);
+	if (r < 0)
+		return r;
+	log_event(LOG_LEVEL_INFO, "peer-started process=%s pid=%d", peer->src.name, (int)pid);
+	for (struct net *net = d->nets; net; net = net->hh.next)
+		net->sent_hash = net->ready_hash = 0;	/* planned and told anew */
+	if (!engine) {
+		struct told *t, *next;
+
+		HASH_ITER(hh, d->told, t, next) {
+			HASH_DEL(d->told, t);
+			free(t);
+		}
+		d->upstream.n = 0;
+		serve_upstream(d);
+	}
+	networks_reconcile_soon(d, 0);
+	return 0;
+}
+
+void serve_forget(struct daemon_main *d, struct net *net)
+{
+	struct holder *h, *next_holder;
+	struct told *t, *next_told;
+
+	HASH_ITER(hh, d->holders, h, next_holder) {
+		if (!str_eq(h->key.network, net->name))
+			continue;
+		HASH_DEL(d->holders, h);
+		free(h);
+	}
+	HASH_ITER(hh, d->told, t, next_told) {
+		if (!str_eq(t->key.network, net->name))
+			continue;
+		HASH_DEL(d->told, t);
+		free(t);
+	}
+}
+
+/* ---- the host's own resolvers ---- */
+
+static void read_resolv_conf(const char *path, struct inner_dns_upstream *ret)
+{
+	FILE *f = fopen(path, "re");
+	char line[512], text[IP_STRLEN + 32];
+
+	if (!f)
+		return;
+	while (ret->n < ARRAY_LEN(ret->servers) && fgets(line, sizeof(line), f)) {
+		struct ip ip;
+
+		if (sscanf(line, "nameserver %76s", text) == 1 && ip_parse(text, &ip))
+			ret->servers[ret->n++] = ip;
+	}
+	(void)fclose(f);
+}
+
+/* systemd-resolved's stub: ask whom it asks, so that a guest's question passes one cache less. */
+static bool only_loopback(const struct inner_dns_upstream *u)
+{
+	for (uint32_t i = 0; i < u->n; i++)
+		if (!ip_is_loopback(&u->servers[i]))
+			return false;
+	return true;
+}
+
+void serve_upstream(struct daemon_main *d)
+{
+	struct inner_dns_upstream found, real;
+
+	memset(&found, 0, sizeof(found));
+	memset(&real, 0, sizeof(real));
+	read_resolv_conf("/etc/resolv.conf", &found);
+	if (found.n > 0 && only_loopback(&found)) {
+		read_resolv_conf("/run/systemd/resolve/resolv.conf", &real);
+		if (real.n > 0)
+			found = real;
+	}
+	if (memcmp(&found, &d->upstream, sizeof(found)) == 0 && d->upstream.n > 0)
+		return;
+	d->upstream = found;
+	(void)peer_send(&d->resolver, INNER_DNS_UPSTREAM, &found, NULL, 0);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * state - what main knows, shared by the files of daemon/ that make it up
+ */
+#pragma once
+#include <uthash.h>
+#include "base/loop.h"
+#include "ctl/inner.h"
+#include "ctl/request.h"
+#include "daemon/main.h"
+#include "io/control.h"
+#include "kern/apply.h"
+#include "kern/kern.h"
+#include "kern/watch.h"
+#include "model/guest.h"
+#include "plan/plan.h"
+
+/* One reading of configuration files. Networks that came from it keep it alive. */
+struct config {
+	struct desired *desired;
+	unsigned int refs;
+};
+
+/* A network that is up, or being taken down. */
+struct net {
+	char name[NETWORK_NAME_MAX + 1];
+	struct config *config;
+	const struct d_network *d;
+	bool leaving;
+	uint64_t sent_hash, ready_hash;		/* of the settings sent to the engine, and of those it serves */
+	char *trouble;				/* what the engine or a failed repair said last; NULL: nothing */
+	UT_hash_handle hh;
+};
+
+/* Who has an address: a lease, or seen in use. Key: network and ip, padding zero. */
+struct holder_key {
+	char network[NETWORK_NAME_MAX + 1];
+	struct ip ip;
+};
+
+struct holder {
+	struct holder_key key;
+	bool is_lease;
+	struct lease lease;			/* is_lease */
+	struct neighbour neighbour;
+	UT_hash_handle hh;
+};
+
+/* A name that the resolver was told. Key: network, name, ip. */
+struct told_key {
+	char network[NETWORK_NAME_MAX + 1];
+	char name[GUEST_NAME_MAX + 1];
+	struct ip ip;
+};
+
+struct told {
+	struct told_key key;
+	bool keep;				/* mark of a sweep */
+	UT_hash_handle hh;
+};
+
+/* A connection to the control socket. */
+struct conn {
+	struct daemon_main *d;
+	struct control *control;
+	struct loop_fd src;
+	bool closing;				/* when the last answer is out */
+	bool quit_after;			/* the daemon ends then */
+	struct waiter {				/* an `up` that waits for its networks */
+		json_t *answer;			/* NULL: not waiting */
+		mono_t deadline;
+	} waiter;
+	struct conn *prev, *next;
+};
+
+/* The other end is the engine or the resolver; -1 while it is down. */
+struct peer {
+	struct loop_fd src;
+	pid_t pid;
+};
+
+struct daemon_main {
+	struct main_conf conf;
+	struct loop *loop;
+	struct kern *kern;
+	struct kern_watch *watch;
+	struct loop_fd monitor_src, listen_src;
+	struct loop_timer tick, soon;		/* the shared tick; a reconciliation that was asked for */
+	struct peer engine, resolver;
+	char records[4096];			/* RUN_DIR/state */
+	struct net *nets;
+	struct guest **guests;
+	size_t n_guests, cap_guests;
+	struct holder *holders;
+	struct told *told;
+	struct conn *conns;
+	struct plan *plan;			/* of the last reconciliation: results for `status` */
+	struct arena *plan_arena;		/* the networks with guests that @plan borrows from */
+	struct inner_dns_upstream upstream;
+	uint8_t secret[16];
+	mono_t started;
+	bool monitor_gone;
+	struct conn *progress_to;		/* who asked for the reconciliation under way */
+};
+
+/* networks.c */
+int networks_restore(struct daemon_main *d);		/* records → nets, guests */
+struct net *networks_find(struct daemon_main *d, const char *name);
+
+/**
+ * networks_reconcile() - Observe, plan, apply, for all networks
+ * @d:		main
+ * @report:	gets what went wrong; nothing is changed then
+ * @dry:	plan only
+ * @ret_changes:	the contract's `changes` (new reference), or NULL
+ *
+ * Return: 0, or 1 when the report has new errors
+ */
+int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, json_t **ret_changes);
+void networks_reconcile_soon(struct daemon_main *d, mono_t delay);
+int networks_up(struct daemon_main *d, const struct ctl_request *req, struct report *report, bool dry,
+		json_t **ret_changes);
+int networks_down(struct daemon_main *d, const struct ctl_request *req, struct report *report, json_t **ret_changes);
+bool networks_ready(const struct daemon_main *d);	/* everything that was sent is served */
+const struct plan_result *networks_result(const struct daemon_main *d, const char *name);
+const struct d_guest *networks_guest_by_mac(const struct daemon_main *d, const char *network, const struct mac *mac);
+
+/* guests.c: attach and notice */
+int guests_attach(struct daemon_main *d, const struct ctl_attach *a, struct report *report, struct guest **ret, int *fds);
+void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name);
+int guests_restore(struct daemon_main *d);
+int guests_forward_parse(struct guest *g, const char *spec, struct report *report);
+
+/* serve.c */
+int serve_op(void *user, const struct op *op, struct report *report);	/* struct apply_hooks */
+int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid);
+void serve_upstream(struct daemon_main *d);		/* read resolv.conf, tell the resolver what changed */
+void serve_names(struct daemon_main *d);		/* tell the resolver all names */
+void serve_forget(struct daemon_main *d, struct net *net);	/* leases and names of a network that is down */
+
+/* answer.c */
+int answer_listen(struct daemon_main *d, int listen_fd);
+void answer_check_waiters(struct daemon_main *d, mono_t now);
+void answer_progress(struct daemon_main *d, size_t done, size_t n, const struct op *op);
+void answer_plan(struct daemon_main *d, const struct ops *ops);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guest - a guest that runs, and the network as it is with it
+ *
+ * What the configuration declares and what `sixtap run` was told are put
+ * together here, so that plan/ sees one struct d_network and need not know
+ * where a guest came from.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "model/desired.h"
+#include "net/addr.h"
+
+#define GUEST_IPS 8
+#define GUEST_FORWARDS 32
+
+/* One NIC of a running guest that we made. Owned strings. */
+struct guest {
+	char network[NETWORK_NAME_MAX + 1];
+	char name[GUEST_NAME_MAX + 1];
+	char device[16];
+	uint32_t ifindex;
+	struct mac mac;
+	struct ip ips[GUEST_IPS];	/* given to `run`, besides the declared ones */
+	size_t n_ips;
+	struct d_forward forwards[GUEST_FORWARDS];	/* given to `run`; spec and from live in @arena */
+	size_t n_forwards;
+	int64_t pid;			/* of whoever holds the descriptors */
+	uint64_t start_time;		/* of that process, field 22 of /proc/PID/stat; 0: not known */
+	struct arena *arena;
+};
+
+struct guest *guest_new(void);
+struct guest *guest_free(struct guest *guest);
+DEFINE_FREEP(struct guest, guest_free)
+
+/**
+ * network_with_guests() - The network as configured, with its running guests
+ * @network:	from the configuration
+ * @guests:	running guests of all networks
+ * @n:		how many
+ * @arena:	where the result and what it points to is allocated
+ *
+ * A running guest that isn't declared is added; one that is declared gets the
+ * addresses and forwards that `run` gave it besides its own, and the MAC of
+ * the NIC that runs.
+ *
+ * Return: a copy in @arena; borrows from @network and @guests
+ */
+struct d_network *network_with_guests(const struct d_network *network, struct guest *const *guests, size_t n,
+				      struct arena *arena);
