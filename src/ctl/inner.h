@@ -34,9 +34,9 @@ enum inner_type {
 	INNER_STATS,		/* body: struct inner_stats, at most one in 15 s and only when changed */
 
 	/* main → resolver */
-	INNER_DNS_LISTEN = 64,	/* body: struct inner_dns; fds: UDP and TCP sockets, bound; replaces the network's */
+	INNER_DNS_LISTEN = 64,	/* body: struct inner_dns; fds: UDP and TCP sockets, bound; replaces the network's, whose names stay */
 	INNER_DNS_STOP,		/* body: struct inner_name */
-	INNER_DNS_NAME,		/* body: struct inner_dns_name: NAME.DOMAIN and its reverse */
+	INNER_DNS_NAME,		/* body: struct inner_dns_name: NAME.DOMAIN and its reverse; after the network's LISTEN */
 	INNER_DNS_NAME_GONE,	/* body: struct inner_dns_name */
 	INNER_DNS_UPSTREAM,	/* body: struct inner_dns_upstream: replaces the list */
 };
@@ -114,6 +114,7 @@ struct inner_dns_name {
 struct inner_dns_upstream {
 	uint32_t n;
 	struct ip servers[8];
+	uint32_t ifindex[8];	/* of link-local servers, else 0 */
 };
 
 union inner_body {
