@@ -84,6 +84,19 @@ static void untell(struct daemon_main *d, struct told *t)
 	free(t);
 }
 
+/* @network: NULL for all. */
+static void forget_told(struct daemon_main *d, const char *network)
+{
+	struct told *t, *next;
+
+	HASH_ITER(hh, d->told, t, next) {
+		if (network && !str_eq(t->key.network, network))
+			continue;
+		HASH_DEL(d->told, t);
+		free(t);
+	}
+}
+
 /* The guest that runs or is declared with this MAC; "" when there is none. */
 static const char *guest_name(const struct daemon_main *d, const char *network, const struct mac *mac)
 {
@@ -203,8 +216,11 @@ static int serve_dns(struct daemon_main *d, struct net *net, const struct servic
 			fds[msg.n_fds++] = fd;
 		}
 	}
+	if (!net->dns_listening)	/* the resolver keeps no names of a network that it doesn't answer for */
+		forget_told(d, net->name);
 	int r = peer_send(&d->resolver, INNER_DNS_LISTEN, &msg, fds, msg.n_fds);
 	close_fds(fds, msg.n_fds);
+	net->dns_listening = r == 0;
 	return r;
 }
 
@@ -251,6 +267,7 @@ static void unserve(struct daemon_main *d, struct net *net, bool goodbye)
 	(void)peer_send(&d->engine, INNER_UNSERVE, &msg, NULL, 0);
 	(void)peer_send(&d->resolver, INNER_DNS_STOP, &stop, NULL, 0);
 	net->sent_hash = net->ready_hash = 0;
+	net->dns_listening = false;
 }
 
 int serve_op(void *user, const struct op *op, struct report *report)
@@ -441,15 +458,12 @@ int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid)
 	if (r < 0)
 		return r;
 	log_event(LOG_LEVEL_INFO, "peer-started process=%s pid=%d", peer->src.name, (int)pid);
-	for (struct net *net = d->nets; net; net = net->hh.next)
+	for (struct net *net = d->nets; net; net = net->hh.next) {
 		net->sent_hash = net->ready_hash = 0;	/* planned and told anew */
+		if (!engine)
+			net->dns_listening = false;
+	}
 	if (!engine) {
-		struct told *t, *next;
-
-		HASH_ITER(hh, d->told, t, next) {
-			HASH_DEL(d->told, t);
-			free(t);
-		}
 		d->upstream.n = 0;
 		serve_upstream(d);
 	}
@@ -460,7 +474,6 @@ int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid)
 void serve_forget(struct daemon_main *d, struct net *net)
 {
 	struct holder *h, *next_holder;
-	struct told *t, *next_told;
 
 	HASH_ITER(hh, d->holders, h, next_holder) {
 		if (!str_eq(h->key.network, net->name))
@@ -468,12 +481,7 @@ void serve_forget(struct daemon_main *d, struct net *net)
 		HASH_DEL(d->holders, h);
 		free(h);
 	}
-	HASH_ITER(hh, d->told, t, next_told) {
-		if (!str_eq(t->key.network, net->name))
-			continue;
-		HASH_DEL(d->told, t);
-		free(t);
-	}
+	forget_told(d, net->name);
 }
 
 /* ---- the host's own resolvers ---- */
@@ -486,10 +494,17 @@ static void read_resolv_conf(const char *path, struct inner_dns_upstream *ret)
 	if (!f)
 		return;
 	while (ret->n < ARRAY_LEN(ret->servers) && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "nameserver %76s", text) != 1)
+			continue;
+		char *scope = strchr(text, '%');
 		struct ip ip;
 
-		if (sscanf(line, "nameserver %76s", text) == 1 && ip_parse(text, &ip))
-			ret->servers[ret->n++] = ip;
+		if (scope)
+			*scope++ = '\0';
+		if (!ip_parse(text, &ip))
+			continue;
+		ret->ifindex[ret->n] = scope ? if_nametoindex(scope) : 0;
+		ret->servers[ret->n++] = ip;
 	}
 	(void)fclose(f);
 }
