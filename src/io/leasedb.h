@@ -20,12 +20,13 @@ struct leasedb;
 /**
  * leasedb_open() - Open or begin the lease file
  * @ret:	set always when 0 is returned; free with leasedb_free()
- * @path:	the file; its folder holds "-wal" too. Files are opened here, none later
+ * @path:	the file; its folder holds "-wal" too
  *
  * A file that SQLite calls damaged or no database is moved aside to
  * "PATH.corrupt-N" and begun anew. When the folder can't be written, or the
- * file belongs to a newer version, existing leases can be read still but
- * nothing written: leasedb_writable() is false, and leasedb_error() says why.
+ * file is somebody else's, nothing can be written (existing leases of ours are
+ * read still): leasedb_writable() is false and leasedb_error() says why. Opening
+ * is tried again every 5 s then, when something is to be written.
  *
  * Return: 0, -ENOMEM
  */

@@ -29,7 +29,7 @@
 #define PENDING_WAIT (100 * MONO_MS)
 #define DECLINES 16u
 #define HOP_LIMIT 64
-#define FACTS_PER_MESSAGE (DHCP6_IAS * DHCP6_IA_ADDRS)
+#define FACTS_PER_MESSAGE (SERVICE_HOST_IPS + DHCP6_IAS)	/* the declared ones, and one for each association */
 #define DUID_UUID 4		/* RFC 6355 */
 
 struct pending {
@@ -432,7 +432,7 @@ static void on_renew(struct dhcp6 *d, const struct dhcp6_msg *msg, const struct 
 		if (choose_renewed(d, msg, meta, i, &choice)) {
 			lease_all(d, msg, meta, ia->iaid, &choice, now, out);
 			at = ia_begin(d, &r.w, ia->iaid);
-		} else if (msg->type == DHCP6_RENEW || ia->n_addrs == 0) {
+		} else if (ia->n_addrs == 0 || (msg->type == DHCP6_RENEW && on_link(d, &ia->addrs[0]))) {
 			put_ia_status(&r.w, ia->iaid, DHCP6_STATUS_NO_BINDING);
 			continue;
 		} else {
