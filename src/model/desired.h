@@ -87,6 +87,7 @@ struct d_guest {
 	const char *name;
 	struct mac mac;			/* filled in from the seed when the file has none */
 	bool mac_given;
+	struct where mac_where;		/* when mac_given */
 	const struct ip *ips;		/* declared addresses of both families */
 	const struct where *ip_where;
 	size_t n_ips;
@@ -114,9 +115,9 @@ struct d_network {
 	struct ip_range range4;		/* `auto` is filled in, unless ipv4_auto */
 
 	enum ip6_source ipv6;
-	struct prefix address6;		/* STATIC and ULA: filled in */
+	struct prefix address6;		/* STATIC and ULA: filled in; AUTO: the ula rung's, when the ladder has it */
 	unsigned int assign;		/* enum assign bits */
-	struct ip_range range6;		/* when ASSIGN_DHCP; filled in */
+	struct ip_range range6;		/* when ASSIGN_DHCP and address6 is filled in: inside it */
 	enum tristate nat6;
 	const enum ip6_source *ladder;
 	size_t n_ladder;
