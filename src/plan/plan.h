@@ -59,6 +59,7 @@ struct plan_result {
 		struct ip target4, target6;
 	} *forwards;
 	size_t n_forwards;
+	bool hairpin;			/* ports of guests with forwards have to be in hairpin mode */
 };
 
 struct plan {
@@ -81,6 +82,21 @@ int plan_make(const struct plan_target *targets, size_t n_targets, const struct 
 	      const struct plan_facts *facts, struct report *report, struct plan **ret);
 struct plan *plan_free(struct plan *plan);
 DEFINE_FREEP(struct plan, plan_free)
+
+/**
+ * plan_port_hairpin() - Does a guest's port belong in hairpin mode?
+ * @result:	the network as it came out of a plan
+ * @guest:	the guest's name; "" or NULL: not one of ours
+ *
+ * With br_netfilter a guest reaches itself through its own forward only then.
+ * The port has to be known to table bridge sixtap before it is switched, or
+ * the guest sees its own DAD probes: so attach a new port without, and plan
+ * again. This tells whether that is worth it.
+ */
+bool plan_port_hairpin(const struct plan_result *result, const char *guest);
+
+/* Could this listener stand in the way of a forward? Then its pid and comm are worth finding out before plan_make(). */
+bool plan_listener_matters(const struct plan_target *targets, size_t n_targets, const struct w_listener *listener);
 
 /* Which sysctls plan_make() wants to see for these targets; paths in @arena. Interfaces come from @world. */
 size_t plan_sysctls(const struct plan_target *targets, size_t n_targets, const struct world *world, struct arena *arena,
