@@ -53,14 +53,3 @@ struct mac conf_guest_mac(const struct conf_seed *seed, const char *network, con
 const char *conf_network_name_fault(const char *name);
 const char *conf_guest_name_fault(const char *name);
 const char *conf_mac_fault(const struct mac *mac);
-
-/**
- * conf_forward_parse() - A forward as a command line has it
- * @text:	"[HOSTADDR:]HOSTPORT[-END]:GUESTPORT[-END][/tcp|/udp]"
- * @arena:	where @ret->spec is allocated
- * @ret:	set when 0 is returned
- * @report:	gets what is wrong, with exit status 2
- *
- * Return: 0, or 1 with an error in @report
- */
-int conf_forward_parse(const char *text, struct arena *arena, struct d_forward *ret, struct report *report);

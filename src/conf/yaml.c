@@ -233,6 +233,25 @@ static int cmp_key(const void *pa, const void *pb)
 	return c;
 }
 
+/* "networks.lan.mode" for a key of the innermost open mapping. */
+static char *open_path(const struct reader *r, const char *key)
+{
+	char *path = xstrdup("");
+
+	for (size_t i = 0; i < r->depth; i++) {
+		const struct yaml_node *in = r->stack[i].node;
+		const char *part = i + 1 == r->depth ? key : in->type == YAML_MAP && in->n ? in->pairs[in->n - 1].key->text : NULL;
+
+		if (part) {
+			char *longer = xasprintf("%s%s%s", path, *path ? "." : "", part);
+
+			free(path);
+			path = longer;
+		}
+	}
+	return path;
+}
+
 /* The second of two equal keys is an error, and is dropped so that it isn't read as well. */
 static void close_map(struct reader *r, struct yaml_node *map)
 {
@@ -247,8 +266,8 @@ static void close_map(struct reader *r, struct yaml_node *map)
 			first = i;
 			continue;
 		}
-		struct finding *f = report_add(r->report, SEVERITY_ERROR, &keys[i]->where, NULL, "\"%s\" is here twice",
-					       keys[i]->text);
+		_cleanup_(freep) char *path = open_path(r, keys[i]->text);
+		struct finding *f = report_add(r->report, SEVERITY_ERROR, &keys[i]->where, path, "is here twice");
 		report_help(f, "the first is in line %u: keep one of them", keys[first]->where.line);
 		((struct yaml_node *)(void *)(uintptr_t)keys[i])->type = YAML_NULL;	/* marks it */
 	}
