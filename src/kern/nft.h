@@ -24,12 +24,13 @@
 /**
  * kern_nft_text() - Run nft commands as one transaction
  * @kern:	the kernel
- * @text:	in nft's language; "": delete both tables, those that exist
+ * @family:	NFPROTO_INET or NFPROTO_BRIDGE
+ * @text:	in nft's language; "": delete table "sixtap" of @family, if there is one
  * @why:	set to the reason when it fails, in one clause without a full stop
  *
  * Return: 0, or a negative errno
  */
-int kern_nft_text(struct kern *kern, const char *text, char why[static NFT_WHY_MAX]);
+int kern_nft_text(struct kern *kern, uint8_t family, const char *text, char why[static NFT_WHY_MAX]);
 
 /**
  * kern_nft_elems() - Delete and add elements in one transaction
@@ -58,12 +59,13 @@ int kern_nft_elems(struct kern *kern, uint8_t family, const struct nft_elem *del
 int kern_nft_dump(struct kern *kern, uint8_t family, struct arena *arena, struct w_table *ret);
 
 /**
- * kern_nft_list() - What would bring both tables back as they are now
+ * kern_nft_list() - What would bring a table of ours back as it is now
  * @kern:	the kernel
- * @ret:	nft commands, or "" when there is no table of ours; free()
+ * @family:	NFPROTO_INET or NFPROTO_BRIDGE
+ * @ret:	nft commands, or "" when there is no such table; free()
  *
  * Counters and timeouts start anew.
  *
  * Return: 0, or a negative errno
  */
-int kern_nft_list(struct kern *kern, char **ret);
+int kern_nft_list(struct kern *kern, uint8_t family, char **ret);

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tap - a guest's end of a network
+ */
+#include "kern/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+#include "kern/priv.h"
+#include "kern/rtnl.h"
+
+_Static_assert(KERN_WHY_MAX == NL_WHY_MAX, "one size of reasons");
+
+#define GEN_MODE_NONE 1
+
+static int open_tun(const struct kern *kern)
+{
+	int fd = kern->tun_dir >= 0 ? openat(kern->tun_dir, "tun", O_RDWR | O_CLOEXEC) :
+				      open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void close_all(int *fds, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		(void)close(fds[i]);
+}
+
+int kern_tap_new(struct kern *kern, const char *name, unsigned int n_queues, int *ret_fds, char ret_name[static 16],
+		 uint32_t *ret_ifindex)
+{
+	struct ifreq ifr = { 0 };
+	int fds[KERN_TAP_QUEUES];
+	unsigned int n = 0;
+	int r = 0;
+
+	if (n_queues < 1 || n_queues > KERN_TAP_QUEUES || !str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name))
+		return -EINVAL;
+	for (; n < n_queues; n++) {
+		int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+
+		/* The first queue makes the device and its name; the others join it. */
+		if (n == 0)
+			flags |= IFF_TUN_EXCL;
+		if (n_queues > 1)
+			flags |= IFF_MULTI_QUEUE;
+		fds[n] = open_tun(kern);
+		if (fds[n] < 0) {
+			r = fds[n];
+			break;
+		}
+		ifr.ifr_flags = (short)flags;
+		if (ioctl(fds[n], TUNSETIFF, &ifr) < 0) {
+			r = -errno;
+			(void)close(fds[n]);
+			break;
+		}
+	}
+	uint32_t ifindex = r == 0 ? kern_ifindex(kern, ifr.ifr_name) : 0;
+	if (r == 0 && ifindex == 0)
+		r = -ENODEV;
+	if (r < 0) {
+		close_all(fds, n);
+		return r;
+	}
+	memcpy(ret_fds, fds, n_queues * sizeof(fds[0]));
+	(void)str_copy(ret_name, 16, ifr.ifr_name);
+	*ret_ifindex = ifindex;
+	return 0;
+}
+
+struct mac kern_tap_mac(const struct mac *guest)
+{
+	struct mac mac = *guest;
+
+	mac.b[0] = guest->b[0] == 0xfe ? 0xfa : 0xfe;
+	return mac;
+}
+
+int kern_port_attach(struct kern *kern, uint32_t ifindex, const struct op_link *set, char why[static KERN_WHY_MAX])
+{
+	struct op_link link = *set;
+	uint32_t master = 0;
+	struct nl_result results[4];
+	int r = kern_rt(kern);
+
+	why[0] = '\0';
+	if (r == 0 && (set->mask & OP_LINK_MASTER) && set->master[0] != '\0') {
+		master = kern_ifindex(kern, set->master);
+		if (master == 0) {
+			(void)str_copy(why, KERN_WHY_MAX, "the bridge isn't there");
+			return -ENODEV;
+		}
+	}
+	link.mask |= OP_LINK_GENMODE;
+	link.addr_gen_mode = GEN_MODE_NONE;
+	if (set->mask & OP_LINK_MAC)
+		link.mac = kern_tap_mac(&set->mac);
+	nlb_reset(&kern->b);
+	rtnl_put_link_set(&kern->b, ifindex, &link, master);
+	if (r == 0 && kern->b.n_msgs > ARRAY_LEN(results))
+		r = -EINVAL;	/* bits that don't belong to a port */
+	if (r == 0)
+		r = nl_batch(&kern->rt, &kern->b, results);
+	for (size_t i = 0; r == 0 && i < kern->b.n_msgs; i++) {
+		r = results[i].err;
+		if (r < 0)
+			(void)str_copy(why, KERN_WHY_MAX, results[i].why);
+	}
+	if (r < 0)
+		nl_explain(r, why);
+	return r;
+}
+
+static int on_link(void *user, const struct nlmsghdr *nlh)
+{
+	return rtnl_parse_link(nlh, user) ? 0 : -EBADMSG;
+}
+
+int kern_link_get(struct kern *kern, uint32_t ifindex, const char *name, struct w_link *ret)
+{
+	char why[NL_WHY_MAX];
+	int r = kern_rt(kern);
+
+	if (r < 0)
+		return r;
+	nlb_reset(&kern->b);
+	rtnl_put_link_get(&kern->b, ifindex, name);
+	return nl_dump(&kern->rt, &kern->b, on_link, ret, why);
+}
+
+int kern_link_del(struct kern *kern, uint32_t ifindex, const char *name, const char *alias)
+{
+	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
+	struct nl_result result;
+	struct w_link link;
+	int r = kern_link_get(kern, ifindex, name, &link);
+
+	if (r == -ENODEV)
+		return 1;
+	if (r < 0)
+		return r;
+	if (strcmp(link.name, name) != 0 || strcmp(link.alias, alias) != 0 || !alias_parse(link.alias, network, guest))
+		return -EPERM;
+	nlb_reset(&kern->b);
+	rtnl_put_link_del(&kern->b, link.ifindex);
+	r = nl_batch(&kern->rt, &kern->b, &result);
+	if (r == 0)
+		r = result.err;
+	return r == -ENODEV ? 1 : r;
+}
