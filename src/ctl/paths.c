@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <systemd/sd-id128.h>
 #include "base/mem.h"
 #include "kern/netns.h"
@@ -51,6 +52,23 @@ const char *paths_join(const char *dir, const char *name, char buf[static PATHS_
 	if (n < 0 || n >= PATHS_MAX)
 		buf[0] = '\0';
 	return buf;
+}
+
+int paths_make_parents(const char *path)
+{
+	char parent[PATHS_MAX];
+
+	if (!str_copy(parent, sizeof(parent), path))
+		return -ENAMETOOLONG;
+	for (char *c = parent + 1; *c; c++) {
+		if (*c != '/')
+			continue;
+		*c = '\0';
+		if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*c = '/';
+	}
+	return 0;
 }
 
 static int kept_secret(const char *state_dir, uint8_t ret[static 16])

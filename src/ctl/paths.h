@@ -29,6 +29,9 @@ int paths_state_dir(const char *option, char ret[static PATHS_MAX]);	/* $SIXTAP_
 const char *paths_join(const char *dir, const char *name, char buf[static PATHS_MAX]);
 #define PATHS_JOIN(dir, name) paths_join((dir), (name), (char[PATHS_MAX]){ 0 })
 
+/* Make every folder above @path, for everybody to pass. Return: 0 or negative errno. */
+int paths_make_parents(const char *path);
+
 /**
  * paths_secret() - This host's secret, from which stable MACs and ULAs are derived
  * @state_dir:	where it is kept on hosts without a machine id

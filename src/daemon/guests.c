@@ -14,6 +14,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "conf/conf.h"
+#include "conf/forward.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 #include "kern/tap.h"
@@ -91,9 +92,15 @@ int guests_forward_parse(struct guest *g, const char *spec, struct report *repor
 		return 1;
 	}
 	struct d_forward *f = &g->forwards[g->n_forwards];
+	struct forward_fault fault;
 
-	if (conf_forward_parse(spec, g->arena, f, report) != 0)
+	if (!forward_parse(spec, g->arena, f, &fault)) {
+		struct finding *wrong = report_error(report, spec, "%s", fault.what);
+
+		report_help(wrong, "%s", fault.help);
+		wrong->exit_status = 2;
 		return 1;
+	}
 	f->runtime = true;
 	g->n_forwards++;
 	return 0;

@@ -59,17 +59,10 @@ static const char *const child_name[CONFINE_N_] = {
 
 static int make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
-	char parent[PATHS_MAX];
+	int r = paths_make_parents(path);
 
-	(void)str_copy(parent, sizeof(parent), path);
-	for (char *c = parent + 1; *c; c++) {		/* parents, for everybody to pass */
-		if (*c != '/')
-			continue;
-		*c = '\0';
-		if (mkdir(parent, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*c = '/';
-	}
+	if (r < 0)
+		return r;
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return -errno;
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -175,8 +175,9 @@ static int dns_socket(const struct ip *ip, int type)
 			 ip->family == AF_INET ? IP_FREEBIND : IPV6_FREEBIND, &one, sizeof(one));
 	if (ip->family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (type == SOCK_STREAM)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	/* While settings change, the resolver has the old sockets still; nobody of another user gets in by this. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (ip->family == AF_INET)
 		r = bind(fd, (const struct sockaddr *)&a4, sizeof(a4));
 	else
@@ -232,9 +233,9 @@ static int serve_engine(struct daemon_main *d, struct net *net, const struct op_
 	size_t n = 0;
 	int r = 0;
 
-	msg.hash = service_hash(op->service, op->hosts, op->n_hosts);
 	if (msg.service.ifindex == 0)	/* planned before the bridge was there */
 		msg.service.ifindex = if_nametoindex(msg.service.device);
+	msg.hash = service_hash(&msg.service, op->hosts, op->n_hosts);
 	for (; n < ENGINE_SOCKET_N_; n++) {
 		r = packet_open(msg.service.ifindex, (enum engine_socket)n, &fds[n]);
 		if (r < 0)

@@ -7,7 +7,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "ctl/paths.h"
@@ -68,7 +67,7 @@ static int background(struct monitor_conf *conf)
 	(void)setsid();
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), out;
 
-	(void)mkdir(conf->run_dir, 0755);
+	(void)paths_make_parents(log);
 	out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (null >= 0) {
 		(void)dup2(null, STDIN_FILENO);

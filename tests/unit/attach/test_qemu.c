@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* qemu: where the NIC's options go, and what names and ids are read from a command line. */
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include <stdio.h>
 #include "attach/qemu.h"
 
 static const struct mac mac = { { 0x52, 0x54, 0, 0x12, 0x34, 0x56 } };
