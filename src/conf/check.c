@@ -70,6 +70,7 @@ struct use {
 	const char *name;
 	struct prefix prefix;
 	const struct d_forward *forward;
+	bool reported;
 };
 
 struct uses {
@@ -420,7 +421,7 @@ static void check_macs(struct conf *c)
 
 		if (!d->usable)
 			continue;
-		if (!d->mac_where.line)
+		if (!d->mac_where.line && d->net->mode != NET_MODE_BRIDGE)	/* there it has its own */
 			derive_mac(c, &set, d->net, "", &d->net->mac);
 		for (size_t g = 0; g < d->net->n_guests; g++)
 			if (!d->net->guests[g].mac_given)
@@ -444,25 +445,24 @@ static void check_forwards(struct conf *c)
 	}
 	sort_uses(&uses, cmp_forward);
 	for (size_t i = 0; i < uses.n; i++) {
-		const struct use *a = &uses.v[i];
+		struct use *a = &uses.v[i];
 
-		for (size_t k = i + 1; k < uses.n; k++) {
-			const struct use *b = &uses.v[k], *later = cmp_where(&a->where, &b->where) > 0 ? a : b;
-			const struct d_forward *f = later->forward;
-
-			if (b->forward->proto != a->forward->proto || b->forward->host_first > a->forward->host_last)
-				break;
-			if (!forward_conflicts(a->forward, b->forward))
-				continue;
+		for (size_t k = i + 1; k < uses.n && !a->reported; k++) {
+			struct use *b = &uses.v[k], *later = cmp_where(&a->where, &b->where) > 0 ? a : b;
+			const struct use *earlier = later == a ? b : a;
 			unsigned int port = b->forward->host_first;	/* sorted: the first that both have */
 
+			if (b->forward->proto != a->forward->proto || port > a->forward->host_last)
+				break;
+			if (b->reported || !forward_conflicts(a->forward, b->forward))
+				continue;
+			later->reported = true;
 			report_help(conf_error(c, &later->where, conf_path(c, later->path, "forward"),
 					       "port %u/%s of the host is forwarded twice: %s of %s has it too", port,
-					       f->proto == L4PROTO_UDP ? "udp" : "tcp", (later == a ? b : a)->forward->spec,
-					       name_use(c, later == a ? b : a)),
+					       a->forward->proto == L4PROTO_UDP ? "udp" : "tcp", earlier->forward->spec,
+					       name_use(c, earlier)),
 				    "take another port%s", ip_is_set(&a->forward->host) && ip_is_set(&b->forward->host) ?
 							   "" : ", or name a host address in each");
-			break;	/* one finding a forward is enough */
 		}
 	}
 }

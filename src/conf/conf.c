@@ -52,8 +52,9 @@ static void read_source(struct conf *c, const struct conf_source *source)
 		return;
 	if (v[NETWORKS])
 		read_networks(c, v[NETWORKS], source);
-	if (v[ADOPT] && v[ADOPT]->type != YAML_NULL)
-		report_help(conf_error(c, &v[ADOPT]->where, "adopt", "adopt is not built yet"), "remove it");
+	for (size_t i = 0; i < root->n; i++)
+		if (str_eq(root->pairs[i].key->text, "adopt") && root->pairs[i].value->type != YAML_NULL)
+			report_help(conf_error(c, &root->pairs[i].key->where, "adopt", "adopt is not built yet"), "remove it");
 }
 
 int conf_read(const struct conf_source *sources, size_t n, const struct conf_seed *seed, struct report *report,

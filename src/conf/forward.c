@@ -42,7 +42,7 @@ static bool fail_number(struct parser *p, uint64_t n)
 	char help[FORWARD_FAULT_MAX];
 	bool sexagesimal = text_sexagesimal(n, &first, &second);
 
-	if (n >= 1 && n <= PORT_MAX && sexagesimal)
+	if (n >= 1 && n <= PORT_MAX && sexagesimal && first == second)	/* 53:53 became 3233; 8080 was no 134:40 */
 		(void)snprintf(help, sizeof(help), "did you mean \"%" PRIu64 ":%" PRIu64 "\", or \"%" PRIu64 ":%" PRIu64
 			       "\" without its quotes?", n, n, first, second);
 	else if (n >= 1 && n <= PORT_MAX)
@@ -134,6 +134,19 @@ static const char *last_colon(const char *from, const char *end)
 	return NULL;
 }
 
+/* The longer range is the one that was meant. */
+static bool fail_lengths(struct parser *p, const struct d_forward *f, const char *at, size_t n)
+{
+	unsigned int host = (unsigned int)(f->host_last - f->host_first), guest = (unsigned int)(f->guest_last - f->guest_first);
+	unsigned int more = host > guest ? host : guest;
+	char help[FORWARD_FAULT_MAX] = "both sides need as many";
+
+	if (f->host_first + more <= PORT_MAX && f->guest_first + more <= PORT_MAX)
+		(void)snprintf(help, sizeof(help), "both sides need as many: %u-%u:%u-%u", f->host_first, f->host_first + more,
+			       f->guest_first, f->guest_first + more);
+	return fail(p, at, n, help, "%u port%s of the host, but %u of the guest", host + 1, host ? "s" : "", guest + 1);
+}
+
 bool forward_parse(const char *spec, struct arena *arena, struct d_forward *ret, struct forward_fault *fault)
 {
 	struct parser p = { spec, fault };
@@ -180,17 +193,8 @@ bool forward_parse(const char *spec, struct arena *arena, struct d_forward *ret,
 		f.guest_last = (uint16_t)(f.guest_first + more);
 	if (open_end && f.guest_first + more > PORT_MAX)
 		return fail(&p, guest + 1, guest_len, "begin lower", "%u ports from %u on go beyond 65535", more + 1, f.guest_first);
-	if ((unsigned int)(f.guest_last - f.guest_first) != more) {
-		char help[FORWARD_FAULT_MAX];
-
-		if (f.guest_first + more <= PORT_MAX)
-			(void)snprintf(help, sizeof(help), "both sides need as many: %u-%u:%u-%u", f.host_first, f.host_last,
-				       f.guest_first, f.guest_first + more);
-		else
-			(void)snprintf(help, sizeof(help), "both sides need as many");
-		return fail(&p, host, (size_t)(end - host), help, "%u ports of the host, but %u of the guest", more + 1,
-			    (unsigned int)(f.guest_last - f.guest_first) + 1);
-	}
+	if ((unsigned int)(f.guest_last - f.guest_first) != more)
+		return fail_lengths(&p, &f, host, (size_t)(end - host));
 	f.spec = forward_format(arena, &f);
 	*ret = f;
 	return true;

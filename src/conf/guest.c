@@ -153,7 +153,7 @@ static bool read_spec(struct conf *c, const struct yaml_node *node, const char *
 	report_help(f, "%s", fault.help);
 	if (node->verbatim)
 		report_caret(f, (unsigned int)fault.skip, (unsigned int)fault.width);
-	if (text_number(text, &n))
+	if (!node->quoted && text_number(text, &n) && (n > UINT16_MAX || strstr(fault.help, "without its quotes")))
 		report_hint(f, "YAML 1.1 writers (Ansible, PyYAML) turn 8022:22 without quotes into a number: quote forwards");
 	return false;
 }

@@ -258,6 +258,8 @@ static void read_dns(struct conf *c, struct draft *d, const struct yaml_node *no
 			    "did you mean \"%s\"?", close);
 		return;
 	}
+	if (node->type == YAML_LIST && node->n == 0)
+		report_help(conf_error(c, &node->where, path, "an empty list"), "write off, or addresses");
 	d->net->dns = false;
 	d->net->n_dns_servers = read_ips(c, node, path, DNS_MAX, &d->net->dns_servers);
 }
@@ -335,7 +337,7 @@ static void check_bridge_name(struct conf *c, struct draft *d, const struct wher
 				    "name it with  bridge: NAME");
 }
 
-static void set_defaults(struct conf *c, struct d_network *net)
+static void set_defaults(struct d_network *net)
 {
 	static const enum ip6_source ladder[] = { IP6_SOURCE_DELEGATED, IP6_SOURCE_ON_LINK, IP6_SOURCE_ULA };
 	bool served = IN_SERVED & 1u << net->mode;
@@ -354,7 +356,6 @@ static void set_defaults(struct conf *c, struct d_network *net)
 	net->spoof_check = true;
 	net->firewall_auto = true;
 	net->autostart = true;
-	(void)c;
 }
 
 static void read_rest(struct conf *c, struct draft *d, const struct yaml_node *const v[static KEY_N_])
@@ -412,18 +413,18 @@ static void read_rest(struct conf *c, struct draft *d, const struct yaml_node *c
 		conf_read_guests(c, d, v[KEY_GUESTS], p[KEY_GUESTS]);
 }
 
-static const struct yaml_node *find_value(const struct yaml_node *map, const char *key)
+static const struct yaml_pair *find(const struct yaml_node *map, const char *key)
 {
 	for (size_t i = 0; map->type == YAML_MAP && i < map->n; i++)
 		if (str_eq(map->pairs[i].key->text, key))
-			return map->pairs[i].value;
+			return &map->pairs[i];
 	return NULL;
 }
 
 void conf_read_network(struct conf *c, const struct yaml_pair *pair, const struct conf_source *source)
 {
 	const struct yaml_node *name = pair->key, *node = pair->value, *v[KEY_N_];
-	const struct yaml_node *mode_node = find_value(node, "mode"), *adopt = find_value(node, "adopt");
+	const struct yaml_pair *mode_pair = find(node, "mode"), *adopt = find(node, "adopt");
 	const char *path = conf_path(c, "networks", name->text), *fault = conf_network_name_fault(name->text);
 	int mode = adopt ? -1 : NET_MODE_NAT;
 	struct draft draft = { .net = ARENA_NEW(c->arena, struct d_network), .path = path, .usable = true };
@@ -439,16 +440,16 @@ void conf_read_network(struct conf *c, const struct yaml_pair *pair, const struc
 	net->file = name->where.file;
 	net->source = arena_strdup(c->arena, source->path ? source->path : source->file);
 	net->mode = NET_MODE_NAT;
-	if (mode_node)
-		mode = read_mode(c, &draft, mode_node, conf_path(c, path, "mode"));
+	if (mode_pair)
+		mode = read_mode(c, &draft, mode_pair->value, conf_path(c, path, "mode"));
 	if (mode < 0)
 		draft.usable = false;
 	if (adopt) {
-		report_help(conf_error(c, &adopt->where, conf_path(c, path, "adopt"), "adopt is not built yet"),
+		report_help(conf_error(c, &adopt->key->where, conf_path(c, path, "adopt"), "adopt is not built yet"),
 			    "leave this network out");
 		draft.usable = false;
 	}
-	set_defaults(c, net);
+	set_defaults(net);
 	if (conf_map(c, node, path, keys, KEY_N_, mode, v))
 		read_rest(c, &draft, v);
 	GROW(c->drafts, c->n_drafts, c->cap_drafts);

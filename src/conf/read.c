@@ -98,9 +98,10 @@ static const char *known_elsewhere(const char *key)
 	return NULL;
 }
 
-static void unknown_key(struct conf *c, const struct yaml_node *key, const char *path, const struct key *keys, size_t n,
+static void unknown_key(struct conf *c, const struct yaml_pair *pair, const char *path, const struct key *keys, size_t n,
 			int mode)
 {
+	const struct yaml_node *key = pair->key;
 	const char **names = arena_alloc(c->scratch, n, sizeof(*names));
 	struct finding *f = conf_error(c, &key->where, conf_path(c, path, key->text), "unknown key");
 	const char *close, *elsewhere = known_elsewhere(key->text);
@@ -113,6 +114,8 @@ static void unknown_key(struct conf *c, const struct yaml_node *key, const char 
 		report_help(f, "did you mean \"%s\"?", close);
 	else if (elsewhere)
 		report_help(f, "%s", elsewhere);
+	else if (!path && pair->value->type == YAML_MAP)
+		report_help(f, "a network goes below networks:");
 	else
 		report_help(f, "known here: %s", conf_names(c, names, n));
 }
@@ -150,7 +153,7 @@ bool conf_map(struct conf *c, const struct yaml_node *node, const char *path, co
 		while (k < n && !str_eq(keys[k].name, key->text))
 			k++;
 		if (k == n)
-			unknown_key(c, key, path, keys, n, mode);
+			unknown_key(c, &node->pairs[i], path, keys, n, mode);
 		else if (mode >= 0 && !(keys[k].modes & 1u << mode))
 			wrong_mode(c, key, path, &keys[k], mode);
 		else

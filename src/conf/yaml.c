@@ -322,6 +322,8 @@ static void add_syntax_error(struct reader *r, const struct fy_diag_error *e)
 		{ "cannot start with", "put it into quotes" },
 		{ "multiline plain key", "is a colon missing, or the indentation different from the line above?" },
 		{ "nested block mapping", "only one colon and value in a line, or put the value into quotes" },
+		{ "missing comma", "a comma or the closing bracket is missing" },
+		{ "expected node content", "a value or a closing bracket is missing before this" },
 		{ "without a closing bracket", "add the closing bracket" },
 		{ "double-quoted", "is the closing quote missing?" },
 		{ "single-quoted", "is the closing quote missing?" },

@@ -104,7 +104,7 @@ struct d_network {
 	enum net_mode mode;
 	const char *uplink;		/* NULL: auto, per family */
 	const char *bridge;		/* device name: the network's own, or the existing one in mode bridge */
-	struct mac mac;			/* the bridge's own; filled in from the seed when the file has none */
+	struct mac mac;			/* the bridge's own; filled in from the seed when the file has none; mode bridge: zero */
 	uint32_t mtu;			/* 0: auto */
 	const char *domain;
 
