@@ -204,7 +204,7 @@ static bool choose4(const struct addrsel_host *host, uint32_t oif, const struct 
 
 	for (size_t i = 0; i < host->n_addrs; i++) {
 		const struct addrsel_addr *addr = &host->addrs[i];
-		struct prefix subnet = { .ip = addr->ip, .len = addr->len };
+		struct prefix subnet = { .ip = ip_is_set(&addr->peer) ? addr->peer : addr->ip, .len = addr->len };
 
 		if (addr->index != oif || addr->ip.family != AF_INET || addr->secondary || addr->scope > scope)
 			continue;
@@ -315,7 +315,7 @@ void addrsel_host_resolve(const struct addrsel_host *host, struct addrsel_dest *
 		const struct addrsel_if *interface = find_if(host, addr->index);
 
 		ifaddrs[i] = (struct addrsel_ifaddr){
-			.addr = policy_bits(&addr->ip),
+			.addr = policy_bits(ip_is_set(&addr->peer) ? &addr->peer : &addr->ip),
 			.index = addr->index,
 			.len = addr->len,
 			.deprecated = addr->deprecated || addr->optimistic,

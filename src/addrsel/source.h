@@ -27,6 +27,7 @@ struct addrsel_if {
 
 struct addrsel_addr {
 	struct ip ip;
+	struct ip peer;			/* point-to-point: what IFA_ADDRESS holds then; family 0: none */
 	uint8_t len;
 	uint32_t index;			/* of its interface */
 	uint8_t scope;			/* IPv4: RT_SCOPE_* */

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -208,18 +209,21 @@ static int replace_unwatched(struct cmd *cmd, struct control **control)
 	answer = NULL;
 	(void)client_ask(cmd, *control, ctl_request_new(CTL_QUIT), NULL, NULL, &answer, NULL, NULL);
 	json_decref(answer);
-	while (control_read(*control) > 0)	/* until it is gone */
-		;
 	*control = control_free(*control);
-	for (int i = 0; i < 50; i++) {		/* its engine and resolver end a moment later, and hold the lock till then */
-		if (i > 0)
-			(void)usleep(100000);
-		report_free(cmd->report);
-		cmd->report = report_new();
-		if (start_daemon(cmd) == 0)
-			break;
+	client_wait_gone(cmd);
+	return start_daemon(cmd) != 0 || try_connect(cmd, control) < 0;
+}
+
+/* Every process of the daemon has the lock, until the last has ended. */
+void client_wait_gone(struct cmd *cmd)
+{
+	_cleanup_(closep) int fd = open(PATHS_JOIN(cmd->run_dir, "lock"), O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; fd >= 0 && i < 500; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return;
+		(void)usleep(10000);
 	}
-	return try_connect(cmd, control) < 0;
 }
 
 int client_connect(struct cmd *cmd, enum client_start start, struct control **ret)

@@ -61,5 +61,8 @@ typedef void (*client_progress_fn)(struct cmd *cmd, const json_t *progress, void
 int client_ask(struct cmd *cmd, struct control *control, json_t *request, client_progress_fn progress, void *user,
 	       json_t **ret, int *fds, size_t *n_fds);
 
+/* After a request that ends the daemon: wait until all its processes have gone, five seconds at most. */
+void client_wait_gone(struct cmd *cmd);
+
 /* Root is needed to @what: an error is reported when we aren't. */
 bool client_is_root(struct cmd *cmd, const char *what);

@@ -46,8 +46,7 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 	if (r != 0)
 		return EXIT_FAILED;
 	if (optind >= argc)
-		while (control_read(control) > 0)	/* until the daemon has gone */
-			;
+		client_wait_gone(cmd);
 	bool changed = json_is_true(json_object_get(answer, "changed"));
 	if (cmd->json) {
 		cmd_json(cmd, answer);

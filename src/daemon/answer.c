@@ -375,7 +375,10 @@ void answer_check_waiters(struct daemon_main *d, mono_t now)
 static void answer_down(struct conn *c, const struct ctl_request *req, struct report *report)
 {
 	json_t *changes = NULL, *answer = json_object();
+
+	c->d->progress_to = c;
 	int r = networks_down(c->d, req, report, &changes);
+	c->d->progress_to = NULL;
 
 	if (changes) {
 		(void)json_object_set_new(answer, "changed", json_boolean(json_array_size(changes) > 0));

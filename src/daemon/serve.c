@@ -56,7 +56,8 @@ static void tell_name(struct daemon_main *d, const char *network, const char *na
 		return;
 	(void)str_copy(key.network, sizeof(key.network), network);
 	(void)str_copy(key.name, sizeof(key.name), name);
-	key.ip = *ip;
+	key.ip.family = ip->family;	/* by field: padding counts in a key */
+	memcpy(key.ip.b, ip->b, ip_size(ip));
 	HASH_FIND(hh, d->told, &key, sizeof(key), t);
 	if (t) {
 		t->keep = true;
@@ -233,9 +234,8 @@ static int serve_engine(struct daemon_main *d, struct net *net, const struct op_
 	size_t n = 0;
 	int r = 0;
 
-	if (msg.service.ifindex == 0)	/* planned before the bridge was there */
-		msg.service.ifindex = if_nametoindex(msg.service.device);
-	msg.hash = service_hash(&msg.service, op->hosts, op->n_hosts);
+	msg.hash = service_hash(op->service, op->hosts, op->n_hosts);
+	msg.service.ifindex = if_nametoindex(msg.service.device);	/* plan/ can't know it of a bridge that it makes */
 	for (; n < ENGINE_SOCKET_N_; n++) {
 		r = packet_open(msg.service.ifindex, (enum engine_socket)n, &fds[n]);
 		if (r < 0)

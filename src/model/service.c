@@ -4,6 +4,8 @@
  */
 #include "model/service.h"
 
+#include <string.h>
+
 static uint64_t fnv1a(uint64_t h, const void *data, size_t n)
 {
 	const uint8_t *b = data;
@@ -13,11 +15,74 @@ static uint64_t fnv1a(uint64_t h, const void *data, size_t n)
 	return h;
 }
 
-/* Both structs are zeroed before they are filled, so their padding is the same each time. */
+#define HASH_FIELD(h, field) ((h) = fnv1a((h), &(field), sizeof(field)))
+
+/* By field: padding is nobody's, and an IPv4 address leaves bytes of its union behind. */
+static uint64_t hash_ip(uint64_t h, const struct ip *ip)
+{
+	HASH_FIELD(h, ip->family);
+	return fnv1a(h, ip->b, ip_size(ip));
+}
+
+static uint64_t hash_prefix(uint64_t h, const struct prefix *p)
+{
+	HASH_FIELD(h, p->len);
+	return hash_ip(h, &p->ip);
+}
+
+static uint64_t hash_range(uint64_t h, const struct ip_range *r)
+{
+	return hash_ip(hash_ip(h, &r->first), &r->last);
+}
+
+static uint64_t hash_service(uint64_t h, const struct service *s)
+{
+	h = fnv1a(h, s->network, strlen(s->network) + 1);
+	h = fnv1a(h, s->device, strlen(s->device) + 1);
+	h = fnv1a(h, s->domain, strlen(s->domain) + 1);
+	HASH_FIELD(h, s->ifindex);
+	HASH_FIELD(h, s->mac);
+	HASH_FIELD(h, s->mtu);
+	HASH_FIELD(h, s->routes);
+	HASH_FIELD(h, s->dhcp4);
+	h = hash_prefix(h, &s->gateway4);
+	h = hash_range(h, &s->range4);
+	HASH_FIELD(h, s->n_dns4);
+	h = fnv1a(h, s->dns4, s->n_dns4 * sizeof(s->dns4[0]));
+	HASH_FIELD(h, s->ra);
+	HASH_FIELD(h, s->managed);
+	HASH_FIELD(h, s->other);
+	HASH_FIELD(h, s->link_local);
+	HASH_FIELD(h, s->n_prefixes);
+	for (uint32_t i = 0; i < s->n_prefixes; i++) {
+		const struct service_prefix *p = &s->prefixes[i];
+
+		HASH_FIELD(h, p->prefix);
+		HASH_FIELD(h, p->len);
+		HASH_FIELD(h, p->on_link);
+		HASH_FIELD(h, p->autonomous);
+		HASH_FIELD(h, p->valid_s);
+		HASH_FIELD(h, p->preferred_s);
+	}
+	HASH_FIELD(h, s->dhcp6);
+	h = hash_prefix(h, &s->gateway6);
+	h = hash_range(h, &s->range6);
+	HASH_FIELD(h, s->n_dns6);
+	h = fnv1a(h, s->dns6, s->n_dns6 * sizeof(s->dns6[0]));
+	HASH_FIELD(h, s->lease_s);
+	return h;
+}
+
 uint64_t service_hash(const struct service *service, const struct service_host *hosts, size_t n_hosts)
 {
-	uint64_t h = fnv1a(UINT64_C(14695981039346656037), service, sizeof(*service));
+	uint64_t h = hash_service(UINT64_C(14695981039346656037), service);
 
-	h = fnv1a(h, hosts, n_hosts * sizeof(*hosts));
+	for (size_t i = 0; i < n_hosts; i++) {
+		h = fnv1a(h, hosts[i].name, strlen(hosts[i].name) + 1);
+		HASH_FIELD(h, hosts[i].mac);
+		HASH_FIELD(h, hosts[i].n_ips);
+		for (uint32_t k = 0; k < hosts[i].n_ips; k++)
+			h = hash_ip(h, &hosts[i].ips[k]);
+	}
 	return h ? h : 1;
 }
