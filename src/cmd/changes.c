@@ -41,6 +41,22 @@ void changes_print(struct cmd *cmd, const json_t *changes, bool full)
 	(void)fflush(stdout);
 }
 
+/* "lan · nat · uplink eth0 · 10 changes" */
+static void print_heading(const struct cmd *cmd, const json_t *networks, size_t n_changes)
+{
+	const char *dot = cmd->utf8 ? "·" : "-";
+	const json_t *n = json_array_get(networks, 0);
+
+	if (json_array_size(networks) == 1) {
+		(void)printf("%s%s%s %s %s %s ", cmd_bold(cmd), member(n, "name"), cmd_plain(cmd), dot, member(n, "mode"), dot);
+		if (*member(n, "uplink"))
+			(void)printf("uplink %s %s ", member(n, "uplink"), dot);
+	} else if (json_array_size(networks) > 1) {
+		(void)printf("%zu networks %s ", json_array_size(networks), dot);
+	}
+	(void)printf("%zu change%s\n", n_changes, n_changes == 1 ? "" : "s");
+}
+
 void changes_progress(struct cmd *cmd, const json_t *progress, void *user)
 {
 	struct changes_progress *p = user;
@@ -48,8 +64,10 @@ void changes_progress(struct cmd *cmd, const json_t *progress, void *user)
 	mono_t now = mono_now();
 
 	if (changes) {
-		if (!cmd->quiet && !cmd->json)
+		if (!cmd->quiet && !cmd->json) {
+			print_heading(cmd, json_object_get(progress, "networks"), json_array_size(changes));
 			changes_print(cmd, changes, p->full);
+		}
 		return;
 	}
 	if (!cmd->progress || now - p->started < 500 * MONO_MS)

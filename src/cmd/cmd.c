@@ -306,6 +306,15 @@ const char *cmd_plain(const struct cmd *cmd)
 	return cmd->color ? "\033[0m" : "";
 }
 
+void cmd_column(const char *s, int width)
+{
+	int columns = 0;
+
+	for (const char *c = s; *c; c++)
+		columns += ((unsigned char)*c & 0xc0) != 0x80;
+	(void)printf("%s%*s", s, columns < width ? width - columns : 0, "");
+}
+
 static int run_command(struct cmd *cmd, int argc, char **argv)
 {
 	optind = 0;
@@ -338,6 +347,15 @@ static int run_command(struct cmd *cmd, int argc, char **argv)
 	return cmd->info->fn(cmd, argc, argv);
 }
 
+static size_t placed_errors(const struct report *report)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < report_n(report); i++)
+		n += report_get(report, i)->severity == SEVERITY_ERROR && report_get(report, i)->where.line > 0;
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	static struct cmd cmd = { .config = PATHS_CONFIG };
@@ -357,9 +375,13 @@ int main(int argc, char **argv)
 		(void)fputc('\n', stdout);
 		json_decref(o);
 	} else if (report_n(cmd.report) > 0 && (errors || !cmd.quiet)) {
+		(void)fflush(stdout);
 		report_print(cmd.report, stderr, isatty(STDERR_FILENO) && cmd.color_option != CMD_COLOR_NEVER &&
 							 !(getenv("NO_COLOR") && *getenv("NO_COLOR")));
 	}
+	if (errors && !cmd.json && placed_errors(cmd.report) > 0)
+		(void)fprintf(stderr, "%zu error%s, nothing was changed.\n", report_n_errors(cmd.report),
+			      report_n_errors(cmd.report) == 1 ? "" : "s");
 	report_free(cmd.report);
 	if (fflush(stdout) != 0 && errno != EPIPE)
 		return EXIT_FAILED;

@@ -86,6 +86,8 @@ const char *cmd_glyph(const struct cmd *cmd, enum cmd_glyph glyph);
 const char *cmd_bold(const struct cmd *cmd);
 const char *cmd_dim(const struct cmd *cmd);
 const char *cmd_plain(const struct cmd *cmd);
+/* Print @s and blanks up to @width columns: printf counts bytes, which is wrong for glyphs. */
+void cmd_column(const char *s, int width);
 
 int cmd_addrsel(struct cmd *cmd, int argc, char **argv);
 int cmd_check(struct cmd *cmd, int argc, char **argv);

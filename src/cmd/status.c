@@ -44,11 +44,11 @@ static void print_guest(const struct cmd *cmd, const json_t *g)
 	for (size_t i = 0; i < (n ? n : 1); i++) {
 		const json_t *a = json_array_get(addresses, i), *f = json_array_get(forwards, i);
 
-		if (i == 0)
-			(void)printf("  %s%-17s%s %-9s %-8s ", cmd_bold(cmd), text(g, "name"), cmd_plain(cmd), text(g, "state"),
-				     *text(g, "device") ? text(g, "device") : dash(cmd));
-		else
-			(void)printf("  %-17s %-9s %-8s ", "", "", "");
+		(void)printf("  %s", i == 0 ? cmd_bold(cmd) : "");
+		cmd_column(i == 0 ? text(g, "name") : "", 17);
+		(void)printf("%s ", i == 0 ? cmd_plain(cmd) : "");
+		cmd_column(i == 0 ? text(g, "state") : "", 10);
+		cmd_column(i > 0 ? "" : *text(g, "device") ? text(g, "device") : dash(cmd), 9);
 		if (a)
 			(void)printf("%-39s %s%-19s%s", text(a, "address"), cmd_dim(cmd), kind(a, buf), cmd_plain(cmd));
 		else

@@ -2,6 +2,7 @@
 /*
  * up - sixtap up: bring networks to the state the configuration asks for
  */
+#include <ifaddrs.h>
 #include <stdio.h>
 #include "base/time.h"
 #include "cmd/changes.h"
@@ -18,22 +19,66 @@ static const char *text(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+/* The address that guests appear behind; "" when the uplink has none of that family. */
+static const char *uplink_address(const char *uplink, int family, char buf[static IP_STRLEN])
+{
+	struct ifaddrs *all = NULL;
+
+	buf[0] = '\0';
+	if (getifaddrs(&all) < 0)
+		return buf;
+	for (const struct ifaddrs *a = all; a && !buf[0]; a = a->ifa_next) {
+		struct ip ip;
+
+		if (!a->ifa_addr || a->ifa_addr->sa_family != family || !str_eq(a->ifa_name, uplink))
+			continue;
+		if (family == AF_INET)
+			ip = ip4(((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr);
+		else
+			ip = ip6(((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr);
+		if (!ip_is_link_local(&ip))
+			(void)ip_format(&ip, buf);
+	}
+	freeifaddrs(all);
+	return buf;
+}
+
+static void print_behind(const json_t *n, int family)
+{
+	const char *uplink = text(n, family == AF_INET6 && text(n, "uplink6") ? "uplink6" : "uplink");
+	char buf[IP_STRLEN];
+
+	if (!uplink)
+		(void)printf("NAT, once there is an uplink");
+	else if (*uplink_address(uplink, family, buf))
+		(void)printf("NAT behind %s", buf);
+	else
+		(void)printf("NAT through %s", uplink);
+}
+
 static void print_network(struct cmd *cmd, const json_t *n, bool changed, double seconds)
 {
 	const char *name = text(n, "name"), *mode = text(n, "mode");
 	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6");
 
-	(void)printf("%s %s%s%s is up%s", cmd_glyph(cmd, GLYPH_OK), cmd_bold(cmd), name, cmd_plain(cmd),
-		     changed ? "" : ", nothing to change\n");
+	(void)printf("%s %s%s%s is up%s\n", cmd_glyph(cmd, GLYPH_OK), cmd_bold(cmd), name, cmd_plain(cmd),
+		     changed ? "" : ", nothing to change");
 	if (!changed)
 		return;
-	(void)printf("%*s%.1f s\n", (int)(70 - 8 - (int)strlen(name)), "", seconds);
-	if (v4)
-		(void)printf("  IPv4  %s%s%s\n", text(v4, "address"), str_eq(mode, "nat") ? "   NAT behind " : "",
-			     str_eq(mode, "nat") ? (text(n, "uplink") ? text(n, "uplink") : "whatever uplink comes") : "");
-	if (v6)
-		(void)printf("  IPv6  %s   %s%s\n", text(v6, "address"), text(v6, "source"),
-			     json_is_true(json_object_get(v6, "nat")) ? ", NAT" : "");
+	if (v4) {
+		(void)printf("  IPv4  %-28s ", text(v4, "address"));
+		if (str_eq(mode, "nat"))
+			print_behind(n, AF_INET);
+		(void)putchar('\n');
+	}
+	if (v6) {
+		(void)printf("  IPv6  %-28s %s%s", text(v6, "address"), text(v6, "source"),
+			     json_is_true(json_object_get(v6, "nat")) ? ", " : "");
+		if (json_is_true(json_object_get(v6, "nat")))
+			print_behind(n, AF_INET6);
+		(void)putchar('\n');
+	}
+	(void)printf("  %s%.2f s%s\n", cmd_dim(cmd), seconds, cmd_plain(cmd));
 }
 
 int cmd_up(struct cmd *cmd, int argc, char **argv)

@@ -87,11 +87,23 @@ void answer_progress(struct daemon_main *d, size_t done, size_t n, const struct 
 	json_decref(o);
 }
 
-void answer_plan(struct daemon_main *d, const struct ops *ops)
+void answer_plan(struct daemon_main *d, const struct plan *plan)
 {
 	if (!d->progress_to)
 		return;
-	json_t *o = json_pack("{s:i, s:{s:o}}", "version", CTL_VERSION, "progress", "changes", ops_json(ops));
+	json_t *networks = json_array();
+
+	for (size_t i = 0; i < plan->n_results; i++) {
+		const struct plan_result *r = &plan->results[i];
+		const struct net *net = networks_find(d, r->name);
+
+		if (net && net->d && !net->leaving)
+			(void)json_array_append_new(networks, json_pack("{s:s, s:s, s:s}", "name", r->name, "mode",
+									net_mode_name[net->d->mode], "uplink",
+									r->uplink4[0] ? r->uplink4 : r->uplink6));
+	}
+	json_t *o = json_pack("{s:i, s:{s:o, s:o}}", "version", CTL_VERSION, "progress", "changes", ops_json(plan->ops),
+			      "networks", networks);
 
 	say(d->progress_to, o, NULL, 0);
 	json_decref(o);

@@ -4,6 +4,7 @@
  */
 #include "daemon/monitor.h"
 
+#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -126,6 +127,32 @@ static int prepare(struct monitor *m)
 	if (m->tun_dir_fd < 0)
 		log_event(LOG_LEVEL_WARNING, "no-private-tun-node error=\"%s\"", strerror(-m->tun_dir_fd));
 	return 0;
+}
+
+/* What starting and ending the three takes, and what main is to inherit; mounts and device nodes are made. */
+static int drop_capabilities(void)
+{
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_KILL, CAP_SETUID, CAP_SETGID,
+			  CAP_SETPCAP, CAP_SYS_CHROOT, CAP_DAC_OVERRIDE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE,
+			  -1) != 0 ||
+	    capng_apply(CAPNG_SELECT_BOTH) != 0)
+		return -EPERM;
+	return 0;
+}
+
+/* Nothing is up any more: leave nothing behind. With records the folders stay (rmdir() fails). */
+static void clean_up(const struct monitor_conf *conf)
+{
+	static const char *const folders[] = { "state/network", "state/guest", "state/sysctl", "state", "empty" };
+	static const char *const files[] = { "sixtapd.log", "lock" };
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		if (rmdir(PATHS_JOIN(conf->run_dir, folders[i])) < 0 && errno != ENOENT)
+			return;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		(void)unlink(PATHS_JOIN(conf->run_dir, files[i]));
+	(void)rmdir(conf->run_dir);
 }
 
 static int child_status(enum confine_who who, struct monitor *m, struct daemon_child *main_ends, int inner_fd)
@@ -390,6 +417,9 @@ int monitor_run(const struct monitor_conf *conf)
 		m.child[i].who = (enum confine_who)i;
 	if (prepare(&m) != 0)
 		return 1;
+	int r = drop_capabilities();
+	if (r < 0)
+		return fail("cannot give up capabilities", "monitor", r);
 	(void)sigemptyset(&set);
 	for (size_t i = 0; i < 4; i++)
 		(void)sigaddset(&set, (const int[]){ SIGCHLD, SIGTERM, SIGINT, SIGHUP }[i]);
@@ -415,5 +445,6 @@ int monitor_run(const struct monitor_conf *conf)
 	(void)sd_notify(0, "STOPPING=1");
 	(void)unlink(PATHS_JOIN(conf->run_dir, "control"));
 	end_children(&m);
+	clean_up(conf);
 	return 0;
 }

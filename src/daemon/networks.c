@@ -207,7 +207,7 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
 			log_event(LOG_LEVEL_INFO, "change object=\"%s\" action=%s what=\"%s\" why=\"%s\"",
 				  plan->ops->ops[i].object, op_action_name[plan->ops->ops[i].action],
 				  plan->ops->ops[i].what, plan->ops->ops[i].why);
-		answer_plan(d, plan->ops);
+		answer_plan(d, plan);
 		if (kern_apply(d->kern, plan->ops, &hooks, report) != 0)
 			return 1;
 	}

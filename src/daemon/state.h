@@ -143,4 +143,4 @@ void serve_forget(struct daemon_main *d, struct net *net);	/* leases and names o
 int answer_listen(struct daemon_main *d, int listen_fd);
 void answer_check_waiters(struct daemon_main *d, mono_t now);
 void answer_progress(struct daemon_main *d, size_t done, size_t n, const struct op *op);
-void answer_plan(struct daemon_main *d, const struct ops *ops);
+void answer_plan(struct daemon_main *d, const struct plan *plan);
