@@ -185,6 +185,19 @@ static void check_listeners(struct make *m, struct net *net, const struct d_gues
 
 /* ---- forwards ---- */
 
+/* Whoever was seen with the target's address: a guest that others run needn't have the MAC we would give it. */
+static struct mac mac_of_target(const struct make *m, const struct net *net, const struct d_guest *guest,
+				const struct ip *target)
+{
+	for (size_t i = 0; i < m->facts->n_neighbours; i++) {
+		const struct neighbour *nb = &m->facts->neighbours[i];
+
+		if (ip_eq(&nb->ip, target) && str_eq(nb->network, net->target->name))
+			return nb->mac;
+	}
+	return guest->mac;
+}
+
 static void add_rule(struct make *m, struct net *net, const struct d_guest *guest, const struct d_forward *f,
 		     const struct ip *target)
 {
@@ -198,7 +211,7 @@ static void add_rule(struct make *m, struct net *net, const struct d_guest *gues
 		.host_last = f->host_last,
 		.guest_first = f->guest_first,
 		.target = *target,
-		.mac = guest->mac,
+		.mac = mac_of_target(m, net, guest, target),
 		.from = f->from,
 		.n_from = f->n_from,
 	};
