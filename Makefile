@@ -11,7 +11,6 @@ own = @[ -z "$$SUDO_UID" ] || [ "$$(id -u)" != 0 ] || chown -hR "$$SUDO_UID:$$SU
 all: deps
 	@[ -f $(B)/build.ninja ] || meson setup $(B)
 	@ninja -C $(B)
-	@for p in sixtap sixtapd; do ln -sfn "$$(cd $(B) && find src -type f -perm -u+x -name $$p | head -n 1)" $(B)/$$p; done
 	$(own)
 
 deps:

@@ -318,9 +318,14 @@ class Lab:
         self.dir = tempfile.mkdtemp(prefix=self.prefix + "-", dir="/run")
         os.chmod(self.dir, 0o755)
         self.all, self.children, self.undo, self.guests = {}, [], [], []
-        self.capture = Capture(self) if capture else None
-        if self.capture:
-            self.capture.start()
+        self.capture = None
+        if capture:
+            self.start_capture()
+
+    def start_capture(self):
+        """Keep the last frames of every interface of the namespaces made from now on."""
+        self.capture = Capture(self)
+        self.capture.start()
 
     def __enter__(self):
         return self
@@ -336,6 +341,15 @@ class Lab:
 
     def defer(self, fn):
         self.undo.append(fn)
+
+    def script(self, name, text):
+        """A program in the lab's folder."""
+        path = os.path.join(self.dir, name + ".sh")
+        if not os.path.exists(path):
+            with open(path, "w") as f:
+                f.write(text)
+            os.chmod(path, 0o755)
+        return path
 
     def veth(self, a, dev_a, b, dev_b, mac_a=None, mac_b=None):
         subprocess.run(["ip", "-n", a.name, "link", "add", dev_a, *(["address", mac_a] if mac_a else []), "type", "veth",
@@ -500,25 +514,16 @@ class Sixtap:
         return next((g for g in self.network(network).get("guests", []) if g.get("name") == name), None)
 
     def processes(self):
-        """The daemon's processes by the role in their name: {"monitor": pid, "main": …, "engine": …, "resolver": …}."""
+        """The daemon's processes: {"monitor": pid, "main": pid, "engine": pid, "resolver": pid}, as far as they run."""
+        roles = {"sixtapd": "monitor", "sixtapd-main": "main", "sixtapd-engine": "engine", "sixtapd-dns": "resolver"}
         found = {}
-        for path in glob.glob("/proc/[0-9]*/cmdline"):
+        for path in glob.glob("/proc/[0-9]*/comm"):
             pid = int(path.split("/")[2])
             with contextlib.suppress(OSError):
-                with open(path, "rb") as f:
-                    argv = f.read().decode(errors="replace").replace("\0", " ")
-                with open(f"/proc/{pid}/comm") as f:
-                    comm = f.read().strip()
-                if "sixtapd" not in argv and "sixtapd" not in comm:
-                    continue
-                if os.stat(f"/proc/{pid}/ns/net").st_ino != self.ns.inode:
-                    continue
-                for role in ("monitor", "main", "engine", "resolver"):
-                    if role in comm or role in argv.rpartition("sixtapd")[2]:
-                        found[role] = pid
-                        break
-                else:
-                    found.setdefault("monitor", pid)
+                with open(path) as f:
+                    role = roles.get(f.read().strip())
+                if role and os.stat(f"/proc/{pid}/ns/net").st_ino == self.ns.inode and alive(pid):
+                    found[role] = pid
         return found
 
     def down(self):
