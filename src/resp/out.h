@@ -82,7 +82,7 @@ static inline bool out_send(struct out *out, const struct wr *frame, enum out_so
 		return false;
 	}
 	out->frames[out->n_frames].socket = socket;
-	out->frames[out->n_frames].n_facts = 0;
+	out->frames[out->n_frames].first_fact = out->frames[out->n_frames].n_facts = 0;
 	out->frames[out->n_frames].len = frame->len;
 	out->n_frames++;
 	return true;
