@@ -21,9 +21,10 @@
 /* Where an entry is queued. */
 enum queue {
 	QUEUE_NONE,
-	QUEUE_READY,
+	QUEUE_READY_BLANK,	/* READY, to be taken first */
+	QUEUE_READY_PAST,
 	QUEUE_BLANK,		/* IDLE, never leased to the client it remembers */
-	QUEUE_PAST,		/* IDLE, was leased: the oldest first */
+	QUEUE_PAST,		/* IDLE, was leased: about the oldest first (a stale READY one goes to the end) */
 	QUEUE_N_,
 };
 
@@ -339,7 +340,7 @@ static void set_state(struct bindings *bs, struct binding *b, enum binding_state
 		break;
 	case BINDING_STATE_READY:
 		assert(!b->declared);
-		queue_join(bs, b, QUEUE_READY);
+		queue_join(bs, b, b->held ? QUEUE_READY_PAST : QUEUE_READY_BLANK);
 		timer_set(bs, b, deadline);
 		break;
 	case BINDING_STATE_PROBING:
@@ -741,8 +742,11 @@ int bindings_pick(struct bindings *bs, const struct binding_key *key, const stru
 			return 0;
 		}
 	}
-	if (bs->queues[QUEUE_READY].n > 0) {
-		*ret = at(bs, bs->queues[QUEUE_READY].first);
+	struct binding *ready = at(bs, bs->queues[QUEUE_READY_BLANK].first);
+	if (!ready)
+		ready = at(bs, bs->queues[QUEUE_READY_PAST].first);
+	if (ready) {
+		*ret = ready;
 		return 0;
 	}
 	if (bs->n_state[BINDING_STATE_PROBING] > 0 || bindings_has_candidate(bs))
@@ -956,7 +960,7 @@ struct binding *bindings_candidate(struct bindings *bs, mono_t now)
 
 uint32_t bindings_n_ready(const struct bindings *bs)
 {
-	return bs->queues[QUEUE_READY].n;
+	return bs->n_state[BINDING_STATE_READY];
 }
 
 uint32_t bindings_n_probing(const struct bindings *bs)
