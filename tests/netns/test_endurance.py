@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kill -9 of each process: guests notice nothing, no lease is lost, everything works again."""
+import os, signal
+import pytest
+from lab import OUTSIDE4, OUTSIDE6, OUTSIDE_NAME, UPLINK4, Who, alive, wait
+from libnet import GW4, GW6, LAN, WEB4, WEB6, WEB_MAC, Flow, merged
+
+ROLES = ("monitor", "main", "engine", "resolver")
+
+
+def all_four(world):
+    return wait(lambda: (lambda p: p if set(p) == set(ROLES) else None)(world.sixtap.processes()), 15, "all four processes run")
+
+
+def test_four_processes(lan):
+    p = all_four(lan)
+    status = lan.sixtap.json("status")
+    assert status["daemon"]["pid"] in p.values() and status["daemon"]["uptime"] >= 0
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_kill(lan, role):
+    web = lan.static_guest()
+    Who(web, 80)
+    g = lan.guest("g1")
+    a4, a6 = g.udhcpc(), g.dhclient(6)
+    leases = sorted((l["address"], l["mac"]) for l in lan.sixtap.json("leases")["leases"])
+    assert {a4, a6} <= {l[0] for l in leases}
+    before = all_four(lan)
+    index = lan.host.links()["lan"]["ifindex"]
+    flows = [Flow(web, GW4), Flow(web, OUTSIDE6)]
+
+    os.kill(before[role], signal.SIGKILL)
+    wait(lambda: not alive(before[role]), 3, "it is dead")
+    if role == "monitor":
+        lan.up()            # nobody starts a monitor but `up`
+    after = all_four(lan)
+    assert after[role] != before[role]
+    wait(lambda: lan.sixtap.network()["state"] == "up", 10, "the network is served again")
+
+    for f in flows:
+        lost, sent = f.stop()
+        assert lost == 0, f"{lost} of {sent} pings of {f.address} were lost"
+    assert lan.host.links()["lan"]["ifindex"] == index
+    assert sorted((l["address"], l["mac"]) for l in lan.sixtap.json("leases")["leases"]) == leases
+    assert lan.outside.fetch(UPLINK4, 8080).startswith("web")
+    # All services again: for a new guest, and for one that renews.
+    n = lan.guest("g2")
+    assert n.udhcpc() not in (a4, WEB4)
+    assert n.dhclient(6) not in (a6, WEB6)
+    n.slaac()
+    assert g.udhcpc() == a4
+    wait(lambda: n.dig(OUTSIDE_NAME) == [OUTSIDE4], 8, "DNS answers")
+    assert lan.up()["changed"] is False
+
+
+def test_kill_all_four_at_once(lan):
+    """As a power cut of the daemon: `up` finds everything as it was."""
+    web = lan.static_guest()
+    g = lan.guest("g1")
+    a4 = g.udhcpc()
+    flow = Flow(web, OUTSIDE4)
+    for pid in all_four(lan).values():
+        os.kill(pid, signal.SIGKILL)
+    lan.up()
+    all_four(lan)
+    lost, sent = flow.stop()
+    assert lost == 0, f"{lost} of {sent} lost"
+    assert a4 in [l["address"] for l in lan.sixtap.json("leases")["leases"]]
+    assert g.udhcpc() == a4
+
+
+def test_leases_outlive_down(lan):
+    """Leases are durable state: after down and up a guest gets its address again, others don't."""
+    g = lan.guest("g1")
+    a4 = g.udhcpc()
+    lan.sixtap("down")
+    wait(lambda: not lan.sixtap.processes(), 5, "the daemon ends")
+    lan.up()
+    lan.host.ip("link", "set", g.port, "master", "lan", "up")
+    assert lan.guest("g2").udhcpc() != a4
+    assert g.udhcpc() == a4
+
+
+def test_engine_that_keeps_dying_doesnt_take_others_with_it(lan):
+    web = lan.static_guest()
+    flow = Flow(web, OUTSIDE4)
+    for _ in range(4):
+        p = wait(lambda: lan.sixtap.processes().get("engine"), 15, "an engine")
+        os.kill(p, signal.SIGKILL)
+        wait(lambda: not alive(p), 3, "dead")
+    main = lan.sixtap.processes()["main"]
+    wait(lambda: "engine" in lan.sixtap.processes(), 20, "an engine again")
+    assert lan.sixtap.processes()["main"] == main
+    lost, sent = flow.stop()
+    assert lost == 0, f"{lost} of {sent} lost"
+
+
+def test_goodbye_on_down(lan):
+    """The last RA has lifetime 0: guests drop the default route at once."""
+    g = lan.guest("g1")
+    g.slaac()
+    assert g.default_route(6)
+    lan.sixtap("down")
+    wait(lambda: not g.default_route(6), 3, "the guest's default route is gone")
+
+
+def test_prefix_that_leaves_the_config_is_deprecated(lan):
+    """Guests stop preferring the old prefix and take the new one."""
+    g = lan.guest("g1")
+    old = g.slaac()
+    lan.configure(merged(LAN, ipv6={"address": "fd12:8848:a2a2:7::1/64"}, guests=None))
+    lan.up()
+    wait(lambda: any(a.startswith("fd12:8848:a2a2:7:") for a in g.addr(6)), 10, "an address of the new prefix")
+
+    def deprecated():
+        return [a for a in g.addresses("eth0", 6) if a["local"] == old and a.get("deprecated")]
+    wait(deprecated, 5, "the old address is deprecated")
+
+
+def test_uplink_that_goes_and_comes(lan):
+    """The cable is pulled: guests keep their network, and the outside comes back with the uplink."""
+    web = lan.static_guest()
+    db = lan.guest("g1")
+    db.udhcpc()
+    flow = Flow(web, GW4)
+    lan.host.ip("link", "set", "eth0", "down")
+    wait(lambda: not web.ping(OUTSIDE4, timeout=1), 5, "outside is away")
+    lan.host.ip("link", "set", "eth0", "up")
+    lan.host.ip("route", "replace", "default", "via", "198.51.100.1", "dev", "eth0")
+    wait(lambda: web.ping(OUTSIDE4, timeout=1), 10, "outside is back on IPv4")
+    wait(lambda: web.ping(OUTSIDE6, timeout=1), 20, "outside is back on IPv6")
+    lost, sent = flow.stop()
+    assert lost == 0, f"{lost} of {sent} lost"

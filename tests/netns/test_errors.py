@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What goes wrong is said in one line that names the thing and the way out, with the contract's exit status."""
+import json, os, shutil, socket, struct, subprocess
+import pytest
+from lab import LabError, wait
+from libnet import GW4, LAN, config, merged, shape
+
+ERRORS = {"version": (1,), "errors": [{"file?": str, "line?": int, "column?": int, "key?": str, "what": str, "help?": str}]}
+
+
+def refuse(world, status, *argv, says, lines=None):
+    """The command fails as the contract says, in words and in JSON; nothing has changed."""
+    before = world.state()
+    p = world.sixtap(*argv, check=False)
+    assert p.returncode == status, f"status {p.returncode}\n{p.stdout}{p.stderr}"
+    assert says in p.stderr, p.stderr
+    if lines:
+        assert len(p.stderr.strip().splitlines()) == lines, p.stderr
+    j = world.sixtap(*argv[:1], "--json", *argv[1:], check=False)
+    assert j.returncode == status
+    answer = json.loads(j.stdout)
+    shape(answer, ERRORS)
+    assert answer["errors"]
+    now = world.state()
+    assert now == before, "something was changed all the same"
+    return p.stderr, answer["errors"]
+
+
+def test_missing_uplink(world):
+    world.configure(merged(LAN, uplink="eth9"))
+    text, _ = refuse(world, 1, "up", says="eth9")
+    assert "uplink" in text
+
+
+def test_no_uplink_at_all(lonely):
+    """`uplink: auto` on a host without a default route: up, and it says that nothing leads outside."""
+    p = lonely.sixtap("up", check=False)
+    if p.returncode == 0:
+        n = lonely.sixtap.network()
+        assert n["state"] in ("up", "degraded")
+        assert lonely.guest("g1").udhcpc()
+    else:
+        assert p.returncode == 1 and "default route" in p.stderr, p.stderr
+
+
+def test_unknown_network(world):
+    text, errors = refuse(world, 2, "up", "lab", says="lab", lines=1)
+    assert "lan" in text, "names of networks that exist help"
+    world.up()
+    for command in ("status", "down"):
+        p = world.sixtap(command, "lab", check=False)
+        assert p.returncode in (1, 2) and "lab" in p.stderr, (command, p.returncode, p.stderr)
+    p = world.sixtap("run", "lab", "--name", "x", "--", "true", check=False)
+    assert p.returncode == 125 and "lab" in p.stderr
+
+
+def test_foreign_bridge(world):
+    world.host.ip("link", "add", "lan", "type", "bridge")
+    world.found = world.state()
+    text, _ = refuse(world, 1, "up", says="lan")
+    assert "somebody else" in text or "not ours" in text or "already" in text, text
+    assert "bridge" in text
+    world.host.ip("link", "del", "lan")
+    world.found = world.state()
+
+
+def test_foreign_device_of_that_name(world):
+    world.host.ip("link", "add", "lan", "type", "dummy")
+    world.found = world.state()
+    refuse(world, 1, "up", says="lan")
+    world.host.ip("link", "del", "lan")
+    world.found = world.state()
+
+
+def test_prefix_of_the_uplink(world):
+    """A network inside the uplink's own prefix."""
+    world.configure(merged(LAN, ipv4={"address": "198.51.100.129/25"}, guests=None))
+    refuse(world, 1, "up", says="198.51.100")
+
+
+def test_forward_of_a_used_port(world):
+    s = world.host.socket(socket.AF_INET)
+    s.bind(("0.0.0.0", 8080))
+    s.listen(1)
+    text, _ = refuse(world, 2, "up", says="8080")
+    assert "in use" in text and "forward" in text
+    s.close()
+    world.up()
+
+
+def test_wrong_config_is_refused_whole(world):
+    world.sixtap.write("networks:\n  lan:\n    mode: natt\n    ipv4: {address: 10.1.1.1/33}\n    colour: red\n")
+    text, errors = refuse(world, 2, "up", says="natt")
+    assert 'did you mean "nat"' in text and "colour" in text and "33" in text
+    assert len(errors) == 3 and [e["line"] for e in errors] == sorted(e["line"] for e in errors)
+    assert errors[0]["line"] == 3 and errors[0]["column"] == 11 and errors[0]["key"] == "networks.lan.mode"
+    p = world.sixtap("check", check=False)
+    assert p.returncode == 2 and f"{world.sixtap.config}:3:11: error: networks.lan.mode:" in p.stderr
+    assert not world.sixtap.processes(), "a daemon was started for a wrong configuration"
+
+
+def test_wrong_config_leaves_the_running_network(lan):
+    g = lan.static_guest()
+    lan.sixtap.write("networks: {lan: {mode: natt}}\n")
+    p = lan.sixtap("up", check=False)
+    assert p.returncode == 2
+    assert g.ping(GW4) and lan.sixtap.network()["state"] == "up"
+    lan.configure(LAN)
+    assert lan.up()["changed"] is False
+
+
+@pytest.mark.parametrize("mode", ["routed", "macvtap", "hostdev"])
+def test_mode_that_is_not_built_yet(world, mode):
+    world.configure({"mode": mode, "uplink": "eth0"})
+    text, _ = refuse(world, 2, "up", says=mode)
+    assert "not built yet" in text
+
+
+def test_missing_config(world):
+    world.sixtap.config = "/nonexistent/sixtap.yaml"
+    refuse(world, 2, "up", says="/nonexistent/sixtap.yaml")
+
+
+def test_usage(world):
+    for argv in (["frobnicate"], ["up", "--frobnicate"], ["run"], ["run", "lan"], []):
+        p = world.sixtap(*argv, check=False)
+        assert p.returncode in (2, 125), (argv, p.returncode)
+        assert p.stderr, argv
+    assert world.sixtap("--help").stdout.startswith(("Usage", "usage", "sixtap"))
+    assert "0.1" in world.sixtap("--version").stdout
+
+
+def as_nobody(world, *argv):
+    """As a user without privileges, in the host's namespace."""
+    return world.host.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
+                          *world.sixtap.argv(*argv), check=False, env=world.sixtap.env)
+
+
+def test_no_privileges(world):
+    before = world.state()
+    p = as_nobody(world, "up")
+    assert p.returncode == 1, p.stderr
+    assert "root" in p.stderr or "sudo" in p.stderr, p.stderr
+    assert len(p.stderr.strip().splitlines()) == 1, p.stderr
+    assert world.state() == before
+    p = as_nobody(world, "plan", "--check")
+    assert p.returncode in (1, 3), p.stderr
+    assert as_nobody(world, "check").returncode == 0
+
+
+def test_unprivileged_user_and_a_running_daemon(lan):
+    """Peer credentials decide: what root may ask of the daemon, a user may not."""
+    before = lan.state()
+    for argv in (["up"], ["down"], ["run", "lan", "--name", "x", "--", "true"]):
+        p = as_nobody(lan, *argv)
+        assert p.returncode in (1, 125), (argv, p.returncode, p.stdout, p.stderr)
+        assert p.stderr.strip(), argv
+    assert lan.state() == before and lan.sixtap.network()["state"] == "up"
+    p = as_nobody(lan, "--json", "status")
+    assert p.returncode == 0, "reading is for everybody: " + p.stderr
+    assert json.loads(p.stdout)["networks"][0]["name"] == "lan"
+
+
+def test_unprivileged_user_talks_to_the_socket_himself(lan):
+    """Not the command, the daemon decides: the request is sent by hand."""
+    code = """
+import socket, sys, json
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(3)
+s.connect(sys.argv[1])
+for verb in ("down", "up", "quit"):
+    s.sendall(json.dumps({"version": 1, "request": verb, "command": verb, "op": verb}).encode() + b"\\n")
+try:
+    while s.recv(4096): pass
+except OSError: pass
+"""
+    path = os.path.join(lan.sixtap.run_dir, "control")
+    lan.host.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", code, path, check=False)
+    assert lan.sixtap.network()["state"] == "up" and "lan" in lan.host.links()
+
+
+def test_allowed_user_may_run(world):
+    """`allow` names who may run guests without being root."""
+    world.configure(merged(LAN, allow=["nobody"]))
+    world.up()
+    p = as_nobody(world, "run", "lan", "--name", "mine", "--", "/bin/echo", "started")
+    assert p.returncode == 0 and p.stdout.startswith("started"), p.stderr
+    p = as_nobody(world, "run", "lan", "--name", "mine", "--mac", "52:54:00:12:34:56", "--", "/bin/true")
+    assert p.returncode == 125, "a declared guest's MAC was given away"
+
+
+def test_full_pool(world):
+    """A pool of two: the third guest gets nothing, `status` says why, and an address that is free again is used."""
+    world.configure(merged(LAN, ipv4__dhcp="192.168.150.100-192.168.150.101"))
+    world.up()
+    a, b, c = (world.guest(n) for n in ("a", "b", "c"))
+    got = {a.dhclient(4), b.dhclient(4)}
+    assert got == {"192.168.150.100", "192.168.150.101"}
+    with pytest.raises(LabError):
+        c.udhcpc("-t", "3")
+    text = world.sixtap("status").stdout
+    assert "pool" in text or "no free address" in text or "no address" in text, text
+    a.dhclient_release(4)
+    assert c.udhcpc() in got
+
+
+def test_readonly_lease_folder(world):
+    """No lease can be written: guests hear so instead of getting an address that will be forgotten, and `status` says it."""
+    world.up()
+    first = world.guest("g1").udhcpc()
+    world.sixtap("down")
+    wait(lambda: not world.sixtap.processes(), 5, "the daemon ends")
+    state = world.sixtap.state_dir
+    # A read-only mount in the mount namespace that the daemon starts in.
+    argv = ["unshare", "-m", "sh", "-c", f"mount --bind {state} {state} && mount -o remount,ro,bind {state} && exec \"$@\"", "sh",
+            *world.sixtap.argv("up")]
+    p = world.host.run(*argv, check=False, env=world.sixtap.env, timeout=60)
+    if p.returncode == 0:
+        g = world.guest("g2")
+        g.slaac()       # what needs no lease works
+        text = wait(lambda: (lambda t: t if "lease" in t and ("read-only" in t.lower() or "cannot" in t) else None)(
+            world.sixtap("status").stdout + world.sixtap("status").stderr), 10, "`status` says that leases can't be written")
+        assert state in text or "read-only" in text.lower()
+    else:
+        assert p.returncode == 1 and "lease" in p.stderr and ("read-only" in p.stderr.lower() or "Read-only" in p.stderr), p.stderr
+    world.sixtap("down", check=False)
+
+
+def test_kernel_refuses_in_the_middle(world):
+    """A failure at any step of `up` puts everything back."""
+    plan = world.sixtap.json("plan")
+    before = world.state()
+    steps = len(plan["changes"])
+    assert steps > 4
+    for n in range(1, steps + 1):
+        env = dict(world.sixtap.env, SIXTAP_FAIL_AT=f"apply:{n}")
+        p = world.host.run(*world.sixtap.argv("up"), check=False, env=env, timeout=30)
+        if p.returncode == 0:       # the step isn't the kernel's (serve)
+            world.sixtap("down")
+        else:
+            assert p.returncode == 1 and p.stderr.strip(), (n, p.stderr)
+        wait(lambda: not world.sixtap.processes(), 8, f"step {n}: no daemon stays")
+        now = world.state()
+        assert now == before, f"step {n} of {steps}: not everything was put back"

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Several daemons, each in its network namespace, know nothing of each other."""
+import glob, os, shutil, subprocess
+from lab import wait
+from libnet import World, LAN, WEB_MAC, WEB4, merged
+
+
+def test_two_namespaces_at_once(lab):
+    a, b = World(lab, uplink=False, name="one"), World(lab, uplink=False, name="two")
+    for w in (a, b):
+        w.configure(merged(LAN, mode="isolated", guests__web__forward=None))
+        w.found = w.state()
+        w.up()
+    ga = a.guest("ga", WEB_MAC)
+    gb = b.guest("gb", WEB_MAC)
+    assert ga.udhcpc() == WEB4 and gb.udhcpc() == WEB4
+    pids = set(a.sixtap.processes().values()) | set(b.sixtap.processes().values())
+    assert len(pids) == 8
+    a.finish()
+    assert "lan" in b.host.links() and b.sixtap.network()["state"] == "up"
+    assert gb.udhcpc() == WEB4
+    b.finish()
+
+
+def test_default_folders_differ_by_namespace(lab):
+    """Without any option each namespace has a run and state folder of its own."""
+    before = set(glob.glob("/run/sixtap/netns-*")) | set(glob.glob("/var/lib/sixtap/*"))
+    worlds = [World(lab, uplink=False, name=n) for n in ("one", "two")]
+    made = set()
+    try:
+        for w in worlds:
+            w.configure(merged(LAN, mode="isolated", guests=None))
+            w.found = w.state()
+            w.host.run(w.sixtap.binary, "-c", w.sixtap.config, "up", env=w.sixtap.env)
+        made = (set(glob.glob("/run/sixtap/netns-*")) | set(glob.glob("/var/lib/sixtap/*"))) - before
+        assert len([d for d in made if d.startswith("/run/")]) == 2, made
+        for w in worlds:
+            assert set(w.sixtap.processes()) == {"monitor", "main", "engine", "resolver"}
+            w.host.run(w.sixtap.binary, "-c", w.sixtap.config, "down", env=w.sixtap.env)
+            wait(lambda: not w.sixtap.processes(), 8, "the daemon ends")
+    finally:
+        made |= (set(glob.glob("/run/sixtap/netns-*")) | set(glob.glob("/var/lib/sixtap/*"))) - before
+        for ns in lab.all.values():
+            for pid in ns.pids():
+                os.kill(pid, 9)
+        for d in made:
+            shutil.rmtree(d, ignore_errors=True)
+
+
+def test_netns_option(world):
+    """--netns enters a namespace by name, from anywhere."""
+
+    s = world.sixtap
+    argv = [s.binary, "--netns", world.host.name, "-c", s.config, "--run-dir", s.run_dir, "--state-dir", s.state_dir]
+    subprocess.run([*argv, "up", "-q"], check=True, timeout=30, stdin=subprocess.DEVNULL, env=s.env)
+    assert "lan" in world.host.links()
+    assert set(s.processes()) == {"monitor", "main", "engine", "resolver"}
+    subprocess.run([*argv, "down", "-q"], check=True, timeout=30, stdin=subprocess.DEVNULL, env=s.env)
+    assert "lan" not in world.host.links()
