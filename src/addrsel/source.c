@@ -197,8 +197,12 @@ static bool choose6(const struct addrsel_host *host, const struct ip *dst, uint3
 	return true;
 }
 
-/* inet_select_addr(): primary addresses of @oif within @scope, one in @near's subnet first; then any interface's. */
-static bool choose4(const struct addrsel_host *host, uint32_t oif, const struct ip *near, uint8_t scope, struct ip *ret)
+/*
+ * inet_select_addr(): primary addresses of @oif within @scope, one in @near's
+ * subnet first; then any interface's. Without any the socket is connected all
+ * the same, from 0.0.0.0.
+ */
+static struct ip choose4(const struct addrsel_host *host, uint32_t oif, const struct ip *near, uint8_t scope)
 {
 	const struct addrsel_addr *first = NULL;
 
@@ -208,10 +212,8 @@ static bool choose4(const struct addrsel_host *host, uint32_t oif, const struct 
 
 		if (addr->index != oif || addr->ip.family != AF_INET || addr->secondary || addr->scope > scope)
 			continue;
-		if (!ip_is_set(near) || prefix_contains(&subnet, near)) {
-			*ret = addr->ip;
-			return true;
-		}
+		if (!ip_is_set(near) || prefix_contains(&subnet, near))
+			return addr->ip;
 		if (!first)
 			first = addr;
 	}
@@ -224,10 +226,7 @@ static bool choose4(const struct addrsel_host *host, uint32_t oif, const struct 
 				first = addr;
 		}
 	}
-	if (!first)
-		return false;
-	*ret = first->ip;
-	return true;
+	return first ? first->ip : (struct ip){ .family = AF_INET };
 }
 
 static const struct addrsel_route *find_route(const struct addrsel_host *host, const struct ip *dst, uint32_t oif)
@@ -267,7 +266,8 @@ static bool source4(const struct addrsel_host *host, const struct ip *dst, struc
 		*ret = to;
 		return true;
 	}
-	return choose4(host, route->index, &route->gateway, route->scope, ret);
+	*ret = choose4(host, route->index, &route->gateway, route->scope);
+	return true;
 }
 
 static bool source6(const struct addrsel_host *host, const struct ip *dst, uint32_t scope_id, struct ip *ret)

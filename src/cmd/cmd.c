@@ -75,12 +75,14 @@ static const struct cmd_info commands[] = {
 	{ "guests", NULL, cmd_guests, "guests [NETWORK]", "who has which address, from everything that is known", NULL },
 	{ "leases", NULL, cmd_leases, "leases [NETWORK]", "who has which address, from the DHCP servers", NULL },
 	{ "addrsel", NULL, cmd_addrsel, "addrsel DEST…", "which source and destination a program will use, and why",
-	  "      --source A[/LEN]  judge for a made-up host with this address; may be repeated\n"
-	  "      --gai-conf FILE   its gai.conf\n"
+	  "      --source ADDR[/LEN][,deprecated][,temporary][,home][,tunnel][,dev=NAME]\n"
+	  "                      judge for a made-up host with this address; may be repeated\n"
+	  "      --no-route ipv4|ipv6   it has no default route of this family\n"
+	  "      --gai-conf FILE   judge by this file instead of /etc/gai.conf\n"
 	  "      --guest NETWORK/GUEST  judge for a guest, from its addresses\n"
-	  "      --advise ipv6|ipv4     the smallest gai.conf that makes it win\n"
-	  "      --format gai.conf|cloud-init\n"
-	  "      --write         install the advice, with a backup\n" },
+	  "      --advise ipv4|ipv6     print the smallest gai.conf that makes it come first\n"
+	  "      --format gai.conf|cloud-init   how to print it\n"
+	  "      --write         write it instead, and keep the old file beside it\n" },
 };
 
 static const struct cmd_info *find_command(const char *name)
