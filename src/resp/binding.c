@@ -832,8 +832,7 @@ void bindings_offer(struct bindings *bs, struct binding *b, const struct binding
 {
 	if (b->state == BINDING_STATE_LEASED)
 		return;
-	if (!b->declared)
-		leave_others(bs, b, key);
+	leave_others(bs, b, key);
 	set_client(bs, b, key, "");
 	set_state(bs, b, BINDING_STATE_OFFERED, now + BINDING_OFFER_MS * MONO_MS);
 }
@@ -843,8 +842,7 @@ bool bindings_lease(struct bindings *bs, struct binding *b, const struct binding
 {
 	bool known = b->state == BINDING_STATE_LEASED && mac_eq(&b->mac, &key->mac);
 
-	if (!b->declared)
-		leave_others(bs, b, key);
+	leave_others(bs, b, key);
 	set_client(bs, b, key, hostname);
 	b->held = true;
 	set_state(bs, b, BINDING_STATE_LEASED, expires);
