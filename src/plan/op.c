@@ -146,7 +146,7 @@ bool op_undo(const struct op *op, struct op *ret)
 	case OP_CONFIRM_ROUTE:
 		return false;
 	case OP_KIND_N_:
-		assert(!"not an op");
+		assert(op->kind != OP_KIND_N_);
 		return false;
 	}
 	*ret = u;
