@@ -26,7 +26,7 @@ struct reader {
 	struct frame stack[YAML_DEPTH_MAX];
 	size_t depth, n_nodes;
 	struct yaml_node *root;
-	bool had_document;
+	bool had_document, second_document;
 };
 
 const char *yaml_type_text(enum yaml_type type)
@@ -277,21 +277,30 @@ static void close_map(struct reader *r, struct yaml_node *map)
 	map->n = kept;
 }
 
+static bool refuse_document(struct reader *r, struct fy_token *token)
+{
+	return refuse(r, token, "a second document in one file", "put it into a file of its own");
+}
+
 static bool on_event(struct reader *r, const struct fy_event *e)
 {
 	switch (e->type) {
 	case FYET_DOCUMENT_START:
-		if (r->had_document)
-			return refuse(r, e->document_start.document_start, "a second document in one file",
-				      "put it into a file of its own");
+		r->second_document = r->had_document;
 		r->had_document = true;
-		return true;
+		if (r->second_document && !e->document_start.implicit)
+			return refuse_document(r, e->document_start.document_start);
+		return true;	/* one without "---" has no place before its first node */
 	case FYET_SCALAR:
-		return on_scalar(r, e);
+		return r->second_document ? refuse_document(r, e->scalar.value) : on_scalar(r, e);
 	case FYET_MAPPING_START:
+		if (r->second_document)
+			return refuse_document(r, e->mapping_start.mapping_start);
 		return open_collection(r, YAML_MAP, e->mapping_start.mapping_start, e->mapping_start.anchor,
 				       e->mapping_start.tag);
 	case FYET_SEQUENCE_START:
+		if (r->second_document)
+			return refuse_document(r, e->sequence_start.sequence_start);
 		return open_collection(r, YAML_LIST, e->sequence_start.sequence_start, e->sequence_start.anchor,
 				       e->sequence_start.tag);
 	case FYET_MAPPING_END:
