@@ -104,7 +104,7 @@ static void test_refused(void **state)
 		{ "a: 1\n---\nb: 2\n", 2, 1, "second document", "second document" },
 		{ "a: 1\n...\nb: 2\n", 3, 1, "second document", "implicit second document" },
 		{ "a: [1\n", 2, 1, "not YAML", "open list" },
-		{ "a: \"x\n", 1, 4, "not YAML", "open quote" },
+		{ "a: \"x\n", 1, 5, "not YAML", "open quote" },
 		{ "a:\n\tb: 1\n", 2, 1, "tab", "tab" },
 		{ "a: b: c\n", 1, 5, "not YAML", "two colons" },
 		{ "a: \x01\n", 1, 4, "U+0001", "control character" },
