@@ -20,7 +20,7 @@ static const char help[] =
 	"      --run-dir DIR   default: /run/sixtap, netns-COOKIE below it in another namespace\n"
 	"      --state-dir DIR default: /var/lib/sixtap, likewise\n"
 	"      --netns WHICH   serve another network namespace: its name, or a process id\n"
-	"      --pcap FILE     record the frames that the services see and send (a file in the lease folder)\n"
+	"      --pcap NAME     record the frames that the services see and send, in STATE-DIR/leases/NAME\n"
 	"      --debug         log more\n"
 	"      --help, --version\n\n"
 	"Manual: sixtapd(8)\n";
@@ -114,7 +114,12 @@ int main(int argc, char **argv)
 			}
 			break;
 		case 'p':
-			conf.pcap = optarg;
+			if (strchr(optarg, '/')) {
+				(void)fprintf(stderr, "sixtapd: --pcap %s: a name without slashes: the engine writes in its "
+						      "own folder only\n", optarg);
+				return 2;
+			}
+			conf.pcap = optarg;	/* the folder is the engine's root and working directory */
 			break;
 		case 'd':
 			conf.debug = true;
