@@ -114,11 +114,13 @@ static bool has_side_effect(struct search *s)
 	for (size_t x = 0; x < s->n_sample; x++) {
 		for (size_t y = 0; y < x; y++) {
 			size_t i = s->sample[x], k = s->sample[y];
-			int was = addrsel_compare(&s->before[i], &s->before[k], NULL);
+			enum addrsel_rule rule;
+			int was = addrsel_compare(&s->before[i], &s->before[k], &rule);
 			int is = addrsel_compare(&s->after[i], &s->after[k], NULL);
 			const struct addrsel_dest *up = &s->before[is < 0 ? i : k], *down = &s->before[is < 0 ? k : i];
 
-			if ((was < 0) == (is < 0) || wanted_change(s, up, down))
+			/* where no rule had a preference, nothing is lost */
+			if ((was < 0) == (is < 0) || rule == ADDRSEL_RULE_ORDER || wanted_change(s, up, down))
 				continue;
 			if (!s->why)	/* of the plainest change */
 				s->why = xasprintf("no line does it alone: the smallest change would also put %s before %s",

@@ -26,7 +26,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#define WARNINGS_MAX 20		/* one more line says how many were left out */
+#define WARNINGS_MAX 5		/* one more line says how many were left out */
 
 /* glibc's own tables, in the order and the spelling of its gai.conf. */
 static const struct policy_entry default_labels[] = {

@@ -338,6 +338,10 @@ static int gather_dests(struct cmd *cmd, struct judgement *j, const struct polic
 		bool differs = false;
 		int r;
 
+		if (argv[i][0] == '\0') {
+			status = cmd_usage(cmd, "an empty name");
+			continue;
+		}
 		if (literal(argv[i], &one)) {
 			add_dest(j, before, &one);
 			continue;

@@ -81,7 +81,7 @@ static int fail(struct cmd *cmd, const char *path, int r)
 {
 	struct finding *f = report_error(cmd->report, path, "cannot be replaced: %s", strerror(-r));
 
-	if (r == -EBUSY)
+	if (r == -EBUSY || r == -EXDEV)
 		report_help(f, "something is mounted there; print the advice without --write and put it where the mount "
 			       "comes from");
 	else if (r == -EACCES || r == -EPERM)

@@ -12,9 +12,8 @@ import ctypes, fcntl, ipaddress, json, os, pathlib, random, shutil, socket, stru
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("SIXTAP_BUILD", TOP / "build"))
-SIXTAP = os.environ.get("SIXTAP", str(BUILD / "sixtap"))
-MODEL = os.environ.get("SIXTAP_ADDRSEL_MODEL", str(BUILD / "tests/unit/addrsel/addrsel_model_host"))
+SIXTAP = os.environ.get("SIXTAP", str(TOP / "build" / "sixtap"))
+MODEL = str(pathlib.Path(SIXTAP).parent / "tests/unit/addrsel/addrsel_model_host")
 HOSTS = int(os.environ.get("ADDRSEL_HOSTS", "500"))
 WORKERS = 2
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
@@ -349,3 +348,188 @@ def test_random_hosts_as_glibc(tmp_path):
           f"{sum(s.get('unreachable', 0) for s in stats)} of {sum(s.get('n', 0) for s in stats)} destinations unreachable")
     assert not wrong, f"ADDRSEL_SEED={seed}: {len(wrong)} hosts differ\n" + "\n".join(wrong)
     assert len(stats) == len(seeds)
+
+
+# ---------------------------------------------------------------- one known host, with an /etc of its own
+
+W6, W4, ULA = "2a01:4f8:c0c:bd0a::1", "49.12.234.183", "fd12:8848:a2a2:1::74"
+OWN_LINES = ["label ::1/128 0", "label ::/0 1", "label 2002::/16 2", "label ::/96 3", "label ::ffff:0:0/96 4", "label fec0::/10 5",
+             "label fc00::/7 6", "label 2001:0::/32 7"]
+
+
+def ula_host(etc):
+    """A guest as behind NAT66: a ULA, a private IPv4 address, default routes for both; /etc is the folder's."""
+    call("unshare", CLONE_NEWNET | CLONE_NEWNS)
+    call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+    write("/proc/sys/net/ipv6/conf/default/accept_dad", 0)
+    batch = ("link set lo up\nlink add eth0 type veth peer name p0\nlink set p0 addrgenmode none up\nlink set eth0 up\n"
+             f"addr add {ULA}/64 dev eth0 nodad\naddr add 192.168.122.154/24 dev eth0\n"
+             "route add ::/0 via fe80::1 dev eth0\nroute add 0.0.0.0/0 dev eth0\n")
+    subprocess.run(["ip", "-batch", "-"], input=batch.encode(), check=True)
+    os.makedirs(etc)
+    for name in ("passwd", "group", "ld.so.cache", "localtime"):
+        if os.path.exists(f"/etc/{name}"):
+            shutil.copy(f"/etc/{name}", etc)
+    write(f"{etc}/hosts", f"{W6} test.name\n{W4} test.name\n127.0.0.1 localhost\n::1 localhost\n")
+    write(f"{etc}/nsswitch.conf", "hosts: files\n")
+    write(f"{etc}/host.conf", "multi on\n")
+    bind(etc, "/etc")
+
+
+def getent():
+    out = subprocess.run(["getent", "ahosts", "test.name"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    return [line.split()[0] for line in out.splitlines() if "STREAM" in line]
+
+
+def sixtap(*args):
+    p = subprocess.run([SIXTAP, "addrsel", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def ranked(*args):
+    status, out, err = sixtap("--json", *args)
+    assert status == 0, err
+    return [d["address"] for d in json.loads(out)["destinations"]]
+
+
+def run(fn, tmp_path, *args):
+    """fn in a child on the ULA host; what it asserts comes back as text."""
+    def body():
+        ula_host(str(tmp_path / "etc"))
+        fn(*args)
+        return [[], {}]
+    wrong, _ = in_child(body)
+    assert not wrong, "\n".join(wrong)
+
+
+def check_written():
+    text = "# mine\n#label ::1/128 0\nscopev4 ::ffff:169.254.0.0/112  2"		# no newline at the end
+    write("/etc/gai.conf", text)
+    os.chmod("/etc/gai.conf", 0o640)
+    assert getent() == [W4, W6]
+    answer = json.loads(sixtap("--json", "test.name")[1])
+    assert answer["advice"] == OWN_LINES + ["label fd00::/8 1"] + ["scopev4 ::ffff:169.254.0.0/112 2"]
+    assert answer["gai_conf"] == {"file": "/etc/gai.conf", "labels": "default", "precedences": "default"}
+    status, out, err = sixtap("--advise", "ipv6", "--write", "test.name")
+    assert status == 0, err
+    before, after = out.index("Before:"), out.index("After:")
+    assert before < out.index(W4) < out.index(W6) < after and out.index(W6, after) < out.index(W4, after)
+    assert getent() == [W6, W4] == ranked("test.name")
+    new = open("/etc/gai.conf").read()
+    assert new.startswith(text + "\n")
+    assert os.stat("/etc/gai.conf").st_mode & 0o7777 == 0o640
+    assert open("/etc/gai.conf.sixtap-old").read() == text
+    assert sorted(n for n in os.listdir("/etc") if "gai" in n) == ["gai.conf", "gai.conf.sixtap-old"]
+    # again: nothing; and back, by the other advice, which keeps localhost as it is
+    assert "nothing to change" in sixtap("--advise", "ipv6", "--write", "test.name")[1]
+    assert open("/etc/gai.conf").read() == new
+    status, out, err = sixtap("--advise", "ipv4", "--write", "test.name")
+    assert status == 0, err
+    assert getent() == [W4, W6]
+    assert ranked("::1", "127.0.0.1") == ["::1", "127.0.0.1"]
+    # IPv6 once more: the line that is there is replaced, not doubled
+    status, out, err = sixtap("--advise", "ipv6", "--write", "test.name")
+    assert status == 0, err
+    assert getent() == [W6, W4]
+    assert len(os.listdir("/etc")) >= 3 and os.path.exists("/etc/gai.conf.sixtap-old.3")
+
+
+def test_write(tmp_path):
+    run(check_written, tmp_path)
+
+
+def check_write_refused():
+    write("/etc/gai.conf", "")
+    bind("/etc/hosts", "/etc/gai.conf")		# as container engines do
+    write("/etc/gai.conf", open("/etc/hosts").read())
+    status, out, err = sixtap("--advise", "ipv6", "--write", "test.name")
+    assert status == 1 and "mounted" in err, err
+    assert sorted(n for n in os.listdir("/etc") if "sixtap" in n) == []
+    status, out, err = sixtap("--advise", "ipv6", "--write", "--gai-conf", "/proc/sixtap-isnt-there/gai.conf", "test.name")
+    assert status == 1, err
+
+
+def test_write_refused(tmp_path):
+    run(check_write_refused, tmp_path)
+
+
+def check_advice_alone():
+    """Each advice, taken alone as a whole gai.conf, does it for glibc."""
+    for gai in ("", "label ::/0 1\nlabel fd00::/8 9\n", "precedence ::ffff:0:0/96 100\n", "label ::ffff:0:0/96 9\nprecedence ::/0 40\n",
+                "reload yes\nlabel fd12::/16 7\nlabel fd12::/16 1\n"):
+        for family, first in (("ipv6", W6), ("ipv4", W4)):
+            write("/etc/gai.conf", gai)
+            status, out, err = sixtap("--advise", family, "test.name")
+            assert status == 0, (gai, family, err)
+            if not out:
+                assert "nothing to change" in err
+            else:
+                write("/etc/gai.conf", out)
+            assert getent()[0] == first, (gai, family, out)
+    # a single IPv4 destination above all others cannot go below IPv6 without going below those
+    write("/etc/gai.conf", "precedence ::ffff:49.12.0.0/112 90\nlabel fd00::/7 1\n")
+    status, out, err = sixtap("--advise", "ipv6", "test.name")
+    assert status == 1 and "8.8.8.8 before 49.12.234.183" in err, err
+
+
+def test_advice_alone(tmp_path):
+    run(check_advice_alone, tmp_path)
+
+
+def check_bad_files():
+    r = random.Random(4)
+    files = {
+        "10 MB of one line": b"label fd00::/8 1\n" * 620000,
+        "10 MB of prefixes": "".join(f"label 2001:{r.randrange(65536):x}:{r.randrange(65536):x}::/48 {r.randrange(9)}\n"
+                                     for _ in range(300000)).encode() + b"precedence ::ffff:0:0/96 41",
+        "binary": r.randbytes(1 << 20),
+        "zeros": bytes(100000),
+        "lines of 100 KB": b"label fd00::/8 1 " + b"x" * 100000 + b"\n" + b"y" * 100000 + b"\nlabel ::/0 1" + b" " * 100000 + b"\n",
+        "a keyword of 100 KB of blanks away": b"label" + b" " * 100000 + b"fd00::/8" + b"\t" * 100000 + b"1",
+    }
+    for name, text in files.items():
+        write("/etc/gai.conf", text)
+        real = getent()
+        assert ranked(W6, W4) == real, name
+        assert ranked("--gai-conf", "/etc/gai.conf", W6, W4) == real, name
+    os.unlink("/etc/gai.conf")
+    assert ranked(W6, W4) == getent(), "no file"
+    os.mkdir("/etc/gai.conf")
+    assert ranked(W6, W4) == getent(), "a folder"
+    status, out, err = sixtap("--gai-conf", "/etc/gai.conf", W6, W4)
+    assert status == 1 and "directory" in err.lower(), err
+    os.rmdir("/etc/gai.conf")
+    write("/etc/gai.conf", "label fd00::/8 1\n")
+    os.chmod("/etc/gai.conf", 0)
+    os.chmod(os.path.dirname(SIXTAP), os.stat(os.path.dirname(SIXTAP)).st_mode)
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    assert getent() == [W4, W6]
+    p = subprocess.run([SIXTAP, "addrsel", "--json", W6, W4], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert p.returncode == 0 and [d["address"] for d in json.loads(p.stdout)["destinations"]] == [W4, W6]
+    assert b"Permission denied" in p.stderr, "glibc's silence is told"
+
+
+def test_bad_files_as_glibc(tmp_path):
+    run(check_bad_files, tmp_path)
+
+
+def check_arguments():
+    for status, args in ((2, []), (2, ["2001:db8::g"]), (2, ["--source", "x", W6]), (2, ["--advise", "ipv5", W6]),
+                         (2, ["--write", W6]), (2, ["--format", "cloud-init", W6]), (2, ["--guest", "lan", W6]), (2, [""]),
+                         (1, ["no.such.name"]), (1, ["--gai-conf", "/no/such/file", W6]), (1, ["--advise", "ipv6", W4]),
+                         (0, [W6]), (0, ["fe80::1%eth0"]), (2, ["fe80::1%nothere"]), (0, ["ff02::1", "224.0.0.1", "0.0.0.0", "::"])):
+        got, out, err = sixtap(*args)
+        assert got == status and (status == 0 or err.startswith("sixtap: ")), (args, got, err)
+        got, out, err = sixtap("--json", *args)
+        assert got == status and json.loads(out)["version"] == 1, (args, got)
+        assert status == 0 or json.loads(out)["errors"], args
+    many = [f"2001:db8:{i + 1:x}::1" for i in range(5000)] + [f"10.{i >> 8}.{i & 255}.1" for i in range(5000)]
+    start = time.monotonic()
+    assert sorted(ranked(*many)) == sorted(many)
+    assert time.monotonic() - start < 20
+
+
+def test_arguments(tmp_path):
+    run(check_arguments, tmp_path)
