@@ -430,8 +430,12 @@ const char *policy_entry_text(enum policy_kind kind, const struct policy_entry *
 			      char buf[static POLICY_LINE_MAX])
 {
 	struct prefix prefix = { .ip = ip6(entry->prefix), .len = entry->len };
+	const char *text = entry->text;
 
-	(void)snprintf(buf, POLICY_LINE_MAX, "%s %-*s %d", kinds[kind].keyword, width,
-		       entry->text ? entry->text : PREFIX_STR(&prefix), entry->value);
+	for (size_t i = 0; i < kinds[kind].n_defaults && !text; i++)
+		if (policy_entry_same(&kinds[kind].defaults[i], entry))
+			text = kinds[kind].defaults[i].text;	/* the spelling that people know */
+	(void)snprintf(buf, POLICY_LINE_MAX, "%s %-*s %d", kinds[kind].keyword, width, text ? text : PREFIX_STR(&prefix),
+		       entry->value);
 	return buf;
 }
