@@ -31,6 +31,7 @@
 #define PENDING_WAIT (100 * MONO_MS)
 #define DECLINES 16u
 #define TTL 64
+#define HTYPE_ETHERNET 1	/* the type in front of a client id that is a MAC */
 
 struct pending {
 	struct dhcp4_msg msg;
@@ -91,8 +92,15 @@ bool dhcp4_restore(struct dhcp4 *d, const struct lease *lease, mono_t now)
 
 /* --- replies ---------------------------------------------------------------- */
 
+/*
+ * An id that is only the MAC again is none: a boot ROM, an installer and the system
+ * after them, which differ in whether they send it, are one client (RFC 2131 4.2).
+ */
 static struct binding_key key_of(const struct dhcp4_msg *msg)
 {
+	if (msg->client_id_len == 1 + sizeof(msg->chaddr.b) && msg->client_id[0] == HTYPE_ETHERNET &&
+	    memcmp(msg->client_id + 1, msg->chaddr.b, sizeof(msg->chaddr.b)) == 0)
+		return (struct binding_key){ .mac = msg->chaddr };
 	return (struct binding_key){ .mac = msg->chaddr, .id_len = msg->client_id_len, .id = msg->client_id };
 }
 

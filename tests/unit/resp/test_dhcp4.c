@@ -541,6 +541,46 @@ static void test_reconfigure(void **state)
 	stop(&b);
 }
 
+/* What makes a client another client. */
+static void test_client_ids(void **state)
+{
+	static const struct {
+		const char *id;
+		uint8_t len;
+		bool same;
+		const char *why;
+	} table[] = {
+		{ "\1\x52\x54\0\0\0\1", 7, true, "type 1 and its own MAC" },
+		{ "\1\x52\x54\0\0\0\2", 7, false, "another MAC" },
+		{ "\6\x52\x54\0\0\0\1", 7, false, "another type" },
+		{ "\xff\0\0\0\1\0\3", 7, false, "RFC 4361" },
+		{ "", 0, true, "none" },
+	};
+	struct bench b;
+	struct in_addr first;
+
+	(void)state;
+	start(&b, "192.168.150.100-192.168.150.199", NULL, 0);
+	settle(&b);
+	first = get_lease(&b, 1);
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct dhcp4_msg msg = message(DHCP4_DISCOVER, 1);
+
+		msg.client_id_len = table[i].len;
+		memcpy(msg.client_id, table[i].id, table[i].len);
+		if ((ask(&b, &msg).yiaddr.s_addr == first.s_addr) != table[i].same)
+			fail_msg("%s", table[i].why);
+	}
+	/* The same id on another guest, a clone, is another client. */
+	struct dhcp4_msg msg = message(DHCP4_DISCOVER, 2);
+	msg.client_id_len = table[3].len;
+	memcpy(msg.client_id, table[3].id, table[3].len);
+	struct reply4 r = ask(&b, &msg);
+	msg.chaddr = mac_of(3);
+	assert_int_not_equal(ask(&b, &msg).yiaddr.s_addr, r.yiaddr.s_addr);
+	stop(&b);
+}
+
 static void test_forget(void **state)
 {
 	struct bench b;
@@ -569,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_probe),	       cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_not_saved),      cmocka_unit_test(test_restore),
 		cmocka_unit_test(test_reconfigure),    cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_client_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
