@@ -250,10 +250,18 @@ class Who:
                 c.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + self._line(peer))
 
     def _udp(self, s):
+        """The answer comes from the address that was asked, whichever way the route goes."""
+        v6 = s.family == socket.AF_INET6
+        s.setsockopt(*(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO) if v6 else (socket.IPPROTO_IP, 8), 1)  # IP_PKTINFO
         while not self.stop:
             try:
-                _, peer = s.recvfrom(2000)
-                s.sendto(self._line(peer), peer)
+                _, cmsgs, _, peer = s.recvmsg(2000, 200)
+                level, kind, info = next(c for c in cmsgs if c[0] in (socket.IPPROTO_IPV6, socket.IPPROTO_IP))
+                if not v6:      # in: ifindex, the address to answer from, the address asked
+                    info = struct.pack("I4s4s", 0, info[8:12], bytes(4))
+                elif ipaddress.IPv6Address(info[:16]).is_link_local is False:
+                    info = info[:16] + struct.pack("I", 0)
+                s.sendmsg([self._line(peer)], [(level, kind, info)], 0, peer)
             except TimeoutError:
                 continue
             except OSError:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """libnet - the host under test, guests that are namespaces, and other people's DHCP clients."""
-import contextlib, copy, ipaddress, json, os, re, signal
+import contextlib, copy, ipaddress, json, os, re, select, signal, socket, struct, time
 from lab import GUEST, LabError, Ns, ROUTER4, Sixtap, UPLINK6_PREFIX, wait
 
 GW4, GW6 = "192.168.150.1", "fd12:8848:a2a2:1::1"
@@ -169,9 +169,13 @@ class World:
         g.ip("addr", "add", f"{ip6}/64", "dev", "eth0", "nodad")
         g.ip("link", "set", "eth0", "up")
         g.ip("route", "add", "default", "via", GW4)
-        wait(lambda: g.ping(GW4, timeout=1), 8, f"{name} reaches its gateway")
         g.ip("-6", "route", "add", "default", "via", GW6, "dev", "eth0")
-        wait(lambda: g.ping(GW6, timeout=1), 8, f"{name} reaches its IPv6 gateway")
+        # Not by ping: where host-access is `no` the gateway answers ARP and ND only.
+        for gw in (GW4, GW6):
+            def resolved():
+                g.ping(gw, timeout=0.2)
+                return any(n.get("lladdr") for n in g.ipj("neigh", "show", gw))
+            wait(resolved, 8, f"{name} resolves {gw}")
         return g
 
 
@@ -288,3 +292,57 @@ class Flow:
         sent, received = int(m[1]), int(m[2])
         # The last one may have been on its way when we stopped.
         return max(0, sent - received - 1), sent
+
+
+class Dhcp4Load:
+    """Many DHCPv4 clients behind one port, by packet socket; the broadcast flag is set, so no ARP is needed."""
+
+    def __init__(self, ns, dev="eth0"):
+        self.s = ns.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        self.s.bind((dev, 0x0800))
+
+    @staticmethod
+    def frame(mac, xid, options):
+        bootp = struct.pack("!BBBBIHH16s16s192s4s", 1, 1, 6, 0, xid, 0, 0x8000, bytes(16), mac, bytes(192),
+                            b"\x63\x82\x53\x63") + options + b"\xff"
+        udp = struct.pack("!HHHH", 68, 67, 8 + len(bootp), 0)
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(bootp), 0, 0, 64, 17, 0, bytes(4), b"\xff" * 4)
+        total = sum(struct.unpack("!10H", head))
+        total = (total & 0xffff) + (total >> 16)
+        head = head[:10] + struct.pack("!H", ~total & 0xffff) + head[12:]
+        return b"\xff" * 6 + mac + b"\x08\x00" + head + udp + bootp
+
+    def run(self, n, window=16, timeout=30):
+        """Returns {client: address} of those that finished."""
+        got, waiting, todo, end = {}, {}, list(range(1, n + 1)), time.monotonic() + timeout
+        mac = lambda i: b"\x02\x11" + struct.pack("!I", i)
+        while len(got) < n and time.monotonic() < end:
+            while todo and len(waiting) < window:
+                i = todo.pop(0)
+                waiting[i] = time.monotonic()
+                self.s.send(self.frame(mac(i), i, b"\x35\x01\x01"))
+            for i, t in list(waiting.items()):      # as a client does: again after a second
+                if time.monotonic() - t > 1:
+                    waiting[i] = time.monotonic()
+                    self.s.send(self.frame(mac(i), i, b"\x35\x01\x01"))
+            if not select.select([self.s], [], [], 0.2)[0]:
+                continue
+            f = self.s.recv(2000)
+            if len(f) < 286 or f[23] != 17 or f[34:38] != b"\x00\x43\x00\x44":
+                continue
+            xid, kind, at, server = struct.unpack("!I", f[46:50])[0], 0, 282, b""
+            while at + 1 < len(f) and f[at] != 255:
+                if f[at] == 53:
+                    kind = f[at + 2]
+                elif f[at] == 54:
+                    server = f[at + 2:at + 6]
+                at += 2 + f[at + 1] if f[at] else 1
+            if xid not in waiting:
+                continue
+            if kind == 2:
+                self.s.send(self.frame(mac(xid), xid, b"\x35\x01\x03\x36\x04" + server + b"\x32\x04" + f[58:62]))
+            elif kind == 5:
+                got[xid] = str(ipaddress.ip_address(f[58:62]))
+                del waiting[xid]
+        self.s.close()
+        return got

@@ -195,19 +195,6 @@ def test_run_needs_the_network_up(world):
     assert p.returncode == 125 and "sixtap up" in p.stderr, p.stderr
 
 
-def test_tap_is_taken_away_from_a_tamperer(lan):
-    """A descriptor is a weapon: a tap made persistent by whoever runs QEMU is deleted."""
-    code = ("import sys,re,fcntl,time\nfd=int(re.search(r'fd=(\\d+)',' '.join(sys.argv))[1])\n"
-            "fcntl.ioctl(fd,0x400454cb,1)\nprint('TAP',flush=True)\ntime.sleep(60)\n")
-    with open(lan.lab.dir + "/evil.py", "w") as f:
-        f.write(code)
-    p = lan.host.popen(*lan.sixtap.argv("run", "lan", "--name", "evil", "--", "/usr/bin/python3", lan.lab.dir + "/evil.py"),
-                       log="evil", env=lan.sixtap.env)
-    wait(lambda: "TAP" in text(p), 5, "it has done it")
-    wait(lambda: not taps(lan), 20, "its tap is deleted")
-    p.kill()
-
-
 def test_many_guests_leave_no_trace(lan):
     """Fifty started at once, gone at once."""
     ps = [start(lan, name=f"n{i}", args=["stay"]) for i in range(50)]
