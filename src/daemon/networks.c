@@ -152,9 +152,25 @@ static void gather_served(const struct daemon_main *d, struct world *world)
 {
 	world->has_daemon = true;
 	world->served = arena_alloc(world->arena, HASH_COUNT(d->nets), sizeof(*world->served));
-	for (const struct net *net = d->nets; net; net = net->hh.next)
-		if (net->sent_hash)
-			world->served[world->n_served++] = (struct w_served){ net->name, net->sent_hash };
+	for (const struct net *net = d->nets; net; net = net->hh.next) {
+		struct w_served *s = &world->served[world->n_served];
+
+		if (!net->sent_hash)
+			continue;
+		world->n_served++;
+		s->network = net->name;
+		s->hash = net->sent_hash;
+		for (size_t i = 0; d->plan && i < d->plan->n_results; i++) {
+			const struct plan_result *r = &d->plan->results[i];
+
+			if (!str_eq(r->name, net->name) || !r->service ||
+			    service_hash(r->service, r->hosts, r->n_hosts) != net->sent_hash)
+				continue;
+			s->service = r->service;
+			s->hosts = r->hosts;
+			s->n_hosts = r->n_hosts;
+		}
+	}
 }
 
 static size_t gather_targets(const struct daemon_main *d, struct arena *arena, struct plan_target **ret)

@@ -41,7 +41,7 @@ struct fake_kern *fake_kern_new(void)
 	for (size_t i = 0; i < ARRAY_LEN(zero); i++)
 		fake_kern_sysctl(f, zero[i], "0");
 	fake_kern_link(f, &(struct w_link){
-				  .name = "lo", .mtu = 65536, .flags = IFF_UP, .have_inet = true, .have_inet6 = true });
+				  .name = "lo", .mtu = 65536, .flags = IFF_UP | IFF_LOOPBACK, .have_inet = true, .have_inet6 = true });
 	return f;
 }
 
@@ -98,6 +98,7 @@ static const char *const per_link[][2] = {
 	{ "net/ipv6/conf/", "/forwarding" },
 	{ "net/ipv6/conf/", "/accept_ra" },
 	{ "net/ipv6/conf/", "/disable_ipv6" },
+	{ "net/ipv6/conf/", "/autoconf" },
 };
 
 static const char *conf_path(struct fake_kern *f, size_t i, const char *name)
@@ -120,7 +121,7 @@ uint32_t fake_kern_link(struct fake_kern *f, const struct w_link *link)
 	l->forwarding4 = l->forwarding4 || value_of(f, "net/ipv4/conf/all/forwarding")[0] == '1';
 	l->forwarding6 = l->forwarding6 || value_of(f, "net/ipv6/conf/all/forwarding")[0] == '1';
 	const char *values[] = { l->forwarding4 ? "1" : "0", l->forwarding6 ? "1" : "0",
-				 arena_printf(f->w->arena, "%d", l->accept_ra), l->disable_ipv6 ? "1" : "0" };
+				 arena_printf(f->w->arena, "%d", l->accept_ra), l->disable_ipv6 ? "1" : "0", "1" };
 	for (size_t i = 0; i < ARRAY_LEN(per_link); i++)
 		fake_kern_sysctl(f, conf_path(f, i, l->name), values[i]);
 	return l->ifindex;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "model/desired.h"
+#include "model/service.h"
 #include "net/addr.h"
 
 #define SIXTAP_PROTO 66		/* rtm_protocol, ndm protocol and rule protocol of what is ours */
@@ -139,6 +140,9 @@ struct w_listener {
 struct w_served {
 	const char *network;
 	uint64_t hash;		/* service_hash() */
+	const struct service *service;	/* what exactly, so that a change can be taken back; may be NULL */
+	const struct service_host *hosts;
+	size_t n_hosts;
 };
 
 struct world {

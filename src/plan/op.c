@@ -91,6 +91,20 @@ static void undo_link(const struct op *op, struct op *u, enum op_kind kind)
 	}
 }
 
+static void undo_serve(const struct op *op, struct op *u)
+{
+	u->kind = op->serve.old_service ? OP_SERVE : OP_UNSERVE;
+	u->serve = (struct op_serve){
+		.service = op->serve.old_service,
+		.hosts = op->serve.old_hosts,
+		.n_hosts = op->serve.n_old_hosts,
+		.old_service = op->serve.service,
+		.old_hosts = op->serve.hosts,
+		.n_old_hosts = op->serve.n_hosts,
+		.goodbye = !op->serve.old_service,
+	};
+}
+
 bool op_undo(const struct op *op, struct op *ret)
 {
 	struct op u = *op;
@@ -132,16 +146,10 @@ bool op_undo(const struct op *op, struct op *ret)
 		u.nft.n_del = op->nft.n_add;
 		break;
 	case OP_SERVE:
-		if (op->action == OP_ACTION_CHANGE)
-			return false;
-		u.kind = OP_UNSERVE;
-		u.serve.goodbye = true;
-		break;
 	case OP_UNSERVE:
-		if (!op->serve.service)
+		if (op->action != OP_ACTION_CREATE && !op->serve.old_service)
 			return false;
-		u.kind = OP_SERVE;
-		u.serve.goodbye = false;
+		undo_serve(op, &u);
 		break;
 	case OP_CONFIRM_ROUTE:
 		return false;

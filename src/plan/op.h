@@ -101,9 +101,12 @@ struct op_nft {
 };
 
 struct op_serve {
-	const struct service *service;	/* OP_UNSERVE: what was served, for undo, or NULL */
+	const struct service *service;	/* NULL in OP_UNSERVE */
 	const struct service_host *hosts;
 	size_t n_hosts;
+	const struct service *old_service;	/* what was served before, for undo; NULL: nothing, or not known */
+	const struct service_host *old_hosts;
+	size_t n_old_hosts;
 	bool goodbye;			/* OP_UNSERVE: last RA with lifetime 0 */
 };
 
@@ -151,7 +154,7 @@ extern const char *const op_action_name[OP_ACTION_N_];	/* create, change, remove
  *
  * Return: false when there is nothing to take back (OP_CONFIRM_ROUTE), or the
  * op doesn't know what was there: a sysctl without @old, tables without
- * @old_text, and services that changed (the daemon holds the former ones)
+ * @old_text, services that changed or ended without @old_service
  */
 bool op_undo(const struct op *op, struct op *ret);
 

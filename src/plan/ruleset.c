@@ -399,6 +399,10 @@ static void add_forward(struct builder *b, const struct ruleset_forward *f)
 
 /* ---- networks ---- */
 
+#define NAT_PORT_FIRST 50000	/* conf/'s default */
+#define NAT_PORT_LAST 65535
+#define CHAIN_NAME 32		/* as in struct nft_elem */
+
 /* What makes one translation chain differ from another. */
 struct snat {
 	uint16_t first, last;
@@ -425,13 +429,18 @@ static struct snat snat_of(const struct ruleset_network *n)
 	return (struct snat){ n->nat_port_first, n->nat_port_last, n->nat_address4, n->nat_address6 };
 }
 
-/* Distinct settings in a stable order; the plain one is always among them, so that it never changes the structure. */
+/*
+ * Distinct settings in a stable order. The plain one and the configuration's
+ * default are always among them, so that networks which come and go don't
+ * change the structure.
+ */
 static struct snat *snats_of(struct arena *arena, const struct ruleset_network *nets, size_t n, size_t *ret_n)
 {
-	struct snat *list = arena_alloc(arena, n + 1, sizeof(*list));
+	struct snat *list = arena_alloc(arena, n + 2, sizeof(*list));
 	size_t used = 0;
 
 	list[used++] = (struct snat){ 0 };
+	list[used++] = (struct snat){ .first = NAT_PORT_FIRST, .last = NAT_PORT_LAST };
 	for (size_t i = 0; i < n; i++) {
 		if (!nets[i].nat4 && !nets[i].nat6)
 			continue;
@@ -445,26 +454,33 @@ static struct snat *snats_of(struct arena *arena, const struct ruleset_network *
 	return list;
 }
 
-static const char *snat_chain_name(size_t i, char buf[static 32])
+/* By content, so that the name means the same in every version of the tables: "snat", "snat_50000_65535", … */
+static const char *snat_chain_name(const struct snat *s, char buf[static CHAIN_NAME])
 {
-	(void)snprintf(buf, 32, "snat_%zu", i);
+	uint32_t h = 2166136261u;	/* FNV-1a of both addresses */
+
+	for (size_t i = 0; i < 16; i++)
+		h = (h ^ s->address4.b[i]) * 16777619u;
+	for (size_t i = 0; i < 16; i++)
+		h = (h ^ s->address6.b[i]) * 16777619u;
+	(void)str_copy(buf, CHAIN_NAME, "snat");
+	if (ip_is_set(&s->address4) || ip_is_set(&s->address6))
+		(void)snprintf(buf, CHAIN_NAME, "snat_%u_%u_%08x", s->first, s->last, h);
+	else if (s->first > 0)
+		(void)snprintf(buf, CHAIN_NAME, "snat_%u_%u", s->first, s->last);
 	return buf;
 }
 
-static void add_nat(struct builder *b, const struct ruleset_network *n, const struct snat *snats, size_t n_snats)
+static void add_nat(struct builder *b, const struct ruleset_network *n)
 {
 	const struct snat mine = snat_of(n);
-	char chain[32];
+	char chain[CHAIN_NAME];
 
-	for (size_t i = 0; i < n_snats; i++) {
-		if (snat_cmp(&snats[i], &mine) != 0)
-			continue;
-		(void)snat_chain_name(i, chain);
-		if (n->nat4)
-			add_verdict(b, "snat4", n->device, chain);
-		if (n->nat6)
-			add_verdict(b, "snat6", n->device, chain);
-	}
+	(void)snat_chain_name(&mine, chain);
+	if (n->nat4)
+		add_verdict(b, "snat4", n->device, chain);
+	if (n->nat6)
+		add_verdict(b, "snat6", n->device, chain);
 }
 
 static void add_family(struct builder *b, const struct ruleset_network *n, const struct prefix *gateway)
@@ -477,7 +493,7 @@ static void add_family(struct builder *b, const struct ruleset_network *n, const
 		add_address(b, "dns4", "dns6", n->device, &gateway->ip);
 }
 
-static void add_network(struct builder *b, const struct ruleset_network *n, const struct snat *snats, size_t n_snats)
+static void add_network(struct builder *b, const struct ruleset_network *n)
 {
 	static const char *const host[HOST_ACCESS_N_] = {
 		[HOST_ACCESS_YES] = "host_yes",
@@ -504,7 +520,7 @@ static void add_network(struct builder *b, const struct ruleset_network *n, cons
 		add_address(b, "gateway4", "gateway6", n->device, &link_local);
 	if (isolated)
 		return;
-	add_nat(b, n, snats, n_snats);
+	add_nat(b, n);
 	for (size_t i = 0; i < n->n_forwards; i++)
 		add_forward(b, &n->forwards[i]);
 }
@@ -585,9 +601,9 @@ static void text_structure(FILE *f, struct arena *arena, uint8_t family, const s
 		if (sets[i].family == family)
 			text_set(f, &sets[i]);
 	for (size_t i = 0; i < n_snats && family == NFPROTO_INET; i++) {
-		char name[32];
+		char name[CHAIN_NAME];
 
-		(void)fprintf(f, "\tchain %s {\n", snat_chain_name(i, name));
+		(void)fprintf(f, "\tchain %s {\n", snat_chain_name(&snats[i], name));
 		size_t n_rules = text_snat_rules(f, &snats[i]);
 		(void)fprintf(f, "\t}\n");
 		ARENA_GROW(arena, table->chains, table->n_chains, cap);
@@ -777,13 +793,13 @@ static const char *text_close(struct arena *arena, FILE *f, char **buf)
 }
 
 /*
- * An element that was made for a network we know nothing of now. Its chain may
- * be gone (translation chains are numbered by the settings in use): the plain
- * translation stands in for it.
+ * An element that was made for a network we know nothing of now. When it has a
+ * translation chain of its own and the table is replaced, the plain translation
+ * stands in for that.
  */
-static void add_kept(struct builder *b, const struct nft_elem *kept, size_t n_snats)
+static void add_kept(struct builder *b, const struct nft_elem *kept, const struct snat *snats, size_t n_snats)
 {
-	char name[32];
+	char name[CHAIN_NAME];
 	bool known = kept->verdict != NFT_VERDICT_GOTO;
 
 	if (!set_find(b->family, kept->set))
@@ -791,11 +807,11 @@ static void add_kept(struct builder *b, const struct nft_elem *kept, size_t n_sn
 	for (size_t i = 0; i < ARRAY_LEN(chains) && !known; i++)
 		known = chains[i].family == b->family && str_eq(chains[i].name, kept->chain);
 	for (size_t i = 0; i < n_snats && !known; i++)
-		known = str_eq(snat_chain_name(i, name), kept->chain);
+		known = str_eq(snat_chain_name(&snats[i], name), kept->chain);
 	struct nft_elem *e = elem_begin(b, kept->set);
 	*e = *kept;
 	if (!known)
-		(void)str_copy(e->chain, sizeof(e->chain), snat_chain_name(0, name));
+		(void)str_copy(e->chain, sizeof(e->chain), "snat");
 }
 
 static void render(struct arena *arena, struct builder *b, const struct snat *snats, size_t n_snats, bool present,
@@ -834,13 +850,13 @@ void ruleset_make(struct arena *arena, const struct ruleset_network *networks, s
 	const struct snat *snats = snats_of(arena, networks, n, &n_snats);
 
 	for (size_t i = 0; i < n; i++) {
-		add_network(&inet, &networks[i], snats, n_snats);
+		add_network(&inet, &networks[i]);
 		add_reflection(&bridge, &networks[i]);
 	}
 	for (size_t i = 0; i < kept->n_inet; i++)
-		add_kept(&inet, &kept->inet[i], n_snats);
+		add_kept(&inet, &kept->inet[i], snats, n_snats);
 	for (size_t i = 0; i < kept->n_bridge; i++)
-		add_kept(&bridge, &kept->bridge[i], n_snats);
+		add_kept(&bridge, &kept->bridge[i], NULL, 0);
 	render(arena, &inet, snats, n_snats, inet.n > 0, &ret->inet);
 	render(arena, &bridge, NULL, 0, bridge.n > 0, &ret->bridge);
 }

@@ -137,10 +137,16 @@ static const char *service_words(struct make *m, const struct net *net)
 
 static struct op *serve_op(struct make *m, const struct net *net, enum op_kind kind, enum op_action action)
 {
+	const struct w_served *served = world_served(m->world, net->target->name);
 	struct op *op = ops_add(m->ops, kind, action);
 
 	op->network = net->target->name;
 	op->object = arena_printf(m->arena, "serve %s", net->target->name);
+	if (served && action != OP_ACTION_CREATE) {
+		op->serve.old_service = served->service;
+		op->serve.old_hosts = served->hosts;
+		op->serve.n_old_hosts = served->n_hosts;
+	}
 	return op;
 }
 
