@@ -454,7 +454,7 @@ static struct snat *snats_of(struct arena *arena, const struct ruleset_network *
 	return list;
 }
 
-/* By content, so that the name means the same in every version of the tables: "snat", "snat_50000_65535", … */
+/* By content, so that the name means the same in every version of the tables: "snat_any", "snat_50000_65535", … */
 static const char *snat_chain_name(const struct snat *s, char buf[static CHAIN_NAME])
 {
 	uint32_t h = 2166136261u;	/* FNV-1a of both addresses */
@@ -463,7 +463,7 @@ static const char *snat_chain_name(const struct snat *s, char buf[static CHAIN_N
 		h = (h ^ s->address4.b[i]) * 16777619u;
 	for (size_t i = 0; i < 16; i++)
 		h = (h ^ s->address6.b[i]) * 16777619u;
-	(void)str_copy(buf, CHAIN_NAME, "snat");
+	(void)str_copy(buf, CHAIN_NAME, "snat_any");
 	if (ip_is_set(&s->address4) || ip_is_set(&s->address6))
 		(void)snprintf(buf, CHAIN_NAME, "snat_%u_%u_%08x", s->first, s->last, h);
 	else if (s->first > 0)
@@ -672,7 +672,7 @@ static void text_field(FILE *f, enum field field, const uint8_t *b)
 		break;
 	case FIELD_END:
 	case FIELD_N_:
-		assert(!"not a field");
+		assert(0);
 	}
 }
 
@@ -811,7 +811,7 @@ static void add_kept(struct builder *b, const struct nft_elem *kept, const struc
 	struct nft_elem *e = elem_begin(b, kept->set);
 	*e = *kept;
 	if (!known)
-		(void)str_copy(e->chain, sizeof(e->chain), "snat");
+		(void)str_copy(e->chain, sizeof(e->chain), "snat_any");
 }
 
 static void render(struct arena *arena, struct builder *b, const struct snat *snats, size_t n_snats, bool present,

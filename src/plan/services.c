@@ -132,7 +132,7 @@ static const char *service_words(struct make *m, const struct net *net)
 	if (net->d->dns && net->d->n_dns_servers == 0 && net->d->host_access != HOST_ACCESS_NO)
 		words = arena_printf(m->arena, "%s%sDNS%s%s%s", words, words[0] ? "; " : "", s->domain[0] ? "  " : "",
 				     s->domain, s->domain[0] ? "." : "");
-	return words;
+	return words[0] ? words : "nothing: host-access is no, IPv6 is off";
 }
 
 static struct op *serve_op(struct make *m, const struct net *net, enum op_kind kind, enum op_action action)

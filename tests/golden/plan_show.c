@@ -66,6 +66,8 @@ static void read_links(struct world *w, const json_t *list)
 			must(mac_parse(text(o, "mac"), &l->mac), "not a MAC");
 		l->mtu = number(o, "mtu", 1500);
 		l->flags = flag(o, "down") ? 0 : IFF_UP | IFF_RUNNING;
+		if (str_eq(l->name, "lo"))
+			l->flags |= IFF_LOOPBACK;
 		l->master = number(o, "master", 0);
 		l->group = number(o, "group", 0);
 		l->have_inet = l->have_inet6 = true;
