@@ -149,5 +149,7 @@ bool alias_parse(const char *alias, char network[static NETWORK_NAME_MAX + 1], c
 		return false;
 	memcpy(network, alias, n);
 	network[n] = '\0';
+	if (slash && (slash[1] == '\0' || strchr(slash + 1, '/')))
+		return false;
 	return str_copy(guest, GUEST_NAME_MAX + 1, slash ? slash + 1 : "");
 }

@@ -61,7 +61,7 @@ bool prefix_parse(const char *s, struct prefix *ret)
 	struct prefix p;
 	unsigned int len = 0;
 
-	if (!slash || (size_t)(slash - s) >= sizeof(text) || slash[1] == '\0')
+	if (!slash || (size_t)(slash - s) >= sizeof(text) || slash[1] == '\0' || (slash[1] == '0' && slash[2]))
 		return false;
 	memcpy(text, s, (size_t)(slash - s));
 	text[slash - s] = '\0';
@@ -222,11 +222,12 @@ bool ip_is_global(const struct ip *ip)
 struct ip ip_add(const struct ip *a, uint64_t n)
 {
 	struct ip sum = *a;
+	unsigned int carry = 0;
 
-	for (size_t i = ip_size(a); i-- > 0 && n > 0;) {
-		n += sum.b[i];
-		sum.b[i] = (uint8_t)n;
-		n >>= 8;
+	for (size_t i = ip_size(a); i-- > 0 && (n > 0 || carry > 0); n >>= 8) {
+		carry += sum.b[i] + (unsigned int)(n & 0xff);
+		sum.b[i] = (uint8_t)carry;
+		carry >>= 8;
 	}
 	return sum;
 }
