@@ -84,14 +84,16 @@ static bool ip_ok(const struct ip *ip, bool may_be_unset)
 	return ip->family == AF_INET || ip->family == AF_INET6 || (may_be_unset && ip->family == 0);
 }
 
-static bool prefix_ok(const struct prefix *p)
+/* A member for one family must not hold the other: resp/ reads its union without asking. */
+static bool prefix_ok(const struct prefix *p, int family)
 {
-	return ip_ok(&p->ip, true) && p->len <= ip_bits(&p->ip);
+	return (p->ip.family == family || p->ip.family == 0) && p->len <= ip_bits(&p->ip);
 }
 
-static bool range_ok(const struct ip_range *r)
+static bool range_ok(const struct ip_range *r, int family)
 {
-	return ip_ok(&r->first, true) && r->first.family == r->last.family && ip_cmp(&r->first, &r->last) <= 0;
+	return (r->first.family == family || r->first.family == 0) && r->first.family == r->last.family &&
+	       ip_cmp(&r->first, &r->last) <= 0;
 }
 
 static bool service_ok(const struct service *s)
@@ -106,7 +108,8 @@ static bool service_ok(const struct service *s)
 	for (uint32_t i = 0; i < s->n_prefixes; i++)
 		if (s->prefixes[i].len > 128 || !flag_ok(&s->prefixes[i].on_link) || !flag_ok(&s->prefixes[i].autonomous))
 			return false;
-	return prefix_ok(&s->gateway4) && prefix_ok(&s->gateway6) && range_ok(&s->range4) && range_ok(&s->range6);
+	return prefix_ok(&s->gateway4, AF_INET) && prefix_ok(&s->gateway6, AF_INET6) && range_ok(&s->range4, AF_INET) &&
+	       range_ok(&s->range6, AF_INET6);
 }
 
 static bool host_ok(const struct inner_host *h)
@@ -161,8 +164,8 @@ static bool body_ok(const struct inner_msg *m)
 	case INNER_STATS:
 		return NAME_OK(b->stats.network);
 	case INNER_DNS_LISTEN:
-		return NAME_OK(b->dns.network) && TEXT_OK(b->dns.domain) && prefix_ok(&b->dns.gateway4) &&
-		       prefix_ok(&b->dns.gateway6) && b->dns.n_fds <= INNER_FDS;
+		return NAME_OK(b->dns.network) && TEXT_OK(b->dns.domain) && prefix_ok(&b->dns.gateway4, AF_INET) &&
+		       prefix_ok(&b->dns.gateway6, AF_INET6) && b->dns.n_fds <= INNER_FDS;
 	case INNER_DNS_NAME:
 	case INNER_DNS_NAME_GONE:
 		return NAME_OK(b->dns_name.network) && NAME_OK(b->dns_name.name) && ip_ok(&b->dns_name.ip, false);
@@ -188,6 +191,43 @@ int inner_check(const void *buf, size_t len, struct inner_msg *ret)
 	return body_ok(ret) ? 0 : -EBADMSG;
 }
 
+/* Which descriptors may come with a message. */
+static bool fds_ok(const struct inner_msg *m)
+{
+	switch (m->type) {
+	case INNER_SERVE:
+		return m->n_fds <= ENGINE_SOCKET_N_;
+	case INNER_DNS_LISTEN:
+		return m->n_fds == m->body.dns.n_fds;
+	case INNER_HOST:
+	case INNER_SERVE_END:
+	case INNER_UNSERVE:
+	case INNER_RELEASE:
+	case INNER_READY:
+	case INNER_LEASE:
+	case INNER_LEASE_GONE:
+	case INNER_NEIGHBOUR:
+	case INNER_TROUBLE:
+	case INNER_STATS:
+	case INNER_DNS_STOP:
+	case INNER_DNS_NAME:
+	case INNER_DNS_NAME_GONE:
+	case INNER_DNS_UPSTREAM:
+		return m->n_fds == 0;
+	}
+	return false;
+}
+
+/* The engine may not use sendmsg(); sendto() with no address it may, and that asks for no SIGPIPE as writev() would. */
+static int send_plain(int sock, const struct inner_header *h, const void *body)
+{
+	uint8_t buf[INNER_MAX];
+
+	memcpy(buf, h, sizeof(*h));
+	memcpy(buf + sizeof(*h), body, h->len);
+	return send(sock, buf, sizeof(*h) + h->len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
 int inner_send(int sock, enum inner_type type, const void *body, size_t len, const int *fds, size_t n_fds)
 {
 	struct inner_header h = { INNER_VERSION, (uint16_t)type, (uint32_t)len };
@@ -198,25 +238,27 @@ int inner_send(int sock, enum inner_type type, const void *body, size_t len, con
 	} control = { 0 };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	if (n_fds > INNER_FDS)
+	if (n_fds > INNER_FDS || len == 0 || len != inner_body_size(type))
 		return -EINVAL;
-	if (n_fds > 0) {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	if (n_fds == 0)
+		return send_plain(sock, &h, body);
+	msg.msg_control = control.buf;
+	msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
-	}
-	if (n_fds == 0) {
-		/* The engine may not use sendmsg(): writev() on a connected pair is the same. */
-		ssize_t n = writev(sock, iov, 2);
-
-		return n < 0 ? -errno : 0;
-	}
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+	memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
 	return sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static int refuse(struct inner_msg *m, int r)
+{
+	for (size_t i = 0; i < m->n_fds; i++)
+		(void)close(m->fds[i]);
+	m->n_fds = 0;
+	return r;
 }
 
 int inner_recv(int sock, struct inner_msg *ret)
@@ -234,20 +276,26 @@ int inner_recv(int sock, struct inner_msg *ret)
 	ret->n_fds = 0;
 	if (n < 0)
 		return -errno;
-	if (n == 0)
-		return 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		ret->n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(ret->fds, CMSG_DATA(c), ret->n_fds * sizeof(int));
+		const unsigned char *data = CMSG_DATA(c);
+		for (size_t left = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); left > 0; left--, data += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, data, sizeof(fd));
+			if (ret->n_fds < INNER_FDS)
+				ret->fds[ret->n_fds++] = fd;
+			else
+				(void)close(fd);
+		}
 	}
-	int r = msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EBADMSG : inner_check(buf, (size_t)n, ret);
-	if (r < 0) {
-		for (size_t i = 0; i < ret->n_fds; i++)
-			(void)close(ret->fds[i]);
-		ret->n_fds = 0;
-		return r;
-	}
-	return 1;
+	if (n == 0)
+		return refuse(ret, 0);		/* closed; or an empty packet, which nobody of ours sends */
+	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		return refuse(ret, -EBADMSG);
+	int r = inner_check(buf, (size_t)n, ret);
+	if (r == 0 && !fds_ok(ret))
+		r = -EBADMSG;
+	return r < 0 ? refuse(ret, r) : 1;
 }
