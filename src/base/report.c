@@ -394,10 +394,15 @@ json_t *report_json(struct report *report)
 	return json_pack("{s:i, s:o}", "version", 1, "errors", errors);
 }
 
-void report_merge(struct report *to, const struct report *from)
+void report_copy_sources(struct report *to, const struct report *from)
 {
 	for (size_t i = 0; i < from->n_sources; i++)
 		report_source(to, from->sources[i].file, from->sources[i].text, from->sources[i].len);
+}
+
+void report_merge(struct report *to, const struct report *from)
+{
+	report_copy_sources(to, from);
 	for (size_t i = 0; i < from->n; i++) {
 		const struct finding *f = from->findings[i];
 		struct finding *copy = add(to, f->severity, &f->where);

@@ -99,6 +99,9 @@ void report_print(struct report *report, FILE *to, bool color);
 /* {"version":1,"errors":[{"file","line","column","key","what","help"}]}; new reference. */
 json_t *report_json(struct report *report);
 
+/* Copy the source texts of @from into @to. */
+void report_copy_sources(struct report *to, const struct report *from);
+
 /* Copy every finding and source of @from into @to; @from stays as it is. */
 void report_merge(struct report *to, const struct report *from);
 

@@ -8,6 +8,7 @@
 #include "cmd/changes.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/local.h"
 
 enum {
 	OPT_NO_WAIT = 1,
@@ -116,8 +117,10 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 	(void)json_object_set_new(request, "wait", json_boolean(wait));
 	int r = client_ask(cmd, control, request, changes_progress, &progress, &answer, NULL, NULL);
 	changes_progress_end(cmd, &progress);
-	if (r != 0)
+	if (r != 0) {
+		local_explain(cmd, desired, argv + optind, argc - optind);
 		return EXIT_FAILED;
+	}
 	bool changed = json_is_true(json_object_get(answer, "changed"));
 	if (cmd->json) {
 		cmd_json(cmd, answer);

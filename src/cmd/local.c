@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * local - a plan made here, without the daemon
+ */
+#include "cmd/local.h"
+
+#include "ctl/paths.h"
+#include "kern/kern.h"
+#include "kern/observe.h"
+#include "plan/plan.h"
+
+static bool named(char **names, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (str_eq(names[i], name))
+			return true;
+	return n == 0;
+}
+
+int local_plan(struct cmd *cmd, const struct desired *desired, char **names, int n_names, json_t **ret)
+{
+	_cleanup_(world_freep) struct world *world = world_new();
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	_cleanup_(kern_freep) struct kern *kern = NULL;
+	_cleanup_(plan_freep) struct plan *plan = NULL;
+	struct plan_target *targets = arena_alloc(arena, desired->n_networks, sizeof(*targets));
+	struct plan_facts facts = { 0 };
+	const char **paths = NULL;
+	size_t n = 0;
+
+	for (int i = 0; i < n_names; i++) {
+		if (desired_network(desired, names[i]))
+			continue;
+		report_error(cmd->report, names[i], "%s declares no network of that name", cmd->config)->exit_status = EXIT_USAGE;
+		return 1;
+	}
+	for (size_t i = 0; i < desired->n_networks; i++)
+		if (named(names, n_names, desired->networks[i].name))
+			targets[n++] = (struct plan_target){ desired->networks[i].name, &desired->networks[i], PLAN_WANT_UP };
+	const struct kern_conf conf = { .run_dir = PATHS_JOIN(cmd->run_dir, "state"), .proc_sys_fd = -1, .tun_fd_dir = -1 };
+	if (kern_new(&kern, &conf, cmd->report) < 0 || kern_observe(kern, NULL, 0, world, cmd->report) < 0)
+		return 1;
+	if (world->nft_unreadable) {
+		struct finding *f = report_error(cmd->report, "plan", "nftables cannot be read without root");
+
+		report_help(f, "sudo sixtap plan");
+		f->exit_status = EXIT_UNDETERMINED;
+		return 1;
+	}
+	for (size_t i = 0; i < world->n_listeners; i++)
+		if (plan_listener_matters(targets, n, &world->listeners[i]))
+			(void)kern_listener_owner(kern, &world->listeners[i]);
+	size_t n_paths = plan_sysctls(targets, n, world, arena, &paths);
+	if (kern_observe_sysctls(kern, paths, n_paths, world, cmd->report) < 0 ||
+	    plan_make(targets, n, world, &facts, cmd->report, &plan) != 0)
+		return 1;
+	*ret = json_pack("{s:o}", "changes", ops_json(plan->ops));
+	return 0;
+}
+
+void local_explain(struct cmd *cmd, const struct desired *desired, char **names, int n_names)
+{
+	struct report *theirs = cmd->report, *ours = report_new();
+	json_t *answer = NULL;
+
+	cmd->report = ours;
+	report_copy_sources(ours, theirs);
+	if (local_plan(cmd, desired, names, n_names, &answer) == 0 ||
+	    report_exit_status(ours) != report_exit_status(theirs) || report_n_errors(ours) != report_n_errors(theirs)) {
+		cmd->report = theirs;
+		theirs = ours;
+	}
+	report_free(theirs);
+	json_decref(answer);
+}
