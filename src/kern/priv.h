@@ -20,6 +20,7 @@ struct kern {
 	struct nft_ctx *nft;
 	struct nl rt, nf;
 	struct nlb b;		/* for requests, reused */
+	unsigned int next_tap;	/* number of the next tap */
 };
 
 /* Open on first use. Return: 0 or negative errno. */

@@ -15,6 +15,7 @@
 _Static_assert(KERN_WHY_MAX == NL_WHY_MAX, "one size of reasons");
 
 #define GEN_MODE_NONE 1
+#define TAP_NUMBERS 100000
 
 static int open_tun(const struct kern *kern)
 {
@@ -30,37 +31,69 @@ static void close_all(int *fds, unsigned int n)
 		(void)close(fds[i]);
 }
 
+/* Queue @n of a device. The first queue makes it, and only if it isn't there; the others join it. */
+static int set_iff(int fd, const char *name, bool first, bool multi)
+{
+	struct ifreq ifr = { 0 };
+	int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+
+	if (first)
+		flags |= IFF_TUN_EXCL;
+	if (multi)
+		flags |= IFF_MULTI_QUEUE;
+	(void)str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name);
+	ifr.ifr_flags = (short)flags;
+	return ioctl(fd, TUNSETIFF, &ifr) < 0 ? -errno : 0;
+}
+
+/*
+ * The first queue, under a name of the pattern. Numbers go up and don't come
+ * back soon: whatever still knows a guest that is gone by its device's name
+ * doesn't take the next guest for it. (The kernel's own choice would also look
+ * at each interface there is, every time.)
+ */
+static int make_first(struct kern *kern, int fd, const char *pattern, bool multi, char ret_name[static IFNAMSIZ])
+{
+	const char *percent = strstr(pattern, "%d");
+
+	if (!percent) {
+		(void)str_copy(ret_name, IFNAMSIZ, pattern);
+		return set_iff(fd, ret_name, true, multi);
+	}
+	for (unsigned int i = 0; i < TAP_NUMBERS; i++) {
+		unsigned int number = kern->next_tap++ % TAP_NUMBERS;
+		_cleanup_(freep) char *name = xasprintf("%.*s%u%s", (int)(percent - pattern), pattern, number, percent + 2);
+
+		if (!str_copy(ret_name, IFNAMSIZ, name))
+			return -EINVAL;
+		int r = set_iff(fd, ret_name, true, multi);
+		if (r != -EBUSY)
+			return r;
+	}
+	return -EBUSY;
+}
+
 int kern_tap_new(struct kern *kern, const char *name, unsigned int n_queues, int *ret_fds, char ret_name[static 16],
 		 uint32_t *ret_ifindex)
 {
-	struct ifreq ifr = { 0 };
+	char made[IFNAMSIZ];
 	int fds[KERN_TAP_QUEUES];
 	unsigned int n = 0;
 	int r = 0;
 
-	if (n_queues < 1 || n_queues > KERN_TAP_QUEUES || !str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name))
+	if (n_queues < 1 || n_queues > KERN_TAP_QUEUES || name[0] == '\0' || strlen(name) >= IFNAMSIZ)
 		return -EINVAL;
-	for (; n < n_queues; n++) {
-		int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	while (r == 0 && n < n_queues) {
+		int fd = open_tun(kern);
 
-		/* The first queue makes the device and its name; the others join it. */
-		if (n == 0)
-			flags |= IFF_TUN_EXCL;
-		if (n_queues > 1)
-			flags |= IFF_MULTI_QUEUE;
-		fds[n] = open_tun(kern);
-		if (fds[n] < 0) {
-			r = fds[n];
+		if (fd < 0) {
+			r = fd;
 			break;
 		}
-		ifr.ifr_flags = (short)flags;
-		if (ioctl(fds[n], TUNSETIFF, &ifr) < 0) {
-			r = -errno;
-			(void)close(fds[n]);
-			break;
-		}
+		fds[n++] = fd;
+		r = n == 1 ? make_first(kern, fd, name, n_queues > 1, made) : set_iff(fd, made, false, true);
 	}
-	uint32_t ifindex = r == 0 ? kern_ifindex(kern, ifr.ifr_name) : 0;
+	uint32_t ifindex = r == 0 ? kern_ifindex(kern, made) : 0;
 	if (r == 0 && ifindex == 0)
 		r = -ENODEV;
 	if (r < 0) {
@@ -68,7 +101,7 @@ int kern_tap_new(struct kern *kern, const char *name, unsigned int n_queues, int
 		return r;
 	}
 	memcpy(ret_fds, fds, n_queues * sizeof(fds[0]));
-	(void)str_copy(ret_name, 16, ifr.ifr_name);
+	(void)str_copy(ret_name, IFNAMSIZ, made);
 	*ret_ifindex = ifindex;
 	return 0;
 }

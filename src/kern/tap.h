@@ -16,7 +16,7 @@
 /**
  * kern_tap_new() - Make a tap
  * @kern:	the kernel
- * @name:	interface name, or a pattern like "tap%d"
+ * @name:	interface name, or a pattern like "tap%d", whose numbers go up
  * @n_queues:	1 to KERN_TAP_QUEUES; more than one makes it a multi-queue device
  * @ret_fds:	@n_queues descriptors, close-on-exec; owned by the caller
  * @ret_name:	the name it got
