@@ -16,6 +16,8 @@
 #define CHUNK 512u		/* entries of a chunk */
 #define TEXT_INLINE 44u		/* client id and host name together, in most cases */
 #define TEXT_MAX (CLIENT_ID_MAX + GUEST_NAME_MAX)
+#define MAC_BUCKETS 1024u	/* of the counters that bound what one MAC holds */
+#define MAC_SHARE_MIN 4u
 #define FRESH_STEPS 256u		/* addresses skipped in one search for a fresh one */
 
 /* Where an entry is queued. */
@@ -42,6 +44,7 @@ struct binding {
 	uint8_t state;			/* enum binding_state */
 	uint8_t queue;			/* enum queue */
 	uint8_t id_len, name_len;
+	uint16_t bucket;		/* 1 + its counter of n_by_mac[], while OFFERED or LEASED; 0: not counted */
 	bool declared, used, hashed, held;	/* used: an entry; hashed: in the client table; held: was leased to this client */
 	uint8_t text[TEXT_INLINE];	/* client id, then host name */
 };
@@ -79,6 +82,7 @@ struct bindings {
 	struct queue_ends queues[QUEUE_N_];
 	uint32_t n_pool;		/* entries that aren't declared */
 	uint32_t n_state[BINDING_STATE_N_];
+	uint32_t n_by_mac[MAC_BUCKETS];	/* OFFERED and LEASED, by the MAC's hash */
 	uint64_t fresh, n_range;	/* offset of the next address never looked at */
 	struct declared *declared;	/* sorted by MAC, then order */
 	size_t n_declared, cap_declared;
@@ -323,6 +327,34 @@ static void queue_join(struct bindings *bs, struct binding *b, enum queue to)
 	q->n++;
 }
 
+/* --- shares ---------------------------------------------------------------- */
+
+static uint32_t mac_bucket(const struct bindings *bs, const struct mac *mac)
+{
+	uint8_t out[16];
+
+	hash_sip128(out, bs->seed, mac->b, sizeof(mac->b));
+	return (out[0] | (uint32_t)out[1] << 8) % MAC_BUCKETS;
+}
+
+static void count_share(struct bindings *bs, struct binding *b, bool held)
+{
+	if (b->bucket)
+		bs->n_by_mac[b->bucket - 1]--;
+	b->bucket = held && !b->declared ? (uint16_t)(1 + mac_bucket(bs, &b->mac)) : 0;
+	if (b->bucket)
+		bs->n_by_mac[b->bucket - 1]++;
+}
+
+/* MACs that share a counter are few against the shares of a pool large enough to have many. */
+static bool share_used_up(const struct bindings *bs, const struct mac *mac)
+{
+	uint64_t pool = bs->n_range < BINDINGS_MAX ? bs->n_range : BINDINGS_MAX;
+	uint64_t share = pool - pool / 8;
+
+	return bs->n_by_mac[mac_bucket(bs, mac)] >= (share > MAC_SHARE_MIN ? share : MAC_SHARE_MIN);
+}
+
 /* --- the one setter of states ------------------------------------------------ */
 
 static void set_state(struct bindings *bs, struct binding *b, enum binding_state to, mono_t deadline)
@@ -330,6 +362,7 @@ static void set_state(struct bindings *bs, struct binding *b, enum binding_state
 	bs->n_state[b->state]--;
 	bs->n_state[to]++;
 	b->state = (uint8_t)to;
+	count_share(bs, b, to == BINDING_STATE_OFFERED || to == BINDING_STATE_LEASED);
 	switch (to) {
 	case BINDING_STATE_IDLE:
 		timer_stop(bs, b);
@@ -415,6 +448,7 @@ static void drop_entry(struct bindings *bs, struct binding *b)
 	timer_stop(bs, b);
 	unlink_ip(bs, b);
 	bs->n_state[b->state]--;
+	count_share(bs, b, false);
 	if (!b->declared)
 		bs->n_pool--;
 	b->used = false;
@@ -733,6 +767,8 @@ int bindings_pick(struct bindings *bs, const struct binding_key *key, const stru
 		*ret = own;
 		return 0;
 	}
+	if (!own && share_used_up(bs, &key->mac))
+		return BINDING_E_FULL;
 	if (wish && in_range(bs, wish)) {
 		struct binding *b = find_ip(bs, wish);
 
@@ -775,6 +811,8 @@ int bindings_claim(struct bindings *bs, const struct binding_key *key, const str
 	}
 	if (!in_range(bs, ip))
 		return BINDING_E_RANGE;			/* a lease that a new configuration ended */
+	if (!b->bucket && !bindings_of(bs, key) && share_used_up(bs, &key->mac))
+		return BINDING_E_TAKEN;
 	switch ((enum binding_state)b->state) {
 	case BINDING_STATE_IDLE:
 	case BINDING_STATE_PROBING:

@@ -23,7 +23,8 @@
  *
  * A client is its MAC together with its client id (DHCPv6: DUID and IAID), so
  * that neither cloned guests with one machine-id, nor a guest that borrows
- * somebody else's id, get the same address.
+ * somebody else's id, get the same address. One MAC holds at most seven eighths
+ * of the range, so that no guest can take it all by inventing client ids.
  */
 #pragma once
 #include "base/mem.h"
@@ -50,7 +51,7 @@ enum binding_state {
 enum binding_outcome {
 	BINDING_OK_ = 0,
 	BINDING_E_WAIT,		/* an address will be ready within BINDING_PROBE_MS */
-	BINDING_E_FULL,		/* every address of the range is held or in quarantine */
+	BINDING_E_FULL,		/* every address of the range is held or in quarantine, or the MAC has its share */
 	BINDING_E_TAKEN,	/* the address is somebody else's */
 	BINDING_E_RANGE,	/* the address is none of ours to give */
 };

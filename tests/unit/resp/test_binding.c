@@ -119,6 +119,53 @@ static void test_endless_range(void **state)
 	bindings_free(bs);
 }
 
+/* A guest that invents client ids leaves something for the others; giving back gives back. */
+static void test_share(void **state)
+{
+	struct bindings *bs = make("192.168.150.1/24", "192.168.150.100-192.168.150.179");
+	uint8_t id[2] = { 0 };
+	struct binding_key key = key_of(1), other = key_of(2);
+	struct ip ip = { 0 };
+	mono_t now = MONO_S;
+	struct binding *b, *last = NULL;
+	struct lease lease;
+	unsigned int n;
+
+	(void)state;
+	probe_all(bs, &now);
+	key.id = id;
+	key.id_len = sizeof(id);
+	for (n = 0; n < 80; n++) {
+		id[0] = (uint8_t)n;
+		if (bindings_pick(bs, &key, NULL, now, &b))
+			break;
+		bindings_lease(bs, b, &key, "", now + 60 * MONO_S);
+		last = b;
+	}
+	assert_int_equal(n, 70);
+	assert_true(ip_parse("192.168.150.175", &ip));
+	assert_int_equal(bindings_claim(bs, &key, &ip, &b), BINDING_E_TAKEN);
+	id[0] = 69;
+	assert_int_equal(bindings_pick(bs, &key, NULL, now, &b), 0);	/* what it has stays its own */
+	assert_int_equal(bindings_pick(bs, &other, NULL, now, &b), 0);
+	bindings_release(bs, last, now);
+	id[0] = 200;
+	assert_int_equal(bindings_pick(bs, &key, NULL, now, &b), 0);
+	now += 61 * MONO_S;
+	while (bindings_expire(bs, now, &lease))
+		;
+	probe_all(bs, &now);
+	for (n = 0; n < 80; n++) {
+		id[0] = (uint8_t)n;
+		id[1] = 1;
+		if (bindings_pick(bs, &key, NULL, now, &b))
+			break;
+		bindings_offer(bs, b, &key, now);
+	}
+	assert_int_equal(n, 70);
+	bindings_free(bs);
+}
+
 /* Long client ids move to the side and back. */
 static void test_long_text(void **state)
 {
@@ -285,6 +332,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_special_addresses), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_endless_range),	  cmocka_unit_test(test_long_text),
+		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_random),
 	};
 

@@ -205,6 +205,7 @@ static void test_stable(void **state)
 	struct in_addr third = get_lease(&b, 3);
 	assert_int_not_equal(third.s_addr, first.s_addr);
 	assert_int_not_equal(third.s_addr, second.s_addr);
+	assert_int_equal(request(&b, 4, first).type, DHCP4_NAK);	/* free, but kept for 1 */
 	settle(&b);
 	assert_int_equal(get_lease(&b, 1).s_addr, first.s_addr);
 	settle(&b);
@@ -431,7 +432,19 @@ static void test_probe(void **state)
 
 	/* Nothing is probed twice within ten minutes. */
 	n_probes = 0;
-	for (unsigned int i = 0; i < 590; i++) {
+	for (unsigned int i = 0; i < 500; i++) {
+		out_reset(&b.out);
+		b.now += MONO_S;
+		(void)dhcp4_tick(b.dhcp4, b.now, &b.out);
+		n_probes += (unsigned int)b.out.n_frames;
+	}
+	assert_true(n_probes <= 1);
+	/* Not even when it was offered in vain. */
+	n_probes = 0;
+	assert_int_equal(request(&b, 5, ip_of("192.168.150.150").v4).type, DHCP4_ACK);
+	pass(&b, 11 * MONO_S);
+	assert_int_equal(discover(&b, 6).type, DHCP4_OFFER);
+	for (unsigned int i = 0; i < 20; i++) {
 		out_reset(&b.out);
 		b.now += MONO_S;
 		(void)dhcp4_tick(b.dhcp4, b.now, &b.out);
