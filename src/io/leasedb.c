@@ -85,9 +85,12 @@ static bool is_damage(int sqlite_error)
 /* Remember what went wrong; the result code of the connection is used when there is one. */
 static int fail(struct leasedb *db, int code)
 {
-	const char *why = db->sql ? sqlite3_errmsg(db->sql) : sqlite3_errstr(code);
+	bool told = db->sql && sqlite3_errcode(db->sql) != SQLITE_OK;
+	const char *why = told ? sqlite3_errmsg(db->sql) : sqlite3_errstr(code);
+	int system = db->sql ? sqlite3_system_errno(db->sql) : 0;
 
-	(void)snprintf(db->error, sizeof(db->error), "%s: %s", db->path, why);
+	(void)snprintf(db->error, sizeof(db->error), "%s: %s%s%s", db->path, why, system ? ": " : "",
+		       system ? strerror(system) : "");
 	if (is_damage(code))
 		db->damaged = true;
 	return errno_of(code);
@@ -218,8 +221,10 @@ static int open_writable(struct leasedb *db)
 	int r = sqlite3_open_v2(db->path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	db->error[0] = '\0';
-	if (r == SQLITE_OK && sqlite3_db_readonly(db->sql, "main") == 1)
+	if (r == SQLITE_OK && sqlite3_db_readonly(db->sql, "main") == 1) {
+		(void)snprintf(db->error, sizeof(db->error), "%s: is read-only for us", db->path);
 		r = SQLITE_READONLY;
+	}
 	if (r == SQLITE_OK)
 		r = set_up(db);
 	if (r == SQLITE_OK) {

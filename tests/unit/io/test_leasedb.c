@@ -327,6 +327,35 @@ static void test_unwritable(void **state)
 	leasedb_free(db);
 }
 
+/* A file that may only be read: its leases are served on, and the error says so. */
+static void test_read_only(void **state)
+{
+	struct lease a = lease_of("lan", "192.168.150.100", 60);
+	struct folder *f = *state;
+	struct leasedb *db = open_db(f);
+	int status;
+
+	assert_int_equal(leasedb_put(db, &a), 0);
+	assert_int_equal(leasedb_commit(db), 0);
+	leasedb_free(db);
+	assert_int_equal(chmod(f->file, 0444), 0);
+	assert_int_equal(chmod(f->dir, 0555), 0);
+	pid_t pid = fork();			/* root may write all the same */
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct seen seen = { 0 };
+		bool ok = geteuid() != 0 || setuid(65534) == 0;
+
+		(void)leasedb_open(&db, f->file);
+		leasedb_set_clock(db, NOW, WALL);
+		ok = ok && !leasedb_writable(db) && strstr(leasedb_error(db), "read-only") &&
+		     leasedb_load(db, see, &seen) == 0 && seen.n == 1 && leasedb_put(db, &a) == -EROFS;
+		_exit(ok ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 /* The disk is full in the middle: that turn isn't kept, later ones are, and nothing has to be reopened. */
 static void test_full(void **state)
 {
@@ -369,7 +398,7 @@ int main(void)
 		WITH_FOLDER(test_round_trip), WITH_FOLDER(test_gone),	 WITH_FOLDER(test_killed),
 		WITH_FOLDER(test_no_database), WITH_FOLDER(test_damaged), WITH_FOLDER(test_foreign),
 		WITH_FOLDER(test_newer),      WITH_FOLDER(test_odd_rows), WITH_FOLDER(test_second),
-		cmocka_unit_test(test_unwritable), WITH_FOLDER(test_full),
+		cmocka_unit_test(test_unwritable), WITH_FOLDER(test_read_only), WITH_FOLDER(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
