@@ -212,6 +212,11 @@ static void test_sources(void **state)
 	assert_int_equal(conf_read(two, 2, &seed, report, &again), 0);
 }
 
+static int cmp_mac(const void *a, const void *b)
+{
+	return memcmp(((const struct mac *)a)->b, ((const struct mac *)b)->b, 6);
+}
+
 /* Thousands of guests: seconds would mean that a search is quadratic. */
 static void test_many(void **state)
 {
@@ -227,7 +232,39 @@ static void test_many(void **state)
 		(void)fprintf(f, "      g%u: { ipv4: 10.%u.%u.7, forward: [\"%u:80\"] }\n", i, i >> 8, i & 255, i + 1000);
 	(void)fclose(f);
 	assert_int_equal(read_text(text, report, &desired), 0);
-	assert_int_equal(desired->networks[0].n_guests, 10000);
+	const struct d_network *net = &desired->networks[0];
+	_cleanup_(freep) struct mac *macs = xcalloc(net->n_guests, sizeof(*macs));
+	assert_int_equal(net->n_guests, 10000);
+	for (size_t i = 0; i < net->n_guests; i++)
+		macs[i] = net->guests[i].mac;
+	qsort(macs, net->n_guests, sizeof(*macs), cmp_mac);
+	for (size_t i = 1; i < net->n_guests; i++)	/* 24 bits: three of them fall on another at first */
+		assert_true(!mac_eq(&macs[i - 1], &macs[i]));
+}
+
+/* 16 bits of subnet: with 1500 networks some fall on another's at first. */
+static void test_many_networks(void **state)
+{
+	_cleanup_(report_freep) struct report *report = report_new();
+	_cleanup_(desired_freep) struct desired *desired = NULL;
+	_cleanup_(freep) char *text = NULL;
+	uint8_t *seen = xcalloc(65536, 1);
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	(void)state;
+	(void)fputs("networks:\n", f);
+	for (unsigned int i = 0; i < 1500; i++)
+		(void)fprintf(f, "  n%u:\n", i);
+	(void)fclose(f);
+	assert_int_equal(read_text(text, report, &desired), 0);
+	for (size_t i = 0; i < desired->n_networks; i++) {
+		const uint8_t *b = desired->networks[i].address6.ip.b;
+
+		assert_memory_equal(b, desired->networks[0].address6.ip.b, 6);
+		assert_int_equal(seen[b[6] << 8 | b[7]]++, 0);
+	}
+	free(seen);
 }
 
 int main(void)
@@ -235,6 +272,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_error), cmocka_unit_test(test_stable),  cmocka_unit_test(test_collisions),
 		cmocka_unit_test(test_places),	  cmocka_unit_test(test_sources), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_many_networks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
