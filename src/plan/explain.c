@@ -4,7 +4,9 @@
  *
  * "  ~ sysctl   net.ipv4.ip_forward   0 → 1     guests' IPv4 is forwarded": glyph,
  * kind, name, the change when it is short, and last what is long, with the
- * reason dim behind it. Kind and name are the two parts of op->object.
+ * reason dim behind it. Kind and name are the two parts of op->object. Only
+ * what `changes` in JSON has is looked at (object, action, what, why, network),
+ * so that a command can print the plan that a daemon sent it.
  */
 #include "plan/explain.h"
 
@@ -108,15 +110,20 @@ static int kind_length(const struct op *op)
 	return space ? (int)(space - op->object) : (int)strlen(op->object);
 }
 
+static bool kind_is(const struct op *op, const char *kind)
+{
+	return (size_t)kind_length(op) == strlen(kind) && strncmp(op->object, kind, strlen(kind)) == 0;
+}
+
 /* Kinds whose name and facts run on in one column, as there is nothing to compare between rows. */
 static bool runs_on(const struct op *op)
 {
-	return op->kind == OP_SERVE || op->kind == OP_UNSERVE || op->kind == OP_ADDR_ADD || op->kind == OP_ADDR_DEL;
+	return kind_is(op, "serve") || kind_is(op, "address");
 }
 
 static bool is_short(const struct op *op)
 {
-	return op->kind == OP_SYSCTL || (op->why[0] && width(op->what) < SHORT_WIDTH);
+	return kind_is(op, "sysctl") || (op->why[0] && width(op->what) < SHORT_WIDTH);
 }
 
 static void begin(const struct printer *p, const struct op *op)
@@ -141,7 +148,7 @@ static void print_serve(const struct printer *p, const struct op *op)
 
 		(void)snprintf(text, sizeof(text), "%.*s", end ? (int)(end - part) : (int)strlen(part), part);
 		begin(p, op);
-		if (op->kind == OP_UNSERVE) {
+		if (op->action == OP_ACTION_REMOVE) {
 			(void)put_styled(p, COLOR_BOLD, object_name(op));
 			(void)fputs("  ", p->to);
 		}
@@ -155,7 +162,7 @@ static void print_op(const struct printer *p, const struct op *op, const char *n
 {
 	int column;
 
-	if (op->kind == OP_SERVE || op->kind == OP_UNSERVE) {
+	if (kind_is(op, "serve")) {
 		print_serve(p, op);
 		return;
 	}
@@ -189,8 +196,7 @@ static void print_op(const struct printer *p, const struct op *op, const char *n
 /* Differ in nothing but the name. */
 static bool alike(const struct op *a, const struct op *b)
 {
-	return a->kind == b->kind && a->action == b->action && str_eq(a->what, b->what) &&
-	       kind_length(a) == kind_length(b) &&
+	return a->action == b->action && str_eq(a->what, b->what) && kind_length(a) == kind_length(b) &&
 	       memcmp(a->object, b->object, (size_t)kind_length(a)) == 0 && str_eq(a->network, b->network);
 }
 
