@@ -229,21 +229,34 @@ static struct ip choose4(const struct addrsel_host *host, uint32_t oif, const st
 	return first ? first->ip : (struct ip){ .family = AF_INET };
 }
 
+/*
+ * IPv6 asks the local table first. For IPv4 both are one until somebody adds a
+ * rule, so a longer prefix of the main table beats a shorter local one.
+ */
+static bool better_route(const struct addrsel_route *a, const struct addrsel_route *b)
+{
+	bool six = a->dst.ip.family == AF_INET6;
+
+	if (six && a->local_table != b->local_table)
+		return a->local_table;
+	if (a->dst.len != b->dst.len)
+		return a->dst.len > b->dst.len;
+	if (a->local_table != b->local_table)
+		return a->local_table;
+	return a->metric < b->metric;
+}
+
 static const struct addrsel_route *find_route(const struct addrsel_host *host, const struct ip *dst, uint32_t oif)
 {
 	const struct addrsel_route *best = NULL;
 
-	for (int local = 1; local >= 0 && !best; local--) {
-		for (size_t i = 0; i < host->n_routes; i++) {
-			const struct addrsel_route *r = &host->routes[i];
+	for (size_t i = 0; i < host->n_routes; i++) {
+		const struct addrsel_route *r = &host->routes[i];
 
-			if (r->local_table != local || !prefix_contains(&r->dst, dst) ||
-			    (oif != 0 && r->kind == ADDRSEL_ROUTE_UNICAST && r->index != oif))
-				continue;
-			if (!best || r->dst.len > best->dst.len ||
-			    (r->dst.len == best->dst.len && r->metric < best->metric))
-				best = r;
-		}
+		if (!prefix_contains(&r->dst, dst) || (oif != 0 && r->kind == ADDRSEL_ROUTE_UNICAST && r->index != oif))
+			continue;
+		if (!best || better_route(r, best))
+			best = r;
 	}
 	return best;
 }

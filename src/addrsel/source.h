@@ -50,7 +50,7 @@ struct addrsel_route {
 	uint32_t index;
 	uint32_t metric;
 	uint8_t scope;			/* IPv4: RT_SCOPE_* */
-	bool local_table;		/* asked first */
+	bool local_table;		/* asked first (IPv6), or at equal length (IPv4) */
 };
 
 struct addrsel_host {

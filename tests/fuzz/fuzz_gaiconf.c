@@ -31,6 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (addrsel_compare(&dests[order[i]], &dests[order[i + 1]], NULL) >= 0)
 			abort();	/* neighbours agree with the order, whatever the tables */
 	_cleanup_(freep) char *why = addrsel_explain(dests, order, ARRAY_LEN(pairs));
+
+	if (strlen(why) == 0)
+		abort();
 	for (int six = 0; six < 2; six++) {
 		uint8_t family = six ? AF_INET6 : AF_INET;
 		_cleanup_(advice_freep) struct advice *advice = addrsel_advise(policy, dests, 2, dests + 2,

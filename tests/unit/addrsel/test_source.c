@@ -148,6 +148,19 @@ static void test_routes(void **state)
 	r.kind = ADDRSEL_ROUTE_REJECT;
 	addrsel_host_add_route(host, &r);
 	assert_false(addrsel_host_source(host, &dst, 0, &source));
+
+	/* IPv4: a subnet on eth0 is longer than the one that lo holds as its own */
+	assign(host, "100.64.0.253/24");
+	r = (struct addrsel_route){ .kind = ADDRSEL_ROUTE_LOCAL, .index = 1, .local_table = true };
+	assert_true(prefix_parse("100.64.0.0/16", &r.dst));
+	assert_true(ip_parse("100.64.0.2", &r.src));
+	addrsel_host_add_route(host, &r);
+	assert_true(ip_parse("100.64.0.154", &dst));
+	assert_true(addrsel_host_source(host, &dst, 0, &source));
+	assert_string_equal(IP_STR(&source), "100.64.0.253");
+	assert_true(ip_parse("100.64.7.1", &dst));
+	assert_true(addrsel_host_source(host, &dst, 0, &source));
+	assert_string_equal(IP_STR(&source), "100.64.0.2");
 	addrsel_host_free(host);
 }
 
