@@ -12,6 +12,7 @@
 #include <pwd.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -72,6 +73,12 @@ static const char *const resolver_calls[] = {
 	"sendto", "shutdown", "pipe2", "pipe", "fstat", "newfstatat", "clone", "clone3",
 };
 
+/* Argument @number of a call must be @value. */
+static struct scmp_arg_cmp argument_is(unsigned int number, uint64_t value)
+{
+	return (struct scmp_arg_cmp){ .arg = number, .op = SCMP_CMP_EQ, .datum_a = value };
+}
+
 static int allow(scmp_filter_ctx ctx, const char *const *calls, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -92,7 +99,7 @@ static int allow_fcntl(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; i < ARRAY_LEN(cmds); i++) {
 		int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-					 SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)cmds[i]));
+					 argument_is(1, (uint64_t)cmds[i]));
 
 		if (r < 0)
 			return r;
@@ -110,7 +117,7 @@ static int engine_filter(scmp_filter_ctx ctx)
 		r = allow_fcntl(ctx);
 	/* A packet socket is bound to one bridge: without an address in sendto() it can leave by no other. */
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, argument_is(4, 0));
 	return r;
 }
 
@@ -125,9 +132,9 @@ static int resolver_filter(scmp_filter_ctx ctx)
 	/* No packet, netlink or unix sockets. */
 	for (int family = AF_INET; r == 0 && family <= AF_INET6; family += AF_INET6 - AF_INET)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+				     argument_is(0, (uint64_t)family));
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, 0x5421 /* FIONBIO */));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, argument_is(1, FIONBIO));
 	return r;
 }
 
