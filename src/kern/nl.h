@@ -113,10 +113,28 @@ static inline uint32_t nl_be32(const struct nlattr *a)
 	       nl_u32(a) * (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__);
 }
 
-/* Every message in @len bytes at @buf; broken ones end the walk. */
-#define NL_EACH(nlh, buf, len)                                                                               \
-	for (int left_ = ((nlh) = (const void *)(buf), (int)(len)); mnl_nlmsg_ok((nlh), left_);              \
-	     (nlh) = mnl_nlmsg_next((nlh), &left_))
+/*
+ * Every message in @len bytes at @buf; broken ones end the walk. Not by mnl_nlmsg_ok(): libmnl 1.0.4 takes lengths above
+ * INT_MAX for good ones.
+ */
+#define NL_EACH(nlh, buf, len)                                                                  \
+	for (size_t left_ = ((nlh) = (const void *)(buf), (size_t)(len)); nl_msg_ok((nlh), left_); \
+	     (nlh) = nl_msg_next((nlh), &left_))
+
+static inline bool nl_msg_ok(const struct nlmsghdr *nlh, size_t left)
+{
+	return left >= sizeof(*nlh) && nlh->nlmsg_len >= sizeof(*nlh) && nlh->nlmsg_len <= left;
+}
+
+static inline const struct nlmsghdr *nl_msg_next(const struct nlmsghdr *nlh, size_t *left)
+{
+	size_t step = MNL_ALIGN((size_t)nlh->nlmsg_len);
+
+	if (step > *left)
+		step = *left;
+	*left -= step;
+	return (const void *)((const uint8_t *)nlh + step);
+}
 
 /* The error of an NLMSG_ERROR or NLMSG_DONE (0 or negative), with the kernel's words if it has any ("" if not). */
 int nl_parse_error(const struct nlmsghdr *nlh, char why[static NL_WHY_MAX]);
