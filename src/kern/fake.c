@@ -345,6 +345,8 @@ static int link_add(struct fake_kern *f, const struct op_link *o)
 
 	if (link_by_name(f, o->name))
 		return -EEXIST;
+	if (o->alias && strlen(o->alias) >= 256)
+		return -ERANGE;
 	(void)str_copy(l.name, sizeof(l.name), o->name);
 	(void)str_copy(l.kind, sizeof(l.kind), o->kind);
 	set_attrs(f, &l, o,

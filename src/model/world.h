@@ -101,7 +101,7 @@ enum nft_verdict {
 
 struct nft_elem {
 	const char *set;
-	uint8_t key[NFT_KEY_MAX], key_end[NFT_KEY_MAX];	/* key_end only in sets with intervals */
+	uint8_t key[NFT_KEY_MAX], key_end[NFT_KEY_MAX];	/* key_end, inclusive, in sets with intervals: always; else never */
 	uint8_t key_len, key_end_len;
 	uint8_t data[NFT_DATA_MAX];
 	uint8_t data_len;
@@ -114,10 +114,15 @@ struct w_chain {
 	uint32_t n_rules;
 };
 
+/* The family of struct world's guard: no nftables family. */
+#define GUARD_FAMILY 0xfe
+#define GUARD_PORT_DATA 10	/* of its elements: network_group() and MAC; zero: the first seen */
+#define GUARD_OWNER_DATA 6	/* MAC */
+
 /* One of our tables. */
 struct w_table {
 	bool present;
-	uint8_t family;		/* NFPROTO_INET or NFPROTO_BRIDGE */
+	uint8_t family;		/* NFPROTO_INET or NFPROTO_BRIDGE; GUARD_FAMILY */
 	const char *comment;	/* "sixtap <hash of the structure>" or NULL */
 	struct w_chain *chains;	/* sorted by name */
 	size_t n_chains;
@@ -159,6 +164,11 @@ struct world {
 	size_t n_found;
 	struct w_table inet;	/* inet sixtap */
 	struct w_table bridge;	/* bridge sixtap */
+	/*
+	 * The eBPF guards of ports, as if they were a table: "port" by interface index, "owner" by network
+	 * and address, "attached" for ports whose filter is in place. present: this kernel and process have them.
+	 */
+	struct w_table guard;
 	struct w_listener *listeners;
 	size_t n_listeners;
 	struct w_served *served;

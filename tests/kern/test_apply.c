@@ -163,7 +163,7 @@ static struct ops *ops_down(void)
 	struct op *op;
 
 	op = add(ops, OP_UNSERVE, OP_ACTION_REMOVE, "serve DHCP");
-	op->serve = (struct op_serve){ .service = &service, .goodbye = true };
+	op->serve = (struct op_serve){ .old_service = &service, .goodbye = true };
 	add_addr(ops, OP_ADDR_DEL, "192.168.150.1/24");
 	add_addr(ops, OP_ADDR_DEL, "fe80::1/64");
 	add_addr(ops, OP_ADDR_DEL, "fd12:8848:a2a2:1::1/64");
@@ -301,6 +301,7 @@ static void test_refusals(void **state)
 			NO_SYSCTL,
 			NO_ELEMENT,
 			NO_MASTER,
+			LONG_ALIAS,
 		} kind;
 		int err;
 		const char *words, *why;
@@ -313,10 +314,13 @@ static void test_refusals(void **state)
 		{ NO_SYSCTL, -ENOENT, "sysctl: ", "no such setting" },
 		{ NO_ELEMENT, -ENOENT, "elements: ", "an element that isn't there" },
 		{ NO_MASTER, -ENODEV, "port: no such device", "a bridge that isn't there" },
+		{ LONG_ALIAS, -ERANGE, "link: ", "a link that can be made, but not completed" },
 	};
 	struct kernel *k = *state;
+	static char longer[300];
 	static const struct nft_elem stranger = { .set = "guests", .key = { 'z' }, .key_len = 20 };
 
+	memset(longer, 'x', sizeof(longer) - 1);
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
 		_cleanup_(ops_freep) struct ops *ops = ops_up();
 		_cleanup_(report_freep) struct report *report = report_new();
@@ -357,6 +361,12 @@ static void test_refusals(void **state)
 		case NO_MASTER:
 			op = add(ops, OP_LINK_SET, OP_ACTION_CHANGE, "port");
 			op->link = (struct op_link){ .name = "up0", .mask = OP_LINK_MASTER, .master = "nothere" };
+			break;
+		case LONG_ALIAS:
+			op = add(ops, OP_LINK_ADD, OP_ACTION_CREATE, "link");
+			op->link = bridge();
+			(void)strcpy(op->link.name, "lan2");
+			op->link.alias = longer;
 			break;
 		}
 		/* More ops behind it aren't reached. */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tc - one filter on a port's ingress
+ *
+ * Inside kern/ only.
+ */
+#pragma once
+#include <stdint.h>
+#include "kern/priv.h"
+
+/* Put program @fd, in direct action, before everything else on ingress; replaces ours. Return: 0 or negative errno. */
+int tc_attach(struct kern *kern, uint32_t ifindex, int fd, char why[static NL_WHY_MAX]);
+
+/* Take ours away, and the clsact qdisc when nothing else is in it. 0 also when there is none, or no such port. */
+int tc_detach(struct kern *kern, uint32_t ifindex, char why[static NL_WHY_MAX]);
+
+/* Id of the program in our filter; 0: there is none. */
+uint32_t tc_attached(struct kern *kern, uint32_t ifindex);
