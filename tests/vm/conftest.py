@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """conftest - the netns suite's, with the demo's stage: real QEMU guests, few and slow."""
-import os, sys
+import os, shutil, sys
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "netns")]
 import importlib.util       # noqa: E402
@@ -19,6 +19,8 @@ from demo_cells import Stage    # noqa: E402
 @pytest.fixture
 def stage():
     s = Stage("vm", capture=True)
+    # A copy: tests change it.
+    s.config = shutil.copy(s.config, s.lab.dir)
     yield s
     s.close()
 

@@ -93,7 +93,7 @@ def test_daemon_dies_under_a_running_guest(up, lab):
     for f in ("flow", "flow4"):
         g.sh(f"kill -INT $(cat /run/{f}.pid); sleep 0.3")
         m = re.search(r"(\d+) packets transmitted, (\d+) packets received", g.out(f"cat /run/{f}"))
-        assert int(m[1]) > 10 and int(m[1]) - int(m[2]) <= 1, m[0]      # the last may be on its way
+        assert int(m[1]) >= 3 and int(m[1]) - int(m[2]) <= 1, m[0]       # the last may be on its way
     assert len(taps(up)) == 1
     wait(lambda: up.sixtap.guest("web")["state"] == "attached", 10, "the guest is known")
     status, _ = g.sh("kill -USR1 $(cat /run/udhcpc.pid); sleep 1; grep -q 192.168.150.10 /run/lease4")
@@ -109,7 +109,6 @@ def test_config_changes_under_a_running_guest(up, lab):
     g.sh(f"ping -q -i 0.1 {OUTSIDE6} >/run/flow 2>&1 & echo $! >/run/flow.pid")
     with open(up.config) as f:
         text = f.read()
-    up.sixtap.config = os.path.join(lab.dir, "changed.yaml")
     up.sixtap.write(text.replace("8080:80", "8088:80"))
     assert up.sixtap.json("up")["changed"] is True
     assert up.outside.fetch(UPLINK4, 8088).startswith("web")
