@@ -20,6 +20,7 @@
 #define CONNS_CLIENT 6
 #define CONN_IDLE (10 * MONO_S)
 #define QUERY_MAX 2048
+#define CONN_ASKS 16
 #define CONN_OUT (128 * 1024)
 
 /* Who asks: its network and its address. The unit of fairness. zone NULL: nobody. */
@@ -32,6 +33,9 @@ struct listener {
 	struct loop_fd src;
 	struct dns_server *server;
 	const struct dns_zone *zone;
+	struct sockaddr_storage bound;
+	int type;			/* SOCK_DGRAM, SOCK_STREAM */
+	bool keep;
 	struct listener *next;
 };
 
@@ -161,8 +165,15 @@ static bool conn_flush(struct conn *conn)
 		conn_close(conn);
 		return false;
 	}
-	/* Who doesn't read answers gets no more questions read. */
-	if (loop_set_events(&conn->src, pending ? EPOLLOUT : (more ? EPOLLOUT : 0) | (conn->eof ? 0 : EPOLLIN)) < 0) {
+	/* Who doesn't read answers gets no more questions read; a whole one that waits is asked as soon as it may. */
+	uint32_t events = EPOLLIN;
+	if (pending)
+		events = EPOLLOUT;
+	else if (more)
+		events = conn->n_asks < CONN_ASKS ? EPOLLOUT : 0;
+	else if (conn->eof)
+		events = 0;
+	if (loop_set_events(&conn->src, events) < 0) {
 		conn_close(conn);
 		return false;
 	}
@@ -359,19 +370,18 @@ static void handle(struct dns_server *server, const struct client *client, const
 
 /* ---- UDP ---- */
 
-static int on_udp(struct loop_fd *src, uint32_t events, mono_t now)
+/* Read from @fd, answer by the listener's own socket. Return: true when there may be more. */
+static bool read_udp(struct listener *listener, int fd, mono_t now)
 {
-	struct listener *listener = CONTAINER_OF(src, struct listener, src);
 	struct dns_server *server = listener->server;
 
-	(void)events;
 	for (size_t i = 0; i < UDP_BATCH; i++) {
 		server->iovs[i] = (struct iovec){ server->in[i], sizeof(server->in[i]) };
 		server->msgs[i].msg_hdr = (struct msghdr){ .msg_name = &server->peers[i],
 							   .msg_namelen = sizeof(server->peers[i]),
 							   .msg_iov = &server->iovs[i], .msg_iovlen = 1 };
 	}
-	int n = recvmmsg(src->fd, server->msgs, UDP_BATCH, MSG_DONTWAIT, NULL);
+	int n = recvmmsg(fd, server->msgs, UDP_BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		struct client client = { listener->zone, ip_of(&server->peers[i]) };
 		struct target to = { .udp = listener, .peer = &server->peers[i],
@@ -380,6 +390,13 @@ static int on_udp(struct loop_fd *src, uint32_t events, mono_t now)
 		if (!(server->msgs[i].msg_hdr.msg_flags & MSG_TRUNC))
 			handle(server, &client, &to, server->in[i], server->msgs[i].msg_len, now);
 	}
+	return n == UDP_BATCH;
+}
+
+static int on_udp(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	(void)events;
+	(void)read_udp(CONTAINER_OF(src, struct listener, src), src->fd, now);
 	return 0;
 }
 
@@ -391,7 +408,7 @@ static bool conn_queries(struct conn *conn, mono_t now)
 	struct target to = { .tcp = conn };
 
 	/* While answers wait to be read, questions wait too. */
-	while (conn_has_query(conn) && conn->n_out < CONN_OUT / 2) {
+	while (conn_has_query(conn) && conn->n_out < CONN_OUT / 2 && conn->n_asks < CONN_ASKS) {
 		const uint8_t *query = conn->in + conn->in_at;
 		size_t len = (size_t)query[0] << 8 | query[1];
 
@@ -484,16 +501,14 @@ static struct conn *conn_place(struct dns_server *server, const struct client *c
 	return idlest;
 }
 
-static int on_accept(struct loop_fd *src, uint32_t events, mono_t now)
+static void accept_from(struct listener *listener, int listen_fd, mono_t now)
 {
-	struct listener *listener = CONTAINER_OF(src, struct listener, src);
 	struct dns_server *server = listener->server;
 
-	(void)events;
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage ss = { 0 };
 		socklen_t len = sizeof(ss);
-		_cleanup_(closep) int fd = accept4(src->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		_cleanup_(closep) int fd = accept4(listen_fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0)
 			break;
@@ -514,34 +529,73 @@ static int on_accept(struct loop_fd *src, uint32_t events, mono_t now)
 		    loop_timer_set(server->loop, &conn->idle, mono_add(now, CONN_IDLE)) < 0)
 			conn_close(conn);
 	}
+}
+
+static int on_accept(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	(void)events;
+	accept_from(CONTAINER_OF(src, struct listener, src), src->fd, now);
 	return 0;
 }
 
 /* ---- sockets ---- */
 
-static int listener_new(struct dns_server *server, const struct dns_zone *zone, int fd)
+/* What kind of socket this is and where it is bound; made non-blocking, because the loop does the waiting. */
+static int socket_check(int fd, int *ret_type, struct sockaddr_storage *ret_bound)
 {
-	struct listener *listener = NEW(struct listener);
-	int type = 0, r;
-	socklen_t len = sizeof(type);
-
-	/* The loop's own waiting is the only one. */
+	socklen_t type_len = sizeof(*ret_type), len = sizeof(*ret_bound);
 	int flags = fcntl(fd, F_GETFL);
+
+	memset(ret_bound, 0, sizeof(*ret_bound));
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
-		r = -errno;
-	} else {
-		listener->server = server;
-		listener->zone = zone;
-		listener->src = (struct loop_fd){ .name = type == SOCK_STREAM ? "dns-tcp" : "dns-udp",
-						  .fn = type == SOCK_STREAM ? on_accept : on_udp, .fd = fd };
-		r = loop_add(server->loop, &listener->src, EPOLLIN);
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, ret_type, &type_len) < 0 ||
+	    getsockname(fd, (struct sockaddr *)ret_bound, &len) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * A second socket of the same address: the one we have stays, with the questions
+ * that are under way, and what came to the new one meanwhile is answered by it.
+ */
+static bool listener_again(struct dns_server *server, const struct dns_zone *zone, int fd, int type,
+			   const struct sockaddr_storage *bound)
+{
+	for (struct listener *l = server->listeners; l; l = l->next) {
+		if (l->zone != zone || l->type != type || memcmp(&l->bound, bound, sizeof(*bound)) != 0)
+			continue;
+		l->keep = true;
+		if (type == SOCK_STREAM)
+			accept_from(l, fd, loop_now(server->loop));
+		for (int i = 0; type == SOCK_DGRAM && i < 8 && read_udp(l, fd, loop_now(server->loop)); i++)
+			;
+		return true;
 	}
+	return false;
+}
+
+static int listener_new(struct dns_server *server, const struct dns_zone *zone, int new_fd)
+{
+	_cleanup_(closep) int fd = new_fd;
+	struct sockaddr_storage bound;
+	int type, r = socket_check(fd, &type, &bound);
+
+	if (r < 0 || listener_again(server, zone, fd, type, &bound))
+		return r;
+	struct listener *listener = NEW(struct listener);
+	listener->server = server;
+	listener->zone = zone;
+	listener->bound = bound;
+	listener->type = type;
+	listener->keep = true;
+	listener->src = (struct loop_fd){ .name = type == SOCK_STREAM ? "dns-tcp" : "dns-udp",
+					  .fn = type == SOCK_STREAM ? on_accept : on_udp, .fd = fd };
+	r = loop_add(server->loop, &listener->src, EPOLLIN);
 	if (r < 0) {
 		free(listener);
-		(void)close(fd);
 		return r;
 	}
+	(void)STEAL_FD(fd);
 	listener->next = server->listeners;
 	server->listeners = listener;
 	return 0;
@@ -557,7 +611,7 @@ static void listener_free(struct listener *listener)
 	free(listener);
 }
 
-/* @zone NULL: all. */
+/* Those of @zone (NULL: all) that were not marked to be kept. */
 static void close_listeners(struct dns_server *server, const struct dns_zone *zone)
 {
 	struct listener **at = &server->listeners;
@@ -565,7 +619,7 @@ static void close_listeners(struct dns_server *server, const struct dns_zone *zo
 	while (*at) {
 		struct listener *listener = *at;
 
-		if (zone && listener->zone != zone) {
+		if (listener->keep || (zone && listener->zone != zone)) {
 			at = &listener->next;
 			continue;
 		}
@@ -574,22 +628,30 @@ static void close_listeners(struct dns_server *server, const struct dns_zone *zo
 	}
 }
 
+static void unmark_listeners(struct dns_server *server)
+{
+	for (struct listener *l = server->listeners; l; l = l->next)
+		l->keep = false;
+}
+
 int dns_server_listen(struct dns_server *server, const struct dns_zone *zone, const int *fds, size_t n_fds)
 {
 	int first = 0;
 
-	close_listeners(server, zone);
+	unmark_listeners(server);
 	for (size_t i = 0; i < n_fds; i++) {
 		int r = listener_new(server, zone, fds[i]);
 
 		if (r < 0 && first == 0)
 			first = r;
 	}
+	close_listeners(server, zone);
 	return first;
 }
 
 void dns_server_stop(struct dns_server *server, const struct dns_zone *zone)
 {
+	unmark_listeners(server);
 	close_listeners(server, zone);
 	for (size_t i = 0; i < CONNS; i++)
 		if (server->conns[i].src.fd >= 0 && server->conns[i].client.zone == zone)
@@ -626,6 +688,7 @@ struct dns_server *dns_server_free(struct dns_server *server)
 {
 	if (!server)
 		return NULL;
+	unmark_listeners(server);
 	close_listeners(server, NULL);
 	for (size_t i = 0; i < CONNS; i++)
 		if (server->conns[i].src.fd >= 0)

@@ -14,8 +14,9 @@
  *   TCP                   32 connections in all, 16 a network, 6 a source address; a
  *                         new one displaces the longest idle one. Ten idle seconds
  *                         end one, so do a query over 2 kB and 128 kB of answers
- *                         that the client doesn't read. Queries may be pipelined and
- *                         are answered as answers come (RFC 7766 6.2.1.1).
+ *                         that the client doesn't read. Queries may be pipelined, are
+ *                         answered as answers come (RFC 7766 6.2.1.1), and wait while
+ *                         16 of a connection are under way.
  *
  * Not counted against a guest that uses many IPv6 addresses: that is the spoof
  * check's work; such a guest can slow its own network down, not the others.
@@ -43,6 +44,8 @@ DEFINE_FREEP(struct dns_server, dns_server_free)
  * @zone:	of the network; borrowed until dns_server_stop()
  * @fds:	bound UDP and listening TCP sockets; taken over, whatever is returned, and closed
  * @n_fds:	how many
+ *
+ * A socket bound as one before changes nothing: that one stays, nothing under way is lost.
  *
  * Return: 0 or negative errno: some of them are not served
  */

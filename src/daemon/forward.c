@@ -271,8 +271,13 @@ static const char *const options[][2] = {
 	{ "infra-cache-numhosts:", "64" },
 	{ "outgoing-range:", "64" },			/* a question's socket each; more wait their turn */
 	{ "outgoing-num-tcp:", "8" },
-	/* One RTT for all that happens on the way to a server: it is never held dead for minutes after an outage. */
-	{ "infra-cache-max-rtt:", "1000" },
+	/*
+	 * Timing, measured against servers that are gone, slow or refuse. A server that is slow about one name gets
+	 * about six seconds for it, and is soon forgotten to have been slow: else a guest that asks for such names
+	 * makes libunbound hold the server dead, and all guests get SERVFAIL for minutes.
+	 */
+	{ "infra-cache-min-rtt:", "400" },	/* ms before the first repetition */
+	{ "infra-host-ttl:", "5" },		/* s: also the longest time that an outage lasts after its end */
 	{ "infra-keep-probing:", "yes" },
 	{ "edns-buffer-size:", "1232" },
 	{ "qname-minimisation:", "no" },		/* has no sense with a forwarder */
