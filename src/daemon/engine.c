@@ -351,7 +351,7 @@ static int take_sockets(struct engine_net *net)
 	return 0;
 }
 
-/* What leasedb_load() tells, sorted out for one network. */
+/* What leasedb_load() tells of one network, and what of it its responders keep. */
 struct restore {
 	struct engine_net *net;
 	mono_t now;
@@ -364,8 +364,6 @@ static void restore_lease(void *user, const struct lease *lease)
 	struct restore *to = user;
 	bool held;
 
-	if (!str_eq(lease->network, to->net->name))
-		return;
 	if (lease->ip.family == AF_INET)
 		held = dhcp4_restore(to->net->dhcp4, lease, to->now);
 	else
@@ -409,7 +407,7 @@ static int end_serve(struct engine *e, const char *name, mono_t now)
 		return r;
 	if (!net->serving) {
 		leasedb_set_clock(e->db, now, wall_now());
-		r = leasedb_load(e->db, restore_lease, &restore);
+		r = leasedb_load(e->db, name, restore_lease, &restore);
 		if (r < 0)
 			trouble(e, name, leasedb_error(e->db));
 	}

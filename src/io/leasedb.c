@@ -30,6 +30,7 @@
 #define CORRUPT_MAX 100
 #define REOPEN_EVERY (5 * MONO_S)
 #define FORGET_S (366 * 86400)		/* rows this long over are removed when leases are loaded */
+#define SELECT_LEASES "SELECT network, ip, mac, client, hostname, iaid, expires FROM lease "
 
 struct leasedb {
 	char *path;
@@ -38,6 +39,7 @@ struct leasedb {
 	bool writable;
 	bool in_transaction;
 	bool failed;			/* something of this transaction failed: all of it is rolled back */
+	bool forgot;			/* long expired rows are gone */
 	bool damaged;			/* found while writing: opened anew, that is moved aside, with the next write */
 	mono_t mono;
 	wall_t wall;
@@ -127,7 +129,7 @@ static void close_sql(struct leasedb *db)
 	}
 	(void)sqlite3_close(db->sql);
 	db->sql = NULL;
-	db->writable = db->in_transaction = db->failed = db->damaged = false;
+	db->writable = db->in_transaction = db->failed = db->damaged = db->forgot = false;
 }
 
 static int prepare(struct leasedb *db, sqlite3_stmt **ret, const char *sql)
@@ -396,7 +398,19 @@ static bool read_row(const struct leasedb *db, sqlite3_stmt *stmt, struct lease 
 	return true;
 }
 
-int leasedb_load(struct leasedb *db, void (*fn)(void *user, const struct lease *lease), void *user)
+/* Rows of leases that nobody will miss: once for each time the file is opened. A failure shows with the next write. */
+static void forget_old(struct leasedb *db)
+{
+	char sql[96];
+
+	if (!db->writable || db->forgot || db->wall <= FORGET_S)
+		return;
+	(void)snprintf(sql, sizeof(sql), "DELETE FROM lease WHERE expires < %" PRId64, db->wall - FORGET_S);
+	(void)run(db, sql);
+	db->forgot = true;
+}
+
+int leasedb_load(struct leasedb *db, const char *network, void (*fn)(void *user, const struct lease *lease), void *user)
 {
 	sqlite3_stmt *stmt = NULL;
 	struct lease lease;
@@ -404,14 +418,11 @@ int leasedb_load(struct leasedb *db, void (*fn)(void *user, const struct lease *
 
 	if (!db->sql)
 		return -EROFS;
-	if (db->writable && db->wall > FORGET_S) {
-		char sql[96];
-
-		(void)snprintf(sql, sizeof(sql), "DELETE FROM lease WHERE expires < %" PRId64, db->wall - FORGET_S);
-		(void)run(db, sql);		/* a failure shows with the first lease that is written */
-	}
-	r = prepare(db, &stmt,
-		    "SELECT network, ip, mac, client, hostname, iaid, expires FROM lease ORDER BY expires, ip");
+	forget_old(db);
+	r = prepare(db, &stmt, network ? SELECT_LEASES "WHERE network = ?1 ORDER BY expires, ip" :
+					 SELECT_LEASES "ORDER BY expires, ip");
+	if (r == SQLITE_OK && network)
+		(void)sqlite3_bind_text(stmt, 1, network, -1, SQLITE_STATIC);
 	while (r == SQLITE_OK && (r = sqlite3_step(stmt)) == SQLITE_ROW) {
 		if (read_row(db, stmt, &lease))
 			fn(user, &lease);

@@ -38,12 +38,16 @@ DEFINE_FREEP(struct leasedb, leasedb_free)
 void leasedb_set_clock(struct leasedb *db, mono_t mono, wall_t wall);
 
 /**
- * leasedb_load() - Read every lease, the one that expires first first
+ * leasedb_load() - Read a network's leases, the one that expires first first
+ * @network:	its name; NULL: all leases
  * @fn:		called for each; expires is 0 for one that is over
+ *
+ * The cost grows with what is read, not with what other networks have.
  *
  * Return: 0, or negative errno (what was read until then has been told)
  */
-int leasedb_load(struct leasedb *db, void (*fn)(void *user, const struct lease *lease), void *user);
+int leasedb_load(struct leasedb *db, const char *network, void (*fn)(void *user, const struct lease *lease),
+		 void *user);
 
 /* Write a lease (FACT_LEASE). Opens a transaction when none is. Return: 0, -ENOSPC, -EROFS, -EIO. */
 int leasedb_put(struct leasedb *db, const struct lease *lease);

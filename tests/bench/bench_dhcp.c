@@ -214,7 +214,7 @@ int main(int argc, char **argv)
 	mono_t began = mono_now();
 	(void)leasedb_open(&db, argv[1]);
 	leasedb_set_clock(db, now, 1700000000);
-	(void)leasedb_load(db, restore, &now);
+	(void)leasedb_load(db, NULL, restore, &now);
 	(void)printf("open and load %u: %.3f s\n", v6 ? dhcp6_n_leases(dhcp6) : dhcp4_n_leases(dhcp4),
 		     (double)(mono_now() - began) / 1e9);
 	leasedb_free(db);

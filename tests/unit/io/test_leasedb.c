@@ -88,7 +88,7 @@ static struct seen load(struct leasedb *db)
 {
 	struct seen seen = { 0 };
 
-	assert_int_equal(leasedb_load(db, see, &seen), 0);
+	assert_int_equal(leasedb_load(db, NULL, see, &seen), 0);
 	return seen;
 }
 
@@ -122,6 +122,36 @@ static void test_round_trip(void **state)
 	assert_int_equal(seen.leases[1].iaid, UINT32_MAX);
 	assert_string_equal(seen.leases[1].hostname, "web");
 	assert_memory_equal(&seen.leases[1].mac, &a.mac, sizeof(a.mac));
+	leasedb_free(db);
+}
+
+static void test_one_network(void **state)
+{
+	static const struct { const char *network, *ip, *why; unsigned int left_s; } rows[] = {
+		{ "lan", "192.168.150.102", "ends last", 90 },
+		{ "lan", "fd00::100", "ends first", 50 },
+		{ "lan2", "192.168.150.102", "the name goes on", 40 },
+		{ "la", "192.168.150.102", "the name is shorter", 60 },
+		{ "lan", "192.168.150.101", "in between", 70 },
+	};
+	struct seen seen = { 0 };
+	struct leasedb *db = open_db(*state);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct lease l = lease_of(rows[i].network, rows[i].ip, rows[i].left_s);
+
+		assert_int_equal(leasedb_put(db, &l), 0);
+	}
+	assert_int_equal(leasedb_commit(db), 0);
+	assert_int_equal(leasedb_load(db, "lan", see, &seen), 0);
+	assert_int_equal(seen.n, 3);
+	for (size_t i = 0; i < seen.n; i++) {
+		assert_string_equal(seen.leases[i].network, "lan");
+		assert_true(i == 0 || seen.leases[i].expires > seen.leases[i - 1].expires);
+	}
+	seen.n = 0;
+	assert_int_equal(leasedb_load(db, "nobody", see, &seen), 0);
+	assert_int_equal(seen.n, 0);
 	leasedb_free(db);
 }
 
@@ -323,7 +353,7 @@ static void test_unwritable(void **state)
 	assert_int_equal(leasedb_put(db, &a), -EROFS);
 	assert_int_equal(leasedb_gone(db, &a), -EROFS);
 	assert_int_equal(leasedb_commit(db), 0);
-	assert_int_equal(leasedb_load(db, see, &seen), -EROFS);
+	assert_int_equal(leasedb_load(db, NULL, see, &seen), -EROFS);
 	leasedb_free(db);
 }
 
@@ -349,7 +379,7 @@ static void test_read_only(void **state)
 		(void)leasedb_open(&db, f->file);
 		leasedb_set_clock(db, NOW, WALL);
 		ok = ok && !leasedb_writable(db) && strstr(leasedb_error(db), "read-only") &&
-		     leasedb_load(db, see, &seen) == 0 && seen.n == 1 && leasedb_put(db, &a) == -EROFS;
+		     leasedb_load(db, NULL, see, &seen) == 0 && seen.n == 1 && leasedb_put(db, &a) == -EROFS;
 		_exit(ok ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -395,7 +425,7 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_FOLDER(test_round_trip), WITH_FOLDER(test_gone),	 WITH_FOLDER(test_killed),
+		WITH_FOLDER(test_round_trip), WITH_FOLDER(test_gone), WITH_FOLDER(test_one_network),	 WITH_FOLDER(test_killed),
 		WITH_FOLDER(test_no_database), WITH_FOLDER(test_damaged), WITH_FOLDER(test_foreign),
 		WITH_FOLDER(test_newer),      WITH_FOLDER(test_odd_rows), WITH_FOLDER(test_second),
 		cmocka_unit_test(test_unwritable), WITH_FOLDER(test_read_only), WITH_FOLDER(test_full),
