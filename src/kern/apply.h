@@ -8,7 +8,10 @@
  *
  * Fault points for tests: SIXTAP_FAIL_AT=apply:N fails op N (counted from 1)
  * with EIO before anything of it is done; SIXTAP_KILL_AT=apply:N kills the
- * process there.
+ * process there. Either may be file:PATH: "apply:N" is read from that file each
+ * time, which is removed when the point is reached, so that a daemon that runs
+ * already can be made to fail once. The monitor takes a plain SIXTAP_KILL_AT
+ * away from the second main on.
  */
 #pragma once
 #include "base/report.h"

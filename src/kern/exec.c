@@ -8,14 +8,43 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
-/* "apply:N" in @variable: N, else 0. */
-static size_t fault_point(const char *variable)
+/* A place where a test wants us to fail or die. */
+struct fault {
+	size_t at;		/* number of the op, from 1; 0: none */
+	const char *file;	/* where it was read from, or NULL: the environment itself */
+};
+
+static struct fault fault_point(const char *variable)
 {
+	static const char apply[] = "apply:", from_file[] = "file:";
 	const char *s = getenv(variable);
-	static const char prefix[] = "apply:";
+	struct fault fault = { 0 };
+	char text[32] = "";
 
-	return s && strncmp(s, prefix, strlen(prefix)) == 0 ? strtoul(s + strlen(prefix), NULL, 10) : 0;
+	if (s && strncmp(s, from_file, strlen(from_file)) == 0) {
+		fault.file = s + strlen(from_file);
+		FILE *f = fopen(fault.file, "re");
+		if (f) {
+			(void)!fgets(text, sizeof(text), f);
+			(void)fclose(f);
+		}
+		s = text;
+	}
+	if (s && strncmp(s, apply, strlen(apply)) == 0)
+		fault.at = strtoul(s + strlen(apply), NULL, 10);
+	return fault;
+}
+
+/* Is it reached at op @n? One that comes from a file is gone then, so that it works once. */
+static bool fault_reached(const struct fault *fault, size_t n)
+{
+	if (fault->at != n)
+		return false;
+	if (fault->file)
+		(void)unlink(fault->file);
+	return true;
 }
 
 static bool is_serve(const struct op *op)
@@ -106,21 +135,22 @@ static int fail(const struct exec_backend *backend, struct exec_step *steps, siz
 int exec_ops(const struct exec_backend *backend, const struct ops *ops, const struct apply_hooks *hooks,
 	     struct report *report)
 {
-	size_t fail_at = fault_point("SIXTAP_FAIL_AT"), kill_at = fault_point("SIXTAP_KILL_AT"), n = ops->n;
+	const struct fault fail_at = fault_point("SIXTAP_FAIL_AT"), kill_at = fault_point("SIXTAP_KILL_AT");
+	size_t n = ops->n;
 	_cleanup_(freep) struct exec_step *steps = xcalloc(n + 1, sizeof(*steps));
 	int r = 0;
 
 	for (size_t i = 0, j; r == 0 && i < n; i = j) {
 		for (j = i; j < n && (j == i || backend->joins(&ops->ops[j - 1], &ops->ops[j])); j++) {
-			if (j > i && (j + 1 == fail_at || j + 1 == kill_at))
+			if (j > i && (j + 1 == fail_at.at || j + 1 == kill_at.at))
 				break;
 			steps[j].op = ops->ops[j];
 			if (hooks && hooks->progress)
 				hooks->progress(hooks->user, j, n, &ops->ops[j]);
 		}
-		if (i + 1 == kill_at)
+		if (fault_reached(&kill_at, i + 1))
 			(void)raise(SIGKILL);
-		if (i + 1 == fail_at) {
+		if (fault_reached(&fail_at, i + 1)) {
 			steps[i].err = -EIO;
 			(void)str_copy(steps[i].why, NL_WHY_MAX, "fault point SIXTAP_FAIL_AT (input/output error)");
 			r = fail(backend, steps, i, i, hooks, report);
