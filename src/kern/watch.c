@@ -26,7 +26,7 @@
 
 const char *const kern_change_name[KERN_CHANGE_N_] = {
 	[KERN_CHANGE_LINK] = "link",	   [KERN_CHANGE_ADDR] = "address", [KERN_CHANGE_ROUTE] = "route",
-	[KERN_CHANGE_NETCONF] = "netconf", [KERN_CHANGE_NFT] = "nft",
+	[KERN_CHANGE_NETCONF] = "netconf", [KERN_CHANGE_NFT] = "nft",	   [KERN_CHANGE_DEFAULT] = "default route",
 };
 
 struct known {
@@ -147,6 +147,8 @@ static void link_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t 
 			w->ops->link_gone(w->user, link.ifindex, link.name, link.alias, now);
 	} else if (learn(w, &link) && w->ops->link_new) {
 		w->ops->link_new(w->user, &link, now);
+	} else if (w->ops->link_changed) {
+		w->ops->link_changed(w->user, &link, now);
 	} else {
 		changed(w, KERN_CHANGE_LINK, link.ifindex, link.name, now);
 	}
@@ -181,7 +183,8 @@ static void rt_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t no
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		if (rtnl_parse_route(nlh, hops) > 0 && hops[0].table == RT_TABLE_MAIN)
-			changed(w, KERN_CHANGE_ROUTE, hops[0].oif, name_of(w, hops[0].oif), now);
+			changed(w, hops[0].dst.len == 0 ? KERN_CHANGE_DEFAULT : KERN_CHANGE_ROUTE, hops[0].oif,
+				name_of(w, hops[0].oif), now);
 		break;
 	case RTM_NEWNETCONF:
 		netconf_event(w, nlh, now);

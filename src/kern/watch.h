@@ -19,6 +19,7 @@ enum kern_change {
 	KERN_CHANGE_LINK,
 	KERN_CHANGE_ADDR,
 	KERN_CHANGE_ROUTE,	/* of the main table; ifindex is the outgoing device, or 0 */
+	KERN_CHANGE_DEFAULT,	/* likewise, a default route */
 	KERN_CHANGE_NETCONF,	/* forwarding, proxy_ndp, …; ifindex may be NETCONFA_IFINDEX_ALL (-1) or _DEFAULT (-2) */
 	KERN_CHANGE_NFT,	/* one of our tables; ifindex is the pid and name the program that did it, as the kernel tells */
 	KERN_CHANGE_N_,
@@ -34,6 +35,8 @@ struct kern_watch_ops {
 	void (*link_gone)(void *user, uint32_t ifindex, const char *name, const char *alias, mono_t now);
 	/* Events were lost. The watch has already learnt the links anew, without telling. */
 	void (*resync)(void *user, mono_t now);
+	/* Any other change of a link, told instead of KERN_CHANGE_LINK; as link_new */
+	void (*link_changed)(void *user, const struct w_link *link, mono_t now);
 };
 
 struct kern_watch;

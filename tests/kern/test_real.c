@@ -515,7 +515,9 @@ static void on_resync(void *user, mono_t now)
 	((struct seen *)user)->n_resync++;
 }
 
-static const struct kern_watch_ops watch_ops = { on_changed, on_link_new, on_link_gone, on_resync };
+static const struct kern_watch_ops watch_ops = {
+	.changed = on_changed, .link_new = on_link_new, .link_gone = on_link_gone, .resync = on_resync,
+};
 
 static void turns(struct loop *loop)
 {
@@ -537,6 +539,8 @@ static void test_watch(void **state)
 		{ "ip addr add 2001:db8:5::5/64 dev up0 nodad", "[address up0]", NULL, "IPv6 address" },
 		{ "ip route add 10.0.0.0/8 via 198.51.100.9", "[route up0]", NULL, "route" },
 		{ "ip -6 route add 2001:db8:9::/48 via 2001:db8:77:1::9", "[route up0]", NULL, "IPv6 route" },
+		{ "ip route add default via 198.51.100.9 metric 77", "[default route up0]", "[route", "an uplink, perhaps" },
+		{ "ip route del default via 198.51.100.9 metric 77", "[default route up0]", "[route", "and no more" },
 		{ "sysctl -qw net.ipv6.conf.up0.forwarding=1", "[netconf up0]", NULL, "one interface's forwarding" },
 		{ "sysctl -qw net.ipv4.ip_forward=1", "[netconf all]", NULL, "all's forwarding" },
 		{ "nft add table inet other", NULL, "[nft", "a foreign table is none of our business" },
