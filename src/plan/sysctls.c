@@ -117,6 +117,20 @@ static bool lives_from_ra(const struct make *m, const struct w_link *link)
 	       (has_ra_default(m->world, link->ifindex) || has_ra_address(m->world, link->ifindex));
 }
 
+/*
+ * We set it to 2, and it is at the kernel's own 1 again: the interface was made
+ * anew, or its MTU was below 1280 for a while, which takes all of its IPv6 away.
+ */
+static bool was_reset(const struct make *m, const struct w_link *link)
+{
+	const struct w_found *found;
+
+	if (!link->have_inet6 || link->accept_ra != 1 || link->master != 0 || link_is_ours(link))
+		return false;
+	found = world_found(m->world, path_accept_ra(m->arena, link->name));
+	return found && str_eq(found->ours, "2");
+}
+
 static void emit_confirm(struct make *m, const struct w_link *link)
 {
 	struct op *op = ops_add(m->ops, OP_CONFIRM_ROUTE, OP_ACTION_WAIT);
@@ -134,7 +148,7 @@ static void emit_forwarding6(struct make *m, bool *ret_changes)
 	for (size_t i = 0; i < m->world->n_links; i++) {
 		const struct w_link *link = &m->world->links[i];
 
-		if (!lives_from_ra(m, link))
+		if (!lives_from_ra(m, link) && !was_reset(m, link))
 			continue;
 		(void)sysctl_op(m, path_accept_ra(m->arena, link->name), "2", "1",
 				"else forwarding costs the host its own default route");
@@ -163,6 +177,10 @@ void emit_forwarding(struct make *m)
 		if (!link_is_ours(link) && link->accept_ra != 0 && has_ra_default(m->world, link->ifindex))
 			emit_confirm(m, link);
 	}
+	/* The kernel sends no router solicitations by itself for an interface that only now may hear the answer. */
+	for (size_t i = 0; i < m->world->n_links && six && !changes; i++)
+		if (was_reset(m, &m->world->links[i]))
+			emit_confirm(m, &m->world->links[i]);
 }
 
 /* Guests must not configure their host. */
@@ -278,8 +296,13 @@ static enum restored restore(struct make *m, const struct w_found *found, const 
 	const char *value = world_sysctl(m->world, found->path);
 	struct op *op;
 
-	if (!value)
+	if (!value) {	/* its interface is gone: forget it */
+		op = sysctl_op(m, found->path, found->found, found->ours, "");
+		op->action = OP_ACTION_WAIT;
+		op->what = "";
+		op->sysctl.restore = true;
 		return RESTORED_NOTHING;
+	}
 	if (!str_eq(value, found->ours)) {
 		op = sysctl_op(m, found->path, value, value, "somebody else changed it meanwhile");
 		op->action = OP_ACTION_WAIT;
