@@ -93,6 +93,7 @@ int cmd_addrsel(struct cmd *cmd, int argc, char **argv);
 int cmd_check(struct cmd *cmd, int argc, char **argv);
 int cmd_down(struct cmd *cmd, int argc, char **argv);
 int cmd_guests(struct cmd *cmd, int argc, char **argv);
+int cmd_init(struct cmd *cmd, int argc, char **argv);
 int cmd_leases(struct cmd *cmd, int argc, char **argv);
 int cmd_plan(struct cmd *cmd, int argc, char **argv);
 int cmd_run(struct cmd *cmd, int argc, char **argv);
