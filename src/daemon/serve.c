@@ -226,6 +226,7 @@ static int serve_dns(struct daemon_main *d, struct net *net, const struct servic
 	return r;
 }
 
+/* Closing a packet socket takes the kernel 12 ms: the engine keeps those it has, as long as the bridge is the same. */
 static int serve_engine(struct daemon_main *d, struct net *net, const struct op_serve *op)
 {
 	struct inner_serve msg = { .service = *op->service };
@@ -236,7 +237,8 @@ static int serve_engine(struct daemon_main *d, struct net *net, const struct op_
 
 	msg.hash = service_hash(op->service, op->hosts, op->n_hosts);
 	msg.service.ifindex = if_nametoindex(msg.service.device);	/* plan/ can't know it of a bridge that it makes */
-	for (; n < ENGINE_SOCKET_N_; n++) {
+	bool has_sockets = net->sent_hash && net->sent_ifindex == msg.service.ifindex;
+	for (; !has_sockets && n < ENGINE_SOCKET_N_; n++) {
 		r = packet_open(msg.service.ifindex, (enum engine_socket)n, &fds[n]);
 		if (r < 0)
 			break;
@@ -253,8 +255,10 @@ static int serve_engine(struct daemon_main *d, struct net *net, const struct op_
 	(void)str_copy(end.network, sizeof(end.network), net->name);
 	if (r == 0)
 		r = peer_send(&d->engine, INNER_SERVE_END, &end, NULL, 0);
-	if (r == 0)
+	if (r == 0) {
 		net->sent_hash = msg.hash;
+		net->sent_ifindex = msg.service.ifindex;
+	}
 	return r;
 }
 

@@ -28,6 +28,7 @@ struct net {
 	const struct d_network *d;
 	bool leaving;
 	uint64_t sent_hash, ready_hash;		/* of the settings sent to the engine, and of those it serves */
+	uint32_t sent_ifindex;			/* while sent_hash isn't 0: of the bridge that the engine has sockets on */
 	bool dns_listening;			/* the resolver answers for it */
 	char *trouble;				/* what the engine or a failed repair said last; NULL: nothing */
 	UT_hash_handle hh;

@@ -48,6 +48,10 @@ static void fill_ipv6(const struct net *net, bool dhcp, struct service *s)
 	};
 }
 
+/*
+ * Only guests with addresses of their own are the engine's business. One that comes without any then changes
+ * no settings: nothing has to be sent for it, also not for the thousandth.
+ */
 static void fill_hosts(struct make *m, struct net *net)
 {
 	const struct d_network *d = net->d;
@@ -55,15 +59,17 @@ static void fill_hosts(struct make *m, struct net *net)
 
 	for (size_t i = 0; i < d->n_guests; i++) {
 		const struct d_guest *g = &d->guests[i];
-		struct service_host *h = &hosts[i];
+		struct service_host *h = &hosts[net->result->n_hosts];
 
+		if (g->n_ips == 0)
+			continue;
+		net->result->n_hosts++;
 		(void)str_copy(h->name, sizeof(h->name), g->name);
 		h->mac = g->mac;
 		for (size_t j = 0; j < g->n_ips && h->n_ips < SERVICE_HOST_IPS; j++)
 			h->ips[h->n_ips++] = g->ips[j];
 	}
 	net->result->hosts = hosts;
-	net->result->n_hosts = d->n_guests;
 }
 
 void find_services(struct make *m, struct net *net)

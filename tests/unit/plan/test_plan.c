@@ -359,7 +359,8 @@ static void test_result(void **state)
 
 	(void)state;
 	(void)lab_plan(lab, "  lan:\n    mode: nat\n    lease: 2h\n    ipv4: {address: 192.168.150.1/24}\n"
-		      "    ipv6: {address: \"fd12:8848:a2a2:1::1/64\", assign: dhcp}\n" WEB "        forward: [\"8080:80\"]\n" ISO, NULL);
+		      "    ipv6: {address: \"fd12:8848:a2a2:1::1/64\", assign: dhcp}\n" WEB "        forward: [\"8080:80\"]\n      bare: {}\n" ISO,
+		       NULL);
 	if (!lab->plan)
 		fail_msg("%s", lab->text);
 	const struct plan_result *lan = lab_result(lab, "lan"), *iso = lab_result(lab, "iso");
@@ -381,7 +382,7 @@ static void test_result(void **state)
 	assert_int_equal(s->n_dns4, 1);
 	assert_int_equal(s->n_dns6, 1);
 	assert_false(iso->service->routes);
-	assert_int_equal(lan->n_hosts, 1);
+	assert_int_equal(lan->n_hosts, 1);	/* without addresses of its own, a guest isn't the engine's business */
 	assert_string_equal(lan->hosts[0].name, "web");
 	assert_int_equal(lan->hosts[0].n_ips, 2);
 }
