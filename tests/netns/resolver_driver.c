@@ -112,26 +112,12 @@ static int do_line(int sock, char **word, size_t n)
 static int child(int sock, char **argv)
 {
 	log_open("resolver", LOG_LEVEL_DEBUG);
-#ifdef WITH_CONFINE
-	struct confine_ids ids;
-
-	confine_ids(&ids);
-	if (argv[1]) {
-		int e = confine(CONFINE_RESOLVER, &ids, argv[1]);
-
-		if (e < 0) {
-			fprintf(stderr, "confine: %s\n", strerror(-e));
-			return 1;
-		}
-	}
-#else
 	if (argv[1] && argv[2]) {
 		uid_t uid = (uid_t)atoi(argv[2]);
 
 		if (chroot(argv[1]) < 0 || chdir("/") < 0 || setgid(uid) < 0 || setuid(uid) < 0)
 			return 1;
 	}
-#endif
 	int r = resolver_run(&(struct resolver_conf){ .inner_fd = sock });
 	if (r < 0)
 		log_event(LOG_LEVEL_ERROR, "ended error=\"%s\"", strerror(-r));
