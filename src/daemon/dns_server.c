@@ -113,7 +113,8 @@ static void refuse_log(struct dns_server *server, const struct client *client, c
 	unsigned int held;
 
 	if (log_gate_pass(&server->gate, loop_now(server->loop), &held))
-		log_event(LOG_LEVEL_NOTICE, "dns-share-used-up what=%s client=%s held=%u", what, IP_STR(&client->ip), held);
+		log_event(LOG_LEVEL_NOTICE, "dns-share-used-up what=%s client=%s held=%u", what, IP_STR(&client->ip),
+			  held);
 }
 
 /* ---- TCP output ---- */
@@ -206,8 +207,8 @@ static void send_reply(struct dns_server *server, const struct target *to, struc
 	if (to->tcp)
 		conn_send(to->tcp, server->out, n);
 	else if (to->udp)	/* a full socket drops it, and the client asks again */
-		(void)sendto(to->udp->src.fd, server->out, n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to->peer,
-			     to->peer_len);
+		(void)sendto(to->udp->src.fd, server->out, n, MSG_DONTWAIT | MSG_NOSIGNAL,
+			     (const struct sockaddr *)to->peer, to->peer_len);
 }
 
 static void begin_reply(struct dns_server *server, const struct target *to, const struct dns_query *query,
@@ -317,7 +318,7 @@ static struct ask *ask_new(struct dns_server *server, const struct client *clien
 }
 
 static void ask_forwarder(struct dns_server *server, const struct client *client, const struct target *to,
-		    const struct dns_query *query, mono_t now)
+			  const struct dns_query *query, mono_t now)
 {
 	struct ask *ask = ask_new(server, client);
 
@@ -508,7 +509,8 @@ static void accept_from(struct listener *listener, int listen_fd, mono_t now)
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage ss = { 0 };
 		socklen_t len = sizeof(ss);
-		_cleanup_(closep) int fd = accept4(listen_fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		_cleanup_(closep) int fd =
+			accept4(listen_fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0)
 			break;

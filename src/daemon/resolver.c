@@ -73,8 +73,8 @@ static void on_listen(struct resolver *r, const struct inner_dns *dns, const int
 	if (e < 0)
 		log_event(LOG_LEVEL_ERROR, "dns-socket-failed network=%s error=\"%s\"", dns->network, strerror(-e));
 	else
-		log_event(LOG_LEVEL_DEBUG, "dns-network network=%s domain=\"%s\" sockets=%zu", dns->network, dns->domain,
-			  n_fds);
+		log_event(LOG_LEVEL_DEBUG, "dns-network network=%s domain=\"%s\" sockets=%zu", dns->network,
+			  dns->domain, n_fds);
 }
 
 static void on_stop(struct resolver *r, const char *network)
@@ -106,7 +106,8 @@ static void on_upstream(struct resolver *r, const struct inner_dns_upstream *ups
 	else if (upstream->n == 0)
 		log_event(LOG_LEVEL_NOTICE, "dns-no-servers");
 	else
-		log_event(LOG_LEVEL_DEBUG, "dns-servers first=%s servers=%u", IP_STR(&upstream->servers[0]), upstream->n);
+		log_event(LOG_LEVEL_DEBUG, "dns-servers first=%s servers=%u", IP_STR(&upstream->servers[0]),
+			  upstream->n);
 }
 
 static void on_message(struct resolver *r, const struct inner_msg *msg)

@@ -400,7 +400,7 @@ static bool reverse_answer(const struct dns_zone *zone, const struct dns_query *
 		record = NULL;
 		is_gateway = false;
 	}
-	/* Names between the zone and its addresses are taken to be there (RFC 8020: an NXDOMAIN would end all below). */
+	/* Names between zone and address are taken to be there (RFC 8020: an NXDOMAIN would end all below). */
 	bool there = above == 0 && (!whole || depth == 0 || is_gateway || record);
 	if (above == 0 && q->type == DNS_TYPE_PTR) {
 		if (is_gateway) {

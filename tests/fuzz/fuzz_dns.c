@@ -57,7 +57,7 @@ static void one_query(const uint8_t *data, size_t size)
 	}
 	size_t n = dns_reply_finish(&reply);
 	check(n >= DNS_HEADER_LEN && n <= limit);
-	if (r == 0) {	/* what we say is well-formed: we would take it from others */
+	if (r == 0) { /* what we say is well-formed: we would take it from others */
 		struct dns_reply second;
 
 		dns_reply_init(&second, again, sizeof(again), &q);
@@ -67,8 +67,13 @@ static void one_query(const uint8_t *data, size_t size)
 
 static void one_answer(const uint8_t *data, size_t size, size_t limit)
 {
-	struct dns_query q = { .id = 1, .rd = true, .type = DNS_TYPE_A, .class = 1, .edns = limit & 1,
-			       .dnssec_ok = limit & 1, .payload = (uint16_t)limit };
+	struct dns_query q = { .id = 1,
+			       .rd = true,
+			       .type = DNS_TYPE_A,
+			       .class = 1,
+			       .edns = limit & 1,
+			       .dnssec_ok = limit & 1,
+			       .payload = (uint16_t)limit };
 	struct dns_reply reply, second;
 
 	/* The question is the packet's own, or nothing behind it would be reached. */

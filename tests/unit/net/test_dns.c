@@ -24,32 +24,43 @@ static const struct query_case {
 	bool edns, dnssec_ok;
 } query_cases[] = {
 	{ "plain", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN A_IN), 0, 512, false, false },
-	{ "EDNS 4096 with DO", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\x10\0", "\x80\0", "\0\0")), 0,
-	  4096, true, true },
+	{ "EDNS 4096 with DO",
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\x10\0", "\x80\0", "\0\0")), 0, 4096, true,
+	  true },
 	{ "EDNS with a size below 512 counts as 512",
-	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\0\x10", "\0\0", "\0\0")), 0, 512, true, false },
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\0\x10", "\0\0", "\0\0")), 0, 512, true,
+	  false },
 	{ "EDNS with a cookie, which is ignored",
-	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\4\xd0", "\0\0", "\0\xc\0\xa\0\x08" "abcdefgh")), 0,
-	  1232, true, false },
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\4\xd0", "\0\0",
+									"\0\xc\0\xa\0\x08"
+									"abcdefgh")),
+	  0, 1232, true, false },
 	{ "the root", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") "\0\0\2\0\1"), 0, 512, false, false },
 	{ "shorter than a header", BYTES("\x12\x34\1\0\0\1\0\0\0\0\0"), -EBADMSG, 0, false, false },
 	{ "a response", BYTES(HEADER("\x81\0", "\1", "\0", "\0", "\0") WEB_LAN A_IN), -EBADMSG, 0, false, false },
-	{ "opcode NOTIFY", BYTES(HEADER("\x20\0", "\1", "\0", "\0", "\0") WEB_LAN A_IN), DNS_RCODE_NOTIMP, 0, false, false },
+	{ "opcode NOTIFY", BYTES(HEADER("\x20\0", "\1", "\0", "\0", "\0") WEB_LAN A_IN), DNS_RCODE_NOTIMP, 0, false,
+	  false },
 	{ "no question", BYTES(HEADER("\1\0", "\0", "\0", "\0", "\0")), DNS_RCODE_FORMERR, 0, false, false },
-	{ "two questions", BYTES(HEADER("\1\0", "\2", "\0", "\0", "\0") WEB_LAN A_IN WEB_LAN A_IN), DNS_RCODE_FORMERR, 0, false,
+	{ "two questions", BYTES(HEADER("\1\0", "\2", "\0", "\0", "\0") WEB_LAN A_IN WEB_LAN A_IN), DNS_RCODE_FORMERR,
+	  0, false, false },
+	{ "an answer in a query",
+	  BYTES(HEADER("\1\0", "\1", "\1", "\0", "\0") WEB_LAN A_IN WEB_LAN A_IN "\0\0\0\1\0\0"), DNS_RCODE_FORMERR, 0,
+	  false, false },
+	{ "bytes after the end", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN A_IN "x"), DNS_RCODE_FORMERR, 0,
+	  false, false },
+	{ "name without an end", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") "\3web\3la"), DNS_RCODE_FORMERR, 0, false,
 	  false },
-	{ "an answer in a query", BYTES(HEADER("\1\0", "\1", "\1", "\0", "\0") WEB_LAN A_IN WEB_LAN A_IN "\0\0\0\1\0\0"),
+	{ "question without a class", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\1\0"), DNS_RCODE_FORMERR,
+	  0, false, false },
+	{ "a pointer in the question", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") "\xc0\x0c" A_IN), DNS_RCODE_FORMERR,
+	  0, false, false },
+	{ "label type 01",
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") "\x41"
+						       "a\0" A_IN),
 	  DNS_RCODE_FORMERR, 0, false, false },
-	{ "bytes after the end", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN A_IN "x"), DNS_RCODE_FORMERR, 0, false,
-	  false },
-	{ "name without an end", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") "\3web\3la"), DNS_RCODE_FORMERR, 0, false, false },
-	{ "question without a class", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\1\0"), DNS_RCODE_FORMERR, 0, false,
-	  false },
-	{ "a pointer in the question", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") "\xc0\x0c" A_IN), DNS_RCODE_FORMERR, 0, false,
-	  false },
-	{ "label type 01", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") "\x41" "a\0" A_IN), DNS_RCODE_FORMERR, 0, false, false },
 	{ "two OPTs",
-	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\2") WEB_LAN A_IN OPT("\4\xd0", "\0\0", "\0\0") OPT("\4\xd0", "\0\0", "\0\0")),
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\2") WEB_LAN A_IN OPT("\4\xd0", "\0\0", "\0\0")
+			OPT("\4\xd0", "\0\0", "\0\0")),
 	  DNS_RCODE_FORMERR, 0, true, false },
 	{ "OPT of a name", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN "\1a\0\0\x29\4\xd0\0\0\0\0\0\0"),
 	  DNS_RCODE_FORMERR, 0, false, false },
@@ -57,19 +68,23 @@ static const struct query_case {
 	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\4\xd0", "\0\0", "\0\4\0\xa\0\x08")),
 	  DNS_RCODE_FORMERR, 0, true, false },
 	{ "OPT longer than the message",
-	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\4\xd0", "\0\0", "\0\4")), DNS_RCODE_FORMERR, 0, false,
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\4\xd0", "\0\0", "\0\4")), DNS_RCODE_FORMERR,
+	  0, false, false },
+	{ "EDNS version 1", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN "\0\0\x29\4\xd0\0\1\0\0\0\0"),
+	  DNS_RCODE_BADVERS, 0, true, false },
+	{ "class CHAOS", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\x10\0\3"), DNS_RCODE_REFUSED, 0,
+	  false, false },
+	{ "class ANY", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\1\0\xff"), DNS_RCODE_REFUSED, 0, false,
 	  false },
-	{ "EDNS version 1",
-	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN "\0\0\x29\4\xd0\0\1\0\0\0\0"), DNS_RCODE_BADVERS, 0, true,
+	{ "AXFR", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\xfc\0\1"), DNS_RCODE_REFUSED, 0, false,
 	  false },
-	{ "class CHAOS", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\x10\0\3"), DNS_RCODE_REFUSED, 0, false, false },
-	{ "class ANY", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\1\0\xff"), DNS_RCODE_REFUSED, 0, false, false },
-	{ "AXFR", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\xfc\0\1"), DNS_RCODE_REFUSED, 0, false, false },
-	{ "type OPT asked", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\x29\0\1"), DNS_RCODE_FORMERR, 0, false, false },
-	{ "type 0 asked", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\0\0\1"), DNS_RCODE_FORMERR, 0, false, false },
+	{ "type OPT asked", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\x29\0\1"), DNS_RCODE_FORMERR, 0,
+	  false, false },
+	{ "type 0 asked", BYTES(HEADER("\1\0", "\1", "\0", "\0", "\0") WEB_LAN "\0\0\0\1"), DNS_RCODE_FORMERR, 0, false,
+	  false },
 	{ "an additional record that points at itself",
-	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN "\xc0\x19\0\xfa\0\xff\0\0\0\0\0\0"), DNS_RCODE_FORMERR, 0, false,
-	  false },
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN "\xc0\x19\0\xfa\0\xff\0\0\0\0\0\0"),
+	  DNS_RCODE_FORMERR, 0, false, false },
 };
 
 static void test_query(void **state)
@@ -95,15 +110,17 @@ static void test_query(void **state)
 
 		dns_reply_init(&reply, buf, sizeof(buf), &q);
 		reply.rcode = (enum dns_rcode)r;
-		if (dns_reply_finish(&reply) < DNS_HEADER_LEN || buf[0] != 0x12 || !(buf[2] & 0x80) || (buf[3] & 0xf) != (r & 0xf))
+		if (dns_reply_finish(&reply) < DNS_HEADER_LEN || buf[0] != 0x12 || !(buf[2] & 0x80) ||
+		    (buf[3] & 0xf) != (r & 0xf))
 			fail_msg("%s: wrong error reply", c->why);
 	}
 }
 
 static void test_query_every_cut(void **state)
 {
-	static const char whole[] =
-		HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\4\xd0", "\0\0", "\0\xc\0\xa\0\x08" "abcdefgh");
+	static const char whole[] = HEADER("\1\0", "\1", "\0", "\0", "\1") WEB_LAN A_IN OPT("\4\xd0", "\0\0",
+											    "\0\xc\0\xa\0\x08"
+											    "abcdefgh");
 	struct dns_query q;
 
 	(void)state;
@@ -113,7 +130,7 @@ static void test_query_every_cut(void **state)
 }
 
 static const struct {
-	const char *why, *in, *want;	/* NULL: refused */
+	const char *why, *in, *want; /* NULL: refused */
 } name_cases[] = {
 	{ "plain", "web.lan", "web.lan" },
 	{ "final dot", "web.lan.", "web.lan" },
@@ -144,7 +161,7 @@ static void test_names(void **state)
 	}
 	for (size_t i = 0; i < 127; i++)
 		memcpy(longest + i * 2, "a.", 3);
-	assert_true(dns_name_parse(longest, &name));	/* 127 labels: 255 bytes */
+	assert_true(dns_name_parse(longest, &name)); /* 127 labels: 255 bytes */
 	assert_int_equal(name.len, DNS_NAME_MAX);
 	assert_int_equal(dns_name_labels(&name), 127);
 	longest[253] = 'a';
@@ -181,7 +198,7 @@ static void test_under(void **state)
 }
 
 static const struct {
-	const char *why, *name, *want;	/* NULL: none */
+	const char *why, *name, *want; /* NULL: none */
 	unsigned int above;
 } reverse_cases[] = {
 	{ "IPv4", "10.150.168.192.in-addr.arpa", "192.168.150.10/32", 0 },
@@ -189,7 +206,8 @@ static const struct {
 	{ "part of IPv4", "168.192.in-addr.arpa", "192.168.0.0/16", 0 },
 	{ "the top", "in-addr.arpa", "0.0.0.0/0", 0 },
 	{ "below an address", "x.10.150.168.192.in-addr.arpa", "192.168.150.10/32", 1 },
-	{ "IPv6", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.2.a.2.a.8.4.8.8.2.1.D.f.ip6.arpa", "fd12:8848:a2a2:1::1/128", 0 },
+	{ "IPv6", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.2.a.2.a.8.4.8.8.2.1.D.f.ip6.arpa", "fd12:8848:a2a2:1::1/128",
+	  0 },
 	{ "part of IPv6", "8.b.d.0.1.0.0.2.ip6.arpa", "2001:db8::/32", 0 },
 	{ "octet too large", "256.150.168.192.in-addr.arpa", NULL, 0 },
 	{ "leading zero", "010.150.168.192.in-addr.arpa", NULL, 0 },
@@ -244,7 +262,7 @@ static void test_reply_bytes(void **state)
 	assert_true(dns_name_parse("web.lan", &lower));
 	dns_reply_init(&reply, buf, sizeof(buf), &q);
 	reply.authoritative = true;
-	dns_reply_ip(&reply, DNS_SECTION_ANSWER, &lower, 30, &ip);	/* the owner comes back in the question's case */
+	dns_reply_ip(&reply, DNS_SECTION_ANSWER, &lower, 30, &ip); /* the owner comes back in the question's case */
 	assert_int_equal(dns_reply_finish(&reply), sizeof(want) - 1);
 	assert_memory_equal(buf, want, sizeof(want) - 1);
 }
@@ -264,8 +282,8 @@ static void test_reply_full(void **state)
 		dns_reply_ip(&reply, DNS_SECTION_ANSWER, &q.name, 30, &ip);
 	size_t n = dns_reply_finish(&reply);
 	assert_in_range(n, DNS_UDP_MIN - 28 - 17, DNS_UDP_MIN);
-	assert_true(buf[2] & 0x02);			/* TC */
-	assert_int_equal(buf[6] << 8 | buf[7], (n - 12 - 13 - 11) / 28);	/* whole records only */
+	assert_true(buf[2] & 0x02); /* TC */
+	assert_int_equal(buf[6] << 8 | buf[7], (n - 12 - 13 - 11) / 28); /* whole records only */
 	assert_int_equal(buf[DNS_UDP_MIN], 0xaa);
 }
 
@@ -317,16 +335,24 @@ static const struct relay_case {
 	{ "a signature only for DO", BYTES(UP("\2", "\0", "\0") A_RR RRSIG_RR), 0, 1, 2 },
 	{ "a chain", BYTES(UP("\2", "\0", "\0") CNAME_RR A_RR), 0, 2, 2 },
 	{ "OPT is not passed on", BYTES(UP("\1", "\0", "\1") A_RR "\0\0\x29\x10\0\0\0\0\0\0\0"), 0, 1, 1 },
-	{ "a record of an unknown type as it is", BYTES(UP("\1", "\0", "\0") "\xc0\x0c\xff\x01\0\1\0\0\0\5\0\2\xc0\x0c"), 0, 1, 1 },
+	{ "a record of an unknown type as it is",
+	  BYTES(UP("\1", "\0", "\0") "\xc0\x0c\xff\x01\0\1\0\0\0\5\0\2\xc0\x0c"), 0, 1, 1 },
 	{ "a query", BYTES("\0\0\1\0\0\1\0\0\0\0\0\0" EXAMPLE "\0\1\0\1"), -EBADMSG, 0, 0 },
-	{ "another question", BYTES("\0\0\x81\x80\0\1\0\0\0\0\0\0" "\7exampel\3net\0" "\0\1\0\1"), -EBADMSG, 0, 0 },
+	{ "another question",
+	  BYTES("\0\0\x81\x80\0\1\0\0\0\0\0\0"
+		"\7exampel\3net\0"
+		"\0\1\0\1"),
+	  -EBADMSG, 0, 0 },
 	{ "another type", BYTES("\0\0\x81\x80\0\1\0\0\0\0\0\0" EXAMPLE "\0\x1c\0\1"), -EBADMSG, 0, 0 },
 	{ "fewer records than announced", BYTES(UP("\2", "\0", "\0") A_RR), -EBADMSG, 0, 0 },
-	{ "CNAME with more than a name", BYTES(UP("\1", "\0", "\0") "\xc0\x0c\0\5\0\1\0\0\0\5\0\3\xc0\x0cx"), -EBADMSG, 0, 0 },
-	{ "CNAME whose name leaves its data", BYTES(UP("\1", "\0", "\0") "\xc0\x0c\0\5\0\1\0\0\0\5\0\2\3www\0"), -EBADMSG, 0, 0 },
+	{ "CNAME with more than a name", BYTES(UP("\1", "\0", "\0") "\xc0\x0c\0\5\0\1\0\0\0\5\0\3\xc0\x0cx"), -EBADMSG,
+	  0, 0 },
+	{ "CNAME whose name leaves its data", BYTES(UP("\1", "\0", "\0") "\xc0\x0c\0\5\0\1\0\0\0\5\0\2\3www\0"),
+	  -EBADMSG, 0, 0 },
 	{ "a pointer forward", BYTES(UP("\1", "\0", "\0") "\xc0\x40\0\1\0\1\0\0\0\5\0\4\1\2\3\4"), -EBADMSG, 0, 0 },
 	{ "a pointer at itself", BYTES(UP("\1", "\0", "\0") "\xc0\x1d\0\1\0\1\0\0\0\5\0\4\1\2\3\4"), -EBADMSG, 0, 0 },
-	{ "SOA cut short", BYTES(UP("\0", "\1", "\0") "\xc0\x0c\0\6\0\1\0\0\0\5\0\5\xc0\x0c\xc0\x0c\0"), -EBADMSG, 0, 0 },
+	{ "SOA cut short", BYTES(UP("\0", "\1", "\0") "\xc0\x0c\0\6\0\1\0\0\0\5\0\5\xc0\x0c\xc0\x0c\0"), -EBADMSG, 0,
+	  0 },
 	{ "MX without its number", BYTES(UP("\1", "\0", "\0") "\xc0\x0c\0\x0f\0\1\0\0\0\5\0\1\0"), -EBADMSG, 0, 0 },
 };
 
@@ -363,7 +389,7 @@ static void test_relay_truncates(void **state)
 	(void)state;
 	wr_put(&w, "\0\0\x81\x80\0\1\0\4\0\0\0\0" EXAMPLE "\0\x10\0\1", 12 + 13 + 4);
 	for (int i = 0; i < 4; i++) {
-		int n = i == 2 ? 250 : 150;	/* the fourth would fit, but the third didn't */
+		int n = i == 2 ? 250 : 150; /* the fourth would fit, but the third didn't */
 
 		wr_put(&w, "\xc0\x0c\0\x10\0\1\0\0\0\5", 10);
 		wr_be16(&w, (uint16_t)(n + 1));
@@ -399,11 +425,11 @@ static void test_ede(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_query),	    cmocka_unit_test(test_query_every_cut),
-		cmocka_unit_test(test_names),	    cmocka_unit_test(test_under),
-		cmocka_unit_test(test_reverse),	    cmocka_unit_test(test_reply_bytes),
-		cmocka_unit_test(test_reply_full),  cmocka_unit_test(test_compression),
-		cmocka_unit_test(test_relay),	    cmocka_unit_test(test_relay_truncates),
+		cmocka_unit_test(test_query),	   cmocka_unit_test(test_query_every_cut),
+		cmocka_unit_test(test_names),	   cmocka_unit_test(test_under),
+		cmocka_unit_test(test_reverse),	   cmocka_unit_test(test_reply_bytes),
+		cmocka_unit_test(test_reply_full), cmocka_unit_test(test_compression),
+		cmocka_unit_test(test_relay),	   cmocka_unit_test(test_relay_truncates),
 		cmocka_unit_test(test_ede),
 	};
 

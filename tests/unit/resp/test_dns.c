@@ -69,9 +69,9 @@ enum { FORWARD = -1 };
 static const struct answer_case {
 	const char *why, *network, *name;
 	uint16_t type;
-	int rcode;			/* or FORWARD */
+	int rcode; /* or FORWARD */
 	unsigned int n_answer, n_authority;
-	const char *data;		/* bytes of the first answer, or NULL */
+	const char *data; /* bytes of the first answer, or NULL */
 	size_t len;
 } answer_cases[] = {
 	{ "A of a guest", "lan", "web.lan", DNS_TYPE_A, 0, 1, 0, "\xc0\xa8\x96\x0a", 4 },
@@ -103,16 +103,18 @@ static const struct answer_case {
 	{ "PTR of the gateway", "lan", "1.150.168.192.in-addr.arpa", DNS_TYPE_PTR, 0, 1, 0, "\4host\3lan\0", 10 },
 	{ "PTR of nobody", "lan", "11.150.168.192.in-addr.arpa", DNS_TYPE_PTR, DNS_RCODE_NXDOMAIN, 0, 1, NULL, 0 },
 	{ "A of a reverse name", "lan", "10.150.168.192.in-addr.arpa", DNS_TYPE_A, 0, 0, 1, NULL, 0 },
-	{ "below a reverse name", "lan", "x.10.150.168.192.in-addr.arpa", DNS_TYPE_PTR, DNS_RCODE_NXDOMAIN, 0, 1, NULL, 0 },
+	{ "below a reverse name", "lan", "x.10.150.168.192.in-addr.arpa", DNS_TYPE_PTR, DNS_RCODE_NXDOMAIN, 0, 1, NULL,
+	  0 },
 	{ "SOA of the reverse zone", "lan", "150.168.192.in-addr.arpa", DNS_TYPE_SOA, 0, 1, 0, NULL, 0 },
 	{ "above the reverse zone", "lan", "168.192.in-addr.arpa", DNS_TYPE_SOA, FORWARD, 0, 0, NULL, 0 },
 	{ "IPv6 PTR", "lan", "0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0." ULA64, DNS_TYPE_PTR, 0, 1, 0, "\3web\3lan\0", 9 },
 	{ "IPv6 PTR of nobody", "lan", NIL ULA64, DNS_TYPE_PTR, DNS_RCODE_NXDOMAIN, 0, 1, NULL, 0 },
 	{ "between zone and address", "lan", "0.0." ULA64, DNS_TYPE_NS, 0, 0, 1, NULL, 0 },
 	{ "a guest's address outside the prefix", "lan",
-	  "5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", DNS_TYPE_PTR, 0, 1, 0, "\6v6only\3lan\0", 12 },
-	{ "nobody's address outside", "lan",
-	  "6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", DNS_TYPE_PTR, FORWARD, 0, 0, NULL, 0 },
+	  "5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", DNS_TYPE_PTR, 0, 1, 0,
+	  "\6v6only\3lan\0", 12 },
+	{ "nobody's address outside", "lan", "6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+	  DNS_TYPE_PTR, FORWARD, 0, 0, NULL, 0 },
 	{ "another network's address", "lan", "7.17.1.10.in-addr.arpa", DNS_TYPE_PTR, FORWARD, 0, 0, NULL, 0 },
 	{ "a /20 is sixteen reverse zones", "lab", "7.17.1.10.in-addr.arpa", DNS_TYPE_PTR, 0, 1, 0, NULL, 0 },
 	{ "the last of them", "lab", "254.31.1.10.in-addr.arpa", DNS_TYPE_PTR, DNS_RCODE_NXDOMAIN, 0, 1, NULL, 0 },
@@ -155,7 +157,8 @@ static void test_answers(void **state)
 			continue;
 		if ((int)reply.rcode != c->rcode || reply.n[DNS_SECTION_ANSWER] != c->n_answer ||
 		    reply.n[DNS_SECTION_AUTHORITY] != c->n_authority || reply.truncated)
-			fail_msg("%s: rcode %d, %u answers, %u authority", c->why, (int)reply.rcode, reply.n[0], reply.n[1]);
+			fail_msg("%s: rcode %d, %u answers, %u authority", c->why, (int)reply.rcode, reply.n[0],
+				 reply.n[1]);
 		if (c->data && memcmp(first_data(buf, &q), c->data, c->len) != 0)
 			fail_msg("%s: wrong data", c->why);
 	}
@@ -194,11 +197,11 @@ static void test_add_and_delete(void **state)
 	_cleanup_(dns_table_freep) struct dns_table *t = table();
 
 	(void)state;
-	assert_int_equal(add(t, "lan", "WEB", "192.168.150.10"), DNS_TABLE_OK);	/* twice is once */
+	assert_int_equal(add(t, "lan", "WEB", "192.168.150.10"), DNS_TABLE_OK); /* twice is once */
 	assert_int_equal(count(t, "lan", "web.lan", DNS_TYPE_A), 1);
 	assert_int_equal(add(t, "lan", "alias", "192.168.150.10"), DNS_TABLE_OK);
 	assert_int_equal(count(t, "lan", "10.150.168.192.in-addr.arpa", DNS_TYPE_PTR), 2);
-	del(t, "lan", "web", "192.168.150.10");		/* the first of its address: the other one moves up */
+	del(t, "lan", "web", "192.168.150.10"); /* the first of its address: the other one moves up */
 	assert_int_equal(count(t, "lan", "10.150.168.192.in-addr.arpa", DNS_TYPE_PTR), 1);
 	assert_int_equal(count(t, "lan", "web.lan", DNS_TYPE_A), 0);
 	assert_int_equal(count(t, "lan", "web.lan", DNS_TYPE_AAAA), 1);
@@ -208,7 +211,7 @@ static void test_add_and_delete(void **state)
 	assert_int_equal(add(t, "lan", "web", "192.168.150.77"), DNS_TABLE_OK);
 	assert_int_equal(count(t, "lan", "web.lan", DNS_TYPE_A), 1);
 
-	set_zone(t, "lan", "other", "192.168.150.1/24", "");	/* a new domain keeps the names */
+	set_zone(t, "lan", "other", "192.168.150.1/24", ""); /* a new domain keeps the names */
 	assert_int_equal(count(t, "lan", "web.other", DNS_TYPE_A), 1);
 	assert_int_equal(count(t, "lan", "web.lan", DNS_TYPE_A), 99);
 	dns_table_del_zone(t, "lan");
@@ -232,7 +235,8 @@ static void test_refused(void **state)
 	assert_int_equal(dns_table_set_zone(t, "x", "not a domain", &none, &none), DNS_TABLE_BAD_NAME);
 	for (size_t i = 0; i < 100; i++)
 		memcpy(text + i * 2, "a.", 3);
-	assert_int_equal(dns_table_set_zone(t, "x", text, &none, &none), DNS_TABLE_BAD_NAME);	/* no room for names in it */
+	assert_int_equal(dns_table_set_zone(t, "x", text, &none, &none),
+			 DNS_TABLE_BAD_NAME); /* no room for names in it */
 	assert_null(dns_table_find(t, "x"));
 	for (int i = 0; i < DNS_HOST_IPS; i++) {
 		(void)snprintf(text, sizeof(text), "192.168.150.%d", 100 + i);
@@ -271,8 +275,9 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers), cmocka_unit_test(test_without_recursion), cmocka_unit_test(test_add_and_delete),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_answers),	       cmocka_unit_test(test_without_recursion),
+		cmocka_unit_test(test_add_and_delete), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
