@@ -73,6 +73,10 @@ static const struct cmd_info commands[] = {
 	  "      --id ID         the NIC's id in QEMU (default sixtap0, sixtap1, …)\n"
 	  "      --no-monitor    do not give QEMU a monitor socket of ours\n"
 	  "      --dry-run       print QEMU's command line, change nothing\n" },
+	{ "forward", NULL, cmd_forward, "forward list | add NETWORK/GUEST SPEC | del NETWORK/GUEST SPEC",
+	  "port forwards, live: HOSTPORT:GUESTPORT[/udp]",
+	  "      --save          write it into the file that the network came from, too\n"
+	  "      --force         add it even where the host itself listens\n" },
 	{ "guests", NULL, cmd_guests, "guests [NETWORK]", "who has which address, from everything that is known", NULL },
 	{ "leases", NULL, cmd_leases, "leases [NETWORK]", "who has which address, from the DHCP servers", NULL },
 	{ "addrsel", NULL, cmd_addrsel, "addrsel DEST…", "which source and destination a program will use, and why",

@@ -92,6 +92,7 @@ void cmd_column(const char *s, int width);
 int cmd_addrsel(struct cmd *cmd, int argc, char **argv);
 int cmd_check(struct cmd *cmd, int argc, char **argv);
 int cmd_down(struct cmd *cmd, int argc, char **argv);
+int cmd_forward(struct cmd *cmd, int argc, char **argv);
 int cmd_guests(struct cmd *cmd, int argc, char **argv);
 int cmd_init(struct cmd *cmd, int argc, char **argv);
 int cmd_leases(struct cmd *cmd, int argc, char **argv);

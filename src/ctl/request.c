@@ -12,6 +12,9 @@ const char *const ctl_do_name[CTL_DO_N_] = {
 	[CTL_STATUS] = "status",
 	[CTL_LEASES] = "leases",
 	[CTL_ATTACH] = "attach",
+	[CTL_FORWARDS] = "forwards",
+	[CTL_FORWARD_ADD] = "forward-add",
+	[CTL_FORWARD_DEL] = "forward-del",
 	[CTL_QUIT] = "quit",
 };
 
@@ -21,11 +24,14 @@ bool ctl_needs_root(enum ctl_do what)
 	case CTL_HELLO:
 	case CTL_STATUS:
 	case CTL_LEASES:
+	case CTL_FORWARDS:
+	case CTL_ATTACH:
 		return false;
 	case CTL_PLAN:
 	case CTL_UP:
 	case CTL_DOWN:
-	case CTL_ATTACH:
+	case CTL_FORWARD_ADD:
+	case CTL_FORWARD_DEL:
 	case CTL_QUIT:
 	case CTL_DO_N_:
 		break;
@@ -112,6 +118,17 @@ static int get_int(const json_t *v, const char *member, json_int_t min, json_int
 	return 0;
 }
 
+static bool *get_flag(struct ctl_request *r, const char *key)
+{
+	if (str_eq(key, "wait"))
+		return &r->wait;
+	if (str_eq(key, "quit"))
+		return &r->quit;
+	if (str_eq(key, "force"))
+		return &r->force;
+	return str_eq(key, "save") ? &r->save : NULL;
+}
+
 static int get_member(struct ctl_request *r, const char *key, json_t *v, struct report *report)
 {
 	struct ctl_attach *a = &r->attach;
@@ -140,10 +157,11 @@ static int get_member(struct ctl_request *r, const char *key, json_t *v, struct 
 		a->pid = i;
 		return bad_status;
 	}
-	if (str_eq(key, "wait") || str_eq(key, "quit")) {
+	bool *flag = get_flag(r, key);
+	if (flag) {
 		if (!json_is_boolean(v))
 			return bad(report, key, "is neither true nor false");
-		*(key[0] == 'w' ? &r->wait : &r->quit) = json_is_true(v);
+		*flag = json_is_true(v);
 		return 0;
 	}
 	const char *s = json_string_value(v);
@@ -170,6 +188,10 @@ static int check_whole(const struct ctl_request *r, struct report *report)
 		return bad(report, "files", "and \"source\" are missing");
 	if (r->what == CTL_ATTACH && (!r->attach.network || !r->attach.name || !r->attach.name[0]))
 		return bad(report, "network", "and \"name\" are missing");
+	if (r->what != CTL_FORWARD_ADD && r->what != CTL_FORWARD_DEL)
+		return 0;
+	if (!r->attach.network || !r->attach.name || r->attach.n_forwards != 1)
+		return bad(report, "forwards", "holds other than one, or \"network\" or \"name\" is missing");
 	return 0;
 }
 

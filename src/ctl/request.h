@@ -29,12 +29,15 @@ enum ctl_do {
 	CTL_STATUS,
 	CTL_LEASES,
 	CTL_ATTACH,	/* a NIC for a guest: answered with tap descriptors */
+	CTL_FORWARDS,	/* all forwards */
+	CTL_FORWARD_ADD,	/* attach.network, .name, .forwards; force, save */
+	CTL_FORWARD_DEL,
 	CTL_QUIT,	/* the daemon ends; networks stay as they are */
 	CTL_DO_N_,
 };
 extern const char *const ctl_do_name[CTL_DO_N_];
 
-/* Only root may change things. */
+/* Only root may change things. Who may ATTACH is for the network to say. */
 bool ctl_needs_root(enum ctl_do what);
 
 struct ctl_file {
@@ -64,6 +67,8 @@ struct ctl_request {
 	const char **networks;	/* PLAN, UP, DOWN, STATUS, LEASES; none: all */
 	size_t n_networks;
 	bool wait;		/* UP: answer when the networks are ready */
+	bool force;		/* FORWARD_ADD: also a port that the host listens on */
+	bool save;		/* FORWARD_…: the file is to be changed as well, so tell about it */
 	bool quit;		/* DOWN: end the daemon when nothing is left */
 	struct ctl_attach attach;
 	json_t *root;		/* owned; the strings above live in it */

@@ -340,6 +340,8 @@ static void answer_up(struct conn *c, const struct ctl_request *req, struct repo
 	d->progress_to = req->what == CTL_UP ? c : NULL;
 	int r = networks_up(d, req, report, req->what == CTL_PLAN, &changes);
 	d->progress_to = NULL;
+	if (r == 0 && req->what == CTL_UP)
+		forwards_settle(d);
 	json_t *answer = json_object();
 
 	if (changes) {
@@ -391,6 +393,8 @@ static void answer_down(struct conn *c, const struct ctl_request *req, struct re
 	c->d->progress_to = c;
 	int r = networks_down(c->d, req, report, &changes);
 	c->d->progress_to = NULL;
+	if (r == 0)
+		forwards_settle(c->d);
 
 	if (changes) {
 		(void)json_object_set_new(answer, "changed", json_boolean(json_array_size(changes) > 0));
@@ -451,6 +455,14 @@ static void answer_one(struct conn *c, const struct ctl_request *req, struct rep
 		return;
 	case CTL_ATTACH:
 		answer_attach(c, req, report);
+		return;
+	case CTL_FORWARDS:
+		finish(c, json_pack("{s:o}", "forwards", forwards_json(d, req)), report, NULL, 0);
+		return;
+	case CTL_FORWARD_ADD:
+	case CTL_FORWARD_DEL:
+		answer = (req->what == CTL_FORWARD_ADD ? forwards_add : forwards_del)(d, req, report);
+		finish(c, answer ? answer : json_object(), report, NULL, 0);
 		return;
 	case CTL_QUIT:
 		c->quit_after = true;

@@ -14,7 +14,6 @@
 #include <string.h>
 #include "base/log.h"
 #include "conf/conf.h"
-#include "conf/forward.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 #include "kern/tap.h"
@@ -67,7 +66,7 @@ static void remove_guest(struct daemon_main *d, struct guest *g)
 	}
 }
 
-static void record_guest(struct daemon_main *d, const struct guest *g)
+void guests_record(struct daemon_main *d, const struct guest *g)
 {
 	json_t *ips = json_array(), *forwards = json_array();
 
@@ -91,17 +90,8 @@ int guests_forward_parse(struct guest *g, const char *spec, struct report *repor
 		report_error(report, spec, "too many forwards for one guest")->exit_status = 2;
 		return 1;
 	}
-	struct d_forward *f = &g->forwards[g->n_forwards];
-	struct forward_fault fault;
-
-	if (!forward_parse(spec, g->arena, f, &fault)) {
-		struct finding *wrong = report_error(report, spec, "%s", fault.what);
-
-		report_help(wrong, "%s", fault.help);
-		wrong->exit_status = 2;
+	if (forwards_parse(spec, g->arena, &g->forwards[g->n_forwards], report) != 0)
 		return 1;
-	}
-	f->runtime = true;
 	g->n_forwards++;
 	return 0;
 }
@@ -282,7 +272,7 @@ int guests_attach(struct daemon_main *d, const struct ctl_attach *a, struct repo
 	}
 	if (settle(d, net, a, g, report) != 0 || make_nic(d, net, g, a->queues, report, fds) != 0)
 		return 1;
-	record_guest(d, g);
+	guests_record(d, g);
 	struct guest *added = STEAL_PTR(g);
 	add_guest(d, added);
 	/* What a guest brings along (addresses, forwards, a name) must hold before it runs. */

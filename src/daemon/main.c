@@ -142,6 +142,8 @@ static int start(struct daemon_main *d, const struct main_conf *conf, struct rep
 		r = networks_restore(d);
 	if (r >= 0)
 		r = guests_restore(d);
+	if (r >= 0)
+		r = forwards_restore(d);
 	d->monitor_src = (struct loop_fd){ .name = "monitor", .fn = on_monitor, .fd = conf->ends.monitor_fd };
 	if (r >= 0)
 		r = loop_add(d->loop, &d->monitor_src, EPOLLIN);

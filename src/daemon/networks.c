@@ -181,7 +181,7 @@ static size_t gather_targets(const struct daemon_main *d, struct arena *arena, s
 	for (const struct net *net = d->nets; net; net = net->hh.next)
 		(*ret)[n++] = (struct plan_target){
 			.name = net->name,
-			.network = net->d ? network_with_guests(net->d, d->guests, d->n_guests, arena) : NULL,
+			.network = net->d ? forwards_overlay(d, net->d, arena) : NULL,
 			.want = net->leaving ? PLAN_WANT_DOWN : PLAN_WANT_UP,
 		};
 	return n;

@@ -318,10 +318,10 @@ static bool has_forwards(struct daemon_main *d, const char *network, const struc
 {
 	const struct d_guest *g = networks_guest_by_mac(d, network, mac);
 
-	if (g && g->n_forwards > 0)
+	if (g && (g->n_forwards > 0 || forwards_has_guest(d, network, g->name)))
 		return true;
 	for (size_t i = 0; i < d->n_guests; i++)
-		if (d->guests[i]->n_forwards > 0 && str_eq(d->guests[i]->network, network) &&
+		if ((d->guests[i]->n_forwards > 0 || forwards_has_guest(d, network, d->guests[i]->name)) && str_eq(d->guests[i]->network, network) &&
 		    mac_eq(&d->guests[i]->mac, mac))
 			return true;
 	return false;

@@ -93,6 +93,8 @@ struct daemon_main {
 	struct net *nets;
 	struct guest **guests;
 	size_t n_guests, cap_guests;
+	struct live_forward **forwards;		/* in the order of live_forward_cmp() */
+	size_t n_forwards, cap_forwards;
 	struct holder *holders;
 	struct told *told;
 	struct conn *conns;
@@ -145,3 +147,19 @@ int answer_listen(struct daemon_main *d, int listen_fd);
 void answer_check_waiters(struct daemon_main *d, mono_t now);
 void answer_progress(struct daemon_main *d, size_t done, size_t n, const struct op *op);
 void answer_plan(struct daemon_main *d, const struct plan *plan);
+
+/* forwards.c: those that are added and deleted while a network is up */
+int forwards_restore(struct daemon_main *d);
+int forwards_parse(const char *spec, struct arena *arena, struct d_forward *ret, struct report *report);
+/* The network with its running guests and live forwards, in @arena. */
+struct d_network *forwards_overlay(const struct daemon_main *d, const struct d_network *network, struct arena *arena);
+bool forwards_has_guest(const struct daemon_main *d, const char *network, const char *guest);
+/* Drop those that the configuration declares by now, and those of networks that are down. */
+void forwards_settle(struct daemon_main *d);
+/* Does another forward have the port? @strict: also at one address of the host only. Return: 0, or 1 when reported. */
+int forwards_check(const struct daemon_main *d, const struct d_forward *f, bool strict, struct report *report);
+/* Return: the answer (new reference), or NULL with errors in @report. */
+json_t *forwards_add(struct daemon_main *d, const struct ctl_request *req, struct report *report);
+json_t *forwards_del(struct daemon_main *d, const struct ctl_request *req, struct report *report);
+json_t *forwards_json(const struct daemon_main *d, const struct ctl_request *req);	/* of `forward list` */
+void guests_record(struct daemon_main *d, const struct guest *g);	/* again, when it has changed */

@@ -21,6 +21,51 @@ struct guest *guest_free(struct guest *guest)
 	return NULL;
 }
 
+struct live_forward *live_forward_new(const char *network, const char *guest)
+{
+	struct live_forward *f = NEW(struct live_forward);
+
+	(void)str_copy(f->network, sizeof(f->network), network);
+	(void)str_copy(f->guest, sizeof(f->guest), guest);
+	f->arena = arena_new();
+	return f;
+}
+
+struct live_forward *live_forward_free(struct live_forward *forward)
+{
+	if (!forward)
+		return NULL;
+	arena_free(forward->arena);
+	free(forward);
+	return NULL;
+}
+
+static int cmp_ports(const struct d_forward *a, const struct d_forward *b)
+{
+	const uint64_t x = (uint64_t)a->proto << 48 | (uint64_t)a->host_first << 32 | (uint64_t)a->host_last << 16 | a->guest_first;
+	const uint64_t y = (uint64_t)b->proto << 48 | (uint64_t)b->host_first << 32 | (uint64_t)b->host_last << 16 | b->guest_first;
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	if (a->host.family != b->host.family)
+		return a->host.family < b->host.family ? -1 : 1;
+	return a->host.family ? ip_cmp(&a->host, &b->host) : 0;
+}
+
+bool forward_is_same(const struct d_forward *a, const struct d_forward *b)
+{
+	return cmp_ports(a, b) == 0;
+}
+
+int live_forward_cmp(const struct live_forward *a, const struct live_forward *b)
+{
+	int c = strcmp(a->network, b->network);
+
+	if (c == 0)
+		c = strcmp(a->guest, b->guest);
+	return c ? c : cmp_ports(&a->forward, &b->forward);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct d_guest *)a)->name, ((const struct d_guest *)b)->name);
@@ -48,7 +93,10 @@ static void overlay(struct d_guest *to, const struct guest *g, struct arena *are
 	to->ips = join(arena, to->ips, to->n_ips, g->ips, g->n_ips, sizeof(*to->ips));
 	to->ip_where = where;
 	to->n_ips += g->n_ips;
-	to->forwards = join(arena, to->forwards, to->n_forwards, g->forwards, g->n_forwards, sizeof(*to->forwards));
+	struct d_forward *forwards = join(arena, to->forwards, to->n_forwards, g->forwards, g->n_forwards, sizeof(*forwards));
+	for (size_t i = to->n_forwards; i < to->n_forwards + g->n_forwards; i++)
+		forwards[i].spec = arena_strdup(arena, forwards[i].spec);
+	to->forwards = forwards;
 	to->n_forwards += g->n_forwards;
 }
 
@@ -68,7 +116,7 @@ struct d_network *network_with_guests(const struct d_network *network, struct gu
 	if (network->n_guests > 0)
 		memcpy(copy->guests, network->guests, network->n_guests * sizeof(*copy->guests));
 	for (size_t i = 0; i < n; i++) {
-		const struct d_guest key = { .name = guests[i]->name };
+		struct d_guest key = { .name = guests[i]->name };
 		struct d_guest *declared = NULL;
 
 		if (!str_eq(guests[i]->network, network->name))
@@ -77,10 +125,72 @@ struct d_network *network_with_guests(const struct d_network *network, struct gu
 			declared = bsearch(&key, copy->guests, network->n_guests, sizeof(key), by_name);
 		if (!declared) {
 			declared = &copy->guests[copy->n_guests++];
+			key.name = arena_strdup(arena, key.name);
 			*declared = key;
 		}
 		overlay(declared, guests[i], arena);
 	}
 	qsort(copy->guests, copy->n_guests, sizeof(*copy->guests), by_name);
 	return copy;
+}
+
+static struct d_guest *guest_in(const struct d_network *network, const char *name)
+{
+	const struct d_guest key = { .name = name };
+
+	return network->n_guests ? bsearch(&key, network->guests, network->n_guests, sizeof(key), by_name) : NULL;
+}
+
+/* Where a forward of the guest's own is among @n live ones; @n: nowhere. */
+static size_t find_same(struct live_forward *const *live, size_t n, const struct d_forward *own)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		int c = cmp_ports(&live[mid]->forward, own);
+
+		if (c == 0)
+			return mid;
+		if (c < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return n;
+}
+
+static void add_to_guest(struct d_guest *guest, struct live_forward *const *live, size_t n, struct arena *arena)
+{
+	struct d_forward *all = arena_alloc(arena, guest->n_forwards + n, sizeof(*all));
+	bool *own = arena_alloc(arena, n, sizeof(*own));
+	size_t total = guest->n_forwards;
+
+	if (total > 0)
+		memcpy(all, guest->forwards, total * sizeof(*all));
+	for (size_t i = 0; i < guest->n_forwards; i++) {
+		size_t k = find_same(live, n, &guest->forwards[i]);
+
+		if (k < n)
+			own[k] = true;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!own[i])
+			all[total++] = live[i]->forward;
+	guest->forwards = all;
+	guest->n_forwards = total;
+}
+
+void network_add_forwards(struct d_network *network, struct live_forward *const *forwards, size_t n,
+			  struct arena *arena)
+{
+	for (size_t i = 0, k; i < n; i = k) {
+		for (k = i + 1; k < n && str_eq(forwards[k]->network, forwards[i]->network) &&
+				str_eq(forwards[k]->guest, forwards[i]->guest);)
+			k++;
+		struct d_guest *guest = str_eq(forwards[i]->network, network->name) ? guest_in(network, forwards[i]->guest) : NULL;
+
+		if (guest)
+			add_to_guest(guest, &forwards[i], k - i, arena);
+	}
 }

@@ -29,12 +29,31 @@ struct guest {
 	size_t n_forwards;
 	int64_t pid;			/* of whoever holds the descriptors */
 	uint64_t start_time;		/* of that process, field 22 of /proc/PID/stat; 0: not known */
+	uint32_t uid;			/* who runs it */
 	struct arena *arena;
 };
 
 struct guest *guest_new(void);
 struct guest *guest_free(struct guest *guest);
 DEFINE_FREEP(struct guest, guest_free)
+
+/* A forward that was added while its network was up. It is the guest's by name, whether that runs or not. */
+struct live_forward {
+	char network[NETWORK_NAME_MAX + 1];
+	char guest[GUEST_NAME_MAX + 1];
+	struct d_forward forward;	/* spec lives in @arena; runtime is set */
+	struct arena *arena;
+};
+
+struct live_forward *live_forward_new(const char *network, const char *guest);
+struct live_forward *live_forward_free(struct live_forward *forward);
+DEFINE_FREEP(struct live_forward, live_forward_free)
+
+/* Is it the same forward, whoever wrote it? (Sources and force don't count.) */
+bool forward_is_same(const struct d_forward *a, const struct d_forward *b);
+
+/* The order that network_add_forwards() wants; 0 only for the same forward of the same guest. */
+int live_forward_cmp(const struct live_forward *a, const struct live_forward *b);
 
 /**
  * network_with_guests() - The network as configured, with its running guests
@@ -47,7 +66,20 @@ DEFINE_FREEP(struct guest, guest_free)
  * addresses and forwards that `run` gave it besides its own, and the MAC of
  * the NIC that runs.
  *
- * Return: a copy in @arena; borrows from @network and @guests
+ * Return: a copy in @arena; borrows from @network, not from @guests, which may end before a plan does
  */
 struct d_network *network_with_guests(const struct d_network *network, struct guest *const *guests, size_t n,
 				      struct arena *arena);
+
+/**
+ * network_add_forwards() - Put live forwards into a network
+ * @network:	what network_with_guests() returned
+ * @forwards:	of all networks, in the order of live_forward_cmp()
+ * @n:		how many
+ * @arena:	where the guests' longer lists are allocated
+ *
+ * One that the guest has already by configuration is left out, and so are
+ * those of guests that are neither declared nor running: they wait.
+ */
+void network_add_forwards(struct d_network *network, struct live_forward *const *forwards, size_t n,
+			  struct arena *arena);

@@ -300,7 +300,9 @@ static int claim_cmp(const void *a, const void *b)
 		return c;
 	if (x->f->host_first != y->f->host_first)
 		return x->f->host_first < y->f->host_first ? -1 : 1;
-	return x->net->up - y->net->up;	/* whoever is there already comes first */
+	if (x->net->up != y->net->up)
+		return x->net->up - y->net->up;	/* whoever is there already comes first */
+	return y->f->runtime - x->f->runtime;
 }
 
 static void report_claim(struct make *m, const struct claim *first, const struct claim *second)
@@ -311,7 +313,10 @@ static void report_claim(struct make *m, const struct claim *first, const struct
 	struct finding *e = net_error(m, late->net, &late->f->where, key, "port %u/%s is forwarded to %s/%s already", port,
 				      proto_name(late->f->proto), early->net->target->name, early->guest->name);
 
-	if (e)
+	if (e && early->f->runtime)
+		report_help(e, "take another port, or  sixtap forward del %s/%s %s", early->net->target->name, early->guest->name,
+			    early->f->spec);
+	else if (e)
 		report_help(e, "take another port");
 }
 
