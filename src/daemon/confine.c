@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/bpf.h>
 #include <linux/sched.h>
 #include <pwd.h>
 #include <seccomp.h>
@@ -144,7 +145,7 @@ static int main_filter(scmp_filter_ctx ctx)
 	static const char *const denied[] = {
 		"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "mount", "umount2", "move_mount",
 		"open_tree", "fsopen", "fsmount", "fsconfig", "pivot_root", "chroot", "init_module", "finit_module",
-		"delete_module", "kexec_load", "kexec_file_load", "bpf", "perf_event_open", "userfaultfd", "add_key",
+		"delete_module", "kexec_load", "kexec_file_load", "perf_event_open", "userfaultfd", "add_key",
 		"keyctl", "request_key", "reboot", "swapon", "swapoff", "setns", "unshare", "acct", "quotactl",
 		"settimeofday", "clock_settime", "adjtimex", "clock_adjtime",
 	};
@@ -156,7 +157,11 @@ static int main_filter(scmp_filter_ctx ctx)
 		if (r < 0 && r != -EDOM)
 			return r;
 	}
-	return 0;
+	/* Maps that it was handed may be looked at and changed; no new ones, no programs. */
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_LT, BPF_MAP_LOOKUP_ELEM));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_GT, BPF_MAP_GET_NEXT_KEY));
+	return r;
 }
 
 static int load_filter(enum confine_who who)
@@ -185,7 +190,7 @@ static int load_filter(enum confine_who who)
 	return r;
 }
 
-int confine(enum confine_who who, const struct confine_ids *ids, const char *root)
+int confine(enum confine_who who, const struct confine_ids *ids, bool bpf, const char *root)
 {
 	if (root && (chroot(root) < 0 || chdir("/") < 0))
 		return -errno;
@@ -194,6 +199,8 @@ int confine(enum confine_who who, const struct confine_ids *ids, const char *roo
 	if (who == CONFINE_MAIN &&
 	    capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN, CAP_NET_RAW,
 			  CAP_NET_BIND_SERVICE, -1) != 0)
+		return -EPERM;
+	if (bpf && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_BPF) != 0)
 		return -EPERM;
 	if (capng_change_id((int)ids->uid[who], (int)ids->gid[who], CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING) != 0)
 		return -EPERM;

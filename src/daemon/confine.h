@@ -3,7 +3,10 @@
  * confine - what each process gives up before it starts its work
  *
  * main      own user; CAP_NET_ADMIN, NET_RAW, NET_BIND_SERVICE; may not exec,
- *           trace, mount, load code into the kernel
+ *           trace, mount, load code into the kernel. Of bpf() it has only what
+ *           reads and changes the maps of the guards, which the monitor loaded
+ *           and hands down; before Linux 5.19 that takes CAP_BPF, which it
+ *           has then. Attaching the program to a port takes NET_ADMIN.
  * engine    own user, no capability, root = the lease folder, and a list of
  *           system calls: the packet sockets it is handed and its files
  * resolver  own user, no capability, an empty root, and a list of system
@@ -13,6 +16,7 @@
  * them), umask 077.
  */
 #pragma once
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum confine_who {
@@ -40,8 +44,9 @@ void confine_ids(struct confine_ids *ret);
  * confine() - Give up everything that @who doesn't need; there is no way back
  * @who:	which process this is
  * @ids:	from confine_ids()
+ * @bpf:	main keeps CAP_BPF
  * @root:	folder that becomes the root directory (engine, resolver), or NULL
  *
  * Return: 0 or negative errno; the process must end then
  */
-int confine(enum confine_who who, const struct confine_ids *ids, const char *root);
+int confine(enum confine_who who, const struct confine_ids *ids, bool bpf, const char *root);

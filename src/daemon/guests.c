@@ -10,6 +10,7 @@
 #include "daemon/state.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #include "model/world.h"
 
 #define RECORD_GUEST "guest"
+#define IFF_LOWER_UP_ (1u << 16)	/* linux/if.h and net/if.h don't go together */
 
 static uint64_t start_time(int64_t pid)
 {
@@ -164,6 +166,51 @@ void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name)
 		if (more)
 			networks_reconcile_soon(d, 20 * MONO_MS);
 	}
+}
+
+/*
+ * Whoever has a tap's descriptor can do all this with it, and nobody needs to.
+ * NULL: it is as we made it.
+ */
+static const char *misuse(const struct guest *g, const struct w_link *link)
+{
+	struct mac mac = kern_tap_mac(&g->mac);
+
+	if (link->tun.persist)
+		return "was made persistent";
+	if (link->tun.owner >= 0 || link->tun.group >= 0)
+		return "was given an owner";
+	if (!mac_eq(&link->mac, &mac))
+		return "was given another MAC";
+	if ((link->flags & IFF_UP) && !(link->flags & IFF_LOWER_UP_))
+		return "had its carrier taken away";
+	return NULL;
+}
+
+size_t guests_punish(struct daemon_main *d, const struct world *world)
+{
+	size_t n = 0;
+
+	for (size_t i = d->n_guests; i-- > 0;) {
+		struct guest *g = d->guests[i];
+		const struct w_link *link = world_link(world, g->ifindex);
+		const char *what = link && str_eq(link->kind, "tun") && str_eq(link->name, g->device) ? misuse(g, link) : NULL;
+		struct net *net = networks_find(d, g->network);
+
+		if (!what)
+			continue;
+		int r = kern_link_del(d->kern, g->ifindex, g->device, link->alias);
+		log_event(LOG_LEVEL_WARNING, "guest-misuse network=%s guest=%s device=%s pid=%lld what=\"%s\"%s", g->network,
+			  g->name, g->device, (long long)g->pid, what, r < 0 ? " error=cannot-delete" : "");
+		if (r < 0)
+			continue;
+		if (net) {
+			free(net->trouble);
+			net->trouble = xasprintf("the tap of guest %s %s by its holder: deleted", g->name, what);
+		}
+		n++;
+	}
+	return n;
 }
 
 /* Which other guest of the network has this MAC, running or declared? */

@@ -46,6 +46,27 @@ static void on_link_gone(void *user, uint32_t ifindex, const char *name, const c
 	guests_link_gone(user, ifindex, name);
 }
 
+/* A port that somebody put into a bridge of ours has to be guarded; one of ours may have been misused. */
+static void on_link_new(void *user, const struct w_link *link, mono_t now)
+{
+	struct daemon_main *d = user;
+
+	(void)now;
+	if (link->master > 0 && d->nets)
+		networks_reconcile_soon(d, 10 * MONO_MS);
+}
+
+static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, const char *name, mono_t now)
+{
+	struct daemon_main *d = user;
+
+	(void)name;
+	(void)now;
+	for (size_t i = 0; kind == KERN_CHANGE_LINK && i < d->n_guests; i++)
+		if (d->guests[i]->ifindex == ifindex)
+			networks_reconcile_soon(d, 10 * MONO_MS);
+}
+
 static void on_resync(void *user, mono_t now)
 {
 	(void)now;
@@ -124,12 +145,13 @@ static void log_report(struct report *report)
 
 static int start(struct daemon_main *d, const struct main_conf *conf, struct report *report)
 {
-	static const struct kern_watch_ops watch_ops = { .link_gone = on_link_gone, .resync = on_resync };
+	static const struct kern_watch_ops watch_ops = {
+		.link_new = on_link_new, .link_gone = on_link_gone, .changed = on_changed, .resync = on_resync };
 	int r;
 
 	(void)paths_join(conf->run_dir, "state", d->records);
 	r = kern_new(&d->kern, &(struct kern_conf){ .run_dir = d->records, .proc_sys_fd = -1,
-						    .tun_fd_dir = conf->ends.tun_dir_fd }, report);
+						    .tun_fd_dir = conf->ends.tun_dir_fd, .guard = &conf->guard }, report);
 	if (r >= 0)
 		r = paths_secret(conf->state_dir, d->secret);
 	if (r >= 0)

@@ -12,10 +12,12 @@
  */
 #pragma once
 #include "daemon/monitor.h"
+#include "kern/kern.h"
 
 struct main_conf {
 	const char *run_dir, *state_dir;
 	struct daemon_child ends;
+	struct kern_guard guard;
 };
 
 /* Return: 0 after SIGTERM or a request to quit, or a negative errno. */

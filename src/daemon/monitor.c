@@ -31,6 +31,7 @@
 #include "daemon/main.h"
 #include "daemon/resolver.h"
 #include "io/control.h"
+#include "kern/guard.h"
 
 #define BACKOFF_FIRST (100 * MONO_MS)
 #define BACKOFF_MAX (10 * MONO_S)
@@ -47,6 +48,7 @@ struct monitor {
 	const struct monitor_conf *conf;
 	struct confine_ids ids;
 	int lock_fd, listen_fd, signal_fd, tun_dir_fd;
+	struct kern_guard guard;	/* loaded here, used by main */
 	int main_fd;		/* our end of main's socket; -1 while main is down */
 	struct child child[CONFINE_N_];
 	bool ready, quit;
@@ -126,13 +128,19 @@ static int prepare(struct monitor *m)
 	m->tun_dir_fd = make_tun_dir(&m->ids);
 	if (m->tun_dir_fd < 0)
 		log_event(LOG_LEVEL_WARNING, "no-private-tun-node error=\"%s\"", strerror(-m->tun_dir_fd));
+	char why[GUARD_WHY_MAX] = "";
+	if (guard_load(&m->guard, why) < 0)
+		log_event(LOG_LEVEL_INFO, "guards-by-nftables reason=\"%s\"", why);
 	return 0;
 }
 
 /* What starting and ending the three takes, and what main is to inherit; mounts and device nodes are made. */
-static int drop_capabilities(void)
+static int drop_capabilities(bool bpf)
 {
 	capng_clear(CAPNG_SELECT_BOTH);
+	/* Only what main can't do without; see confine.h. */
+	if (bpf && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_BPF) != 0)
+		return -EPERM;
 	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_KILL, CAP_SETUID, CAP_SETGID,
 			  CAP_SETPCAP, CAP_SYS_CHROOT, CAP_DAC_OVERRIDE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE,
 			  -1) != 0 ||
@@ -171,21 +179,24 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 	if (m->main_fd >= 0)
 		(void)close(m->main_fd);
 	if (who != CONFINE_MAIN) {
+		kern_guard_close(&m->guard);
 		(void)close(m->listen_fd);
 		if (m->tun_dir_fd >= 0)
 			(void)close(m->tun_dir_fd);
 		(void)unsetenv("NOTIFY_SOCKET");
 		(void)unsetenv("WATCHDOG_USEC");
 	}
-	r = confine(who, &m->ids, who == CONFINE_ENGINE ? PATHS_JOIN(conf->state_dir, "leases") :
-			 who == CONFINE_RESOLVER ? PATHS_JOIN(run, "empty") : NULL);
+	bool bpf = who == CONFINE_MAIN && m->guard.prog >= 0 && guard_needs_bpf();
+	r = confine(who, &m->ids, bpf, who == CONFINE_ENGINE ? PATHS_JOIN(conf->state_dir, "leases") :
+				       who == CONFINE_RESOLVER ? PATHS_JOIN(run, "empty") : NULL);
 	if (r < 0) {
 		log_event(LOG_LEVEL_ERROR, "cannot-confine error=\"%s\"", strerror(-r));
 		return 1;
 	}
 	switch (who) {
 	case CONFINE_MAIN:
-		r = main_run(&(struct main_conf){ .run_dir = run, .state_dir = conf->state_dir, .ends = *main_ends });
+		r = main_run(&(struct main_conf){ .run_dir = run, .state_dir = conf->state_dir, .ends = *main_ends,
+						 .guard = m->guard });
 		break;
 	case CONFINE_ENGINE:
 		r = engine_run(&(struct engine_conf){ .inner_fd = inner_fd, .lease_path = "/leases.db",
@@ -413,7 +424,8 @@ static void hear_signals(struct monitor *m, mono_t now)
 
 int monitor_run(const struct monitor_conf *conf)
 {
-	struct monitor m = { .conf = conf, .lock_fd = -1, .listen_fd = -1, .main_fd = -1, .tun_dir_fd = -1 };
+	struct monitor m = { .conf = conf, .lock_fd = -1, .listen_fd = -1, .main_fd = -1, .tun_dir_fd = -1,
+			     .guard = KERN_GUARD_NONE };
 	sigset_t set;
 
 	log_open("monitor", conf->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
@@ -421,7 +433,7 @@ int monitor_run(const struct monitor_conf *conf)
 		m.child[i].who = (enum confine_who)i;
 	if (prepare(&m) != 0)
 		return 1;
-	int r = drop_capabilities();
+	int r = drop_capabilities(m.guard.prog >= 0 && guard_needs_bpf());
 	if (r < 0)
 		return fail("cannot give up capabilities", "monitor", r);
 	(void)sigemptyset(&set);

@@ -111,7 +111,27 @@ static int cmp_mac(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct mac));
 }
 
-/* plan/ asks who holds an address only for the sake of forwards: tell it of those guests alone. */
+/* For the guards: who has which address. */
+static void gather_holders(const struct daemon_main *d, struct arena *arena, struct plan_facts *ret)
+{
+	struct plan_holder *holders = arena_alloc(arena, HASH_COUNT(d->holders) + 1, sizeof(*holders));
+	const struct net *net = NULL;
+
+	for (const struct holder *h = d->holders; h; h = h->hh.next) {
+		if (!net || !str_eq(net->name, h->key.network))
+			HASH_FIND_STR(d->nets, h->key.network, net);
+		if (net && net->d && net->d->spoof_check)
+			holders[ret->n_holders++] = (struct plan_holder){
+				.network = h->key.network,
+				.ip = h->key.ip,
+				.mac = h->is_lease ? h->lease.mac : h->neighbour.mac,
+				.leased = h->is_lease,
+			};
+	}
+	ret->holders = holders;
+}
+
+/* plan/ asks who holds an address only for the sake of forwards, and of guards: tell it of those guests alone. */
 static void gather_facts(const struct daemon_main *d, const struct plan_target *targets, size_t n_targets,
 			 struct arena *arena, struct plan_facts *ret)
 {
@@ -145,7 +165,8 @@ static void gather_facts(const struct daemon_main *d, const struct plan_target *
 			neighbours[n_neighbours++] = h->neighbour;
 		}
 	}
-	*ret = (struct plan_facts){ leases, n_leases, neighbours, n_neighbours };
+	*ret = (struct plan_facts){ leases, n_leases, neighbours, n_neighbours, .holders = NULL };
+	gather_holders(d, arena, ret);
 }
 
 static void gather_served(const struct daemon_main *d, struct world *world)
@@ -205,6 +226,12 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
 	n = gather_targets(d, arena, &targets);
 	if (kern_observe(d->kern, NULL, 0, world, report) < 0)
 		return 1;
+	if (!dry && guests_punish(d, world) > 0) {
+		world_free(world);
+		world = world_new();
+		if (kern_observe(d->kern, NULL, 0, world, report) < 0)
+			return 1;
+	}
 	size_t n_paths = plan_sysctls(targets, n, world, arena, &paths);
 	if (kern_observe_sysctls(d->kern, paths, n_paths, world, report) < 0)
 		return 1;

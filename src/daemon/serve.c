@@ -327,6 +327,15 @@ static bool has_forwards(struct daemon_main *d, const char *network, const struc
 	return false;
 }
 
+/* The guards have to know who owns what; until then the kernel holds the address for whoever spoke for it first. */
+static void tell_guards(struct daemon_main *d, const char *network)
+{
+	const struct net *net = networks_find(d, network);
+
+	if (net && net->d && net->d->spoof_check)
+		networks_reconcile_soon(d, 250 * MONO_MS);
+}
+
 static void on_lease(struct daemon_main *d, const struct lease *lease)
 {
 	struct holder *h = holder_find(d, lease->network, &lease->ip, true);
@@ -337,6 +346,7 @@ static void on_lease(struct daemon_main *d, const struct lease *lease)
 	if (!news)
 		return;
 	tell_holder(d, h);
+	tell_guards(d, lease->network);
 	if (has_forwards(d, lease->network, &lease->mac))
 		networks_reconcile_soon(d, 10 * MONO_MS);
 }
@@ -363,6 +373,7 @@ static void on_neighbour(struct daemon_main *d, const struct neighbour *n)
 	if (!news)
 		return;
 	tell_holder(d, h);
+	tell_guards(d, n->network);
 	if (has_forwards(d, n->network, &n->mac))
 		networks_reconcile_soon(d, 10 * MONO_MS);
 }

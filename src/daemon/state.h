@@ -132,6 +132,8 @@ const struct d_guest *networks_guest_by_mac(const struct daemon_main *d, const c
 /* guests.c: attach and notice */
 int guests_attach(struct daemon_main *d, const struct ctl_attach *a, struct report *report, struct guest **ret, int *fds);
 void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name);
+/* Delete ports of ours whose holder misuses its descriptor. Return: how many. */
+size_t guests_punish(struct daemon_main *d, const struct world *world);
 int guests_restore(struct daemon_main *d);
 int guests_forward_parse(struct guest *g, const char *spec, struct report *report);
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include "kern/confirm.h"
 #include "kern/exec.h"
+#include "kern/guard.h"
 #include "kern/nft.h"
 #include "kern/priv.h"
 #include "kern/records.h"
@@ -332,7 +333,9 @@ static void run_nft(struct kern *kern, struct exec_step *s)
 {
 	struct op_nft *o = &s->op.nft;
 
-	if (s->op.kind == OP_NFT_ELEMS) {
+	if (o->family == GUARD_FAMILY) {
+		s->err = kern_guard_elems(kern, o->del, o->n_del, o->add, o->n_add, s->why);
+	} else if (s->op.kind == OP_NFT_ELEMS) {
 		s->err = kern_nft_elems(kern, o->family, o->del, o->n_del, o->add, o->n_add, s->why);
 	} else {
 		if (!o->old_text) {

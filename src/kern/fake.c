@@ -219,6 +219,7 @@ int fake_kern_observe(struct fake_kern *fake, const char *const *sysctl_paths, s
 	}
 	copy_table(a, &w->inet, &world->inet);
 	copy_table(a, &w->bridge, &world->bridge);
+	copy_table(a, &w->guard, &world->guard);
 	world_sort(world);
 	return 0;
 }
@@ -458,7 +459,7 @@ static int addr_del(struct fake_kern *f, const struct op_addr *o)
 
 static struct w_table *table_of(struct fake_kern *f, uint8_t family)
 {
-	return family == NFPROTO_BRIDGE ? &f->w->bridge : &f->w->inet;
+	return family == GUARD_FAMILY ? &f->w->guard : family == NFPROTO_BRIDGE ? &f->w->bridge : &f->w->inet;
 }
 
 static int nft_table(struct fake_kern *f, struct op_nft *o)

@@ -15,15 +15,26 @@
  * OP_CONFIRM_ROUTE waits for a router, for as long as the op says.
  */
 #pragma once
+#include <stdint.h>
 #include "base/mem.h"
 #include "base/report.h"
 
 struct kern;
 
+/* Descriptors of the eBPF guards (kern/guard.h). */
+struct kern_guard {
+	int prog, ports, owners;	/* -1: there are none */
+	uint32_t prog_id;
+};
+#define KERN_GUARD_NONE { .prog = -1, .ports = -1, .owners = -1 }
+
+void kern_guard_close(struct kern_guard *guard);
+
 struct kern_conf {
 	const char *run_dir;	/* where records are kept; need not exist yet; copied */
 	int proc_sys_fd;	/* borrowed directory descriptor, or -1: /proc/sys */
 	int tun_fd_dir;		/* borrowed descriptor of a directory with a node "tun", or -1: /dev/net */
+	const struct kern_guard *guard;	/* copied, its descriptors borrowed; NULL: none */
 };
 
 /**

@@ -33,6 +33,7 @@ bool nfnl_parse_set(const struct nlmsghdr *nlh, struct nfnl_set *ret)
 		[NFTA_SET_KEY_LEN] = 4,	    [NFTA_SET_DATA_LEN] = 4,	  [NFTA_SET_DATA_TYPE] = 4,
 	};
 	const struct nlattr *tb[NFTA_SET_MAX + 1];
+	const uint32_t forgets = NFT_SET_EVAL | NFT_SET_TIMEOUT;	/* fill themselves: meters and the like */
 
 	if (!parse_nfmsg(nlh, tb, NFTA_SET_MAX, policy) || !is_ours(tb[NFTA_SET_TABLE]) || !tb[NFTA_SET_NAME])
 		return false;
@@ -43,7 +44,7 @@ bool nfnl_parse_set(const struct nlmsghdr *nlh, struct nfnl_set *ret)
 		.data_type = nl_be32(tb[NFTA_SET_DATA_TYPE]),
 	};
 	return str_copy(ret->name, sizeof(ret->name), nl_str(tb[NFTA_SET_NAME])) &&
-	       !(ret->flags & (NFT_SET_ANONYMOUS | NFT_SET_EVAL));
+	       !(ret->flags & NFT_SET_ANONYMOUS) && (ret->flags & forgets) != forgets;
 }
 
 const char *nfnl_parse_table(const struct nlmsghdr *nlh)

@@ -8,6 +8,7 @@
 #include <linux/genetlink.h>
 #include <linux/netfilter.h>
 #include <linux/nl80211.h>
+#include "kern/guard.h"
 #include "kern/nft.h"
 #include "kern/priv.h"
 #include "kern/records.h"
@@ -215,8 +216,13 @@ static int observe_nft(struct kern *kern, struct world *world, struct report *re
 		world->nft_unreadable = true;
 		return 0;
 	}
-	if (r < 0)
+	if (r < 0) {
 		report_error(report, NULL, "the nftables rules can't be read: %s", strerror(-r));
+		return r;
+	}
+	r = kern_guard_observe(kern, world);
+	if (r < 0)
+		report_error(report, NULL, "the guards of ports can't be read: %s", strerror(-r));
 	return r;
 }
 

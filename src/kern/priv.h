@@ -17,6 +17,7 @@ struct kern {
 	int proc_sys;		/* owned; -1: not opened yet */
 	int proc_sys_given;	/* borrowed; -1: none */
 	int tun_dir;		/* borrowed; -1: none */
+	struct kern_guard guard;	/* descriptors borrowed */
 	struct nft_ctx *nft;
 	struct nl rt, nf;
 	struct nlb b;		/* for requests, reused */

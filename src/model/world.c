@@ -66,6 +66,7 @@ void world_sort(struct world *world)
 	SORT(world->inet.elems, world->inet.n_elems, cmp_elem);
 	SORT(world->bridge.chains, world->bridge.n_chains, cmp_chain);
 	SORT(world->bridge.elems, world->bridge.n_elems, cmp_elem);
+	SORT(world->guard.elems, world->guard.n_elems, cmp_elem);
 }
 
 const struct w_link *world_link(const struct world *world, uint32_t ifindex)

@@ -70,6 +70,11 @@ void find_collisions(struct make *m);
 /* rules.c */
 void emit_rules(struct make *m);
 
+/* guard.c */
+void find_guard(struct make *m, const struct net *net, struct ruleset_network *ret);
+bool guard_knows(const struct make *m, const struct nft_elem *e);
+bool guard_keeps(const struct make *m, const struct nft_elem *e);
+
 /* services.c */
 void find_services(struct make *m, struct net *net);
 void emit_serve(struct make *m, struct net *net);

@@ -87,7 +87,7 @@ struct op_sysctl {
 };
 
 struct op_nft {
-	uint8_t family;			/* NFPROTO_INET or NFPROTO_BRIDGE */
+	uint8_t family;			/* NFPROTO_INET or NFPROTO_BRIDGE; GUARD_FAMILY: elements of the guards (OP_NFT_ELEMS) */
 	const char *text;		/* commands for libnftables (OP_NFT_TABLE) */
 	/*
 	 * What restores the tables as they were; "" : there were none. NULL: plan/ doesn't know

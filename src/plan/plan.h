@@ -17,6 +17,14 @@ struct plan_facts {
 	size_t n_leases;
 	const struct neighbour *neighbours;
 	size_t n_neighbours;
+	/* Every address of networks with spoof-check, in any order: who may go on using it. */
+	const struct plan_holder {
+		const char *network;
+		struct ip ip;
+		struct mac mac;
+		bool leased;		/* else seen */
+	} *holders;
+	size_t n_holders;
 };
 
 enum plan_want {

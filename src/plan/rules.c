@@ -6,6 +6,8 @@
 
 #include <linux/netfilter.h>
 
+#define GUARD_WORDS "guests cannot send RAs, answer DHCP or take addresses"
+
 static const struct in6_addr link_local = { .s6_addr = { 0xfe, 0x80, [15] = 1 } };
 
 /* ---- networks of ours that the plan wasn't told of: their elements stay ---- */
@@ -92,10 +94,16 @@ static void find_kept(struct make *m, struct ruleset_kept *ret)
 	for (size_t i = 0; any && i < bridge->n_elems; i++) {
 		const struct nft_elem *e = &bridge->elems[i];
 
-		if (ruleset_set_by_device(NFPROTO_BRIDGE, e->set) && !elem_of_unknown_device(m, e))
+		if (ruleset_set_by_device(NFPROTO_BRIDGE, e->set) ? !elem_of_unknown_device(m, e) : guard_knows(m, e))
 			continue;
 		ARENA_GROW(m->arena, kept_bridge, ret->n_bridge, cap_bridge);
 		kept_bridge[ret->n_bridge++] = *e;
+	}
+	for (size_t i = 0; i < bridge->n_elems; i++) {
+		if (!guard_keeps(m, &bridge->elems[i]))
+			continue;
+		ARENA_GROW(m->arena, kept_bridge, ret->n_bridge, cap_bridge);
+		kept_bridge[ret->n_bridge++] = bridge->elems[i];
 	}
 	ret->inet = kept;
 	ret->bridge = kept_bridge;
@@ -153,6 +161,7 @@ static struct ruleset_network describe_network(struct make *m, const struct net 
 			n.nat_address6 = d->nat_addresses[i];
 	}
 	find_reflecting(m, net, &n);
+	find_guard(m, net, &n);
 	return n;
 }
 
@@ -206,6 +215,18 @@ static struct op *rules_op(struct make *m, enum op_kind kind, enum op_action act
 	return op;
 }
 
+static void emit_elems(struct make *m, enum op_action action, uint8_t family, const char *what, const struct nft_elem *add,
+		       size_t n_add, const struct nft_elem *del, size_t n_del)
+{
+	struct op *op = rules_op(m, OP_NFT_ELEMS, action, family);
+
+	op->what = what;
+	op->nft.add = add;
+	op->nft.n_add = n_add;
+	op->nft.del = del;
+	op->nft.n_del = n_del;
+}
+
 static void emit_table(struct make *m, const struct w_table *have, const struct ruleset_table *want, const char *words)
 {
 	uint8_t family = want->table.family;
@@ -241,12 +262,29 @@ static void emit_table(struct make *m, const struct w_table *have, const struct 
 	} else {
 		return;
 	}
-	op = rules_op(m, OP_NFT_ELEMS, OP_ACTION_CHANGE, family);
-	op->what = elems_words(m, n_add, n_del);
-	op->nft.add = add;
-	op->nft.n_add = n_add;
-	op->nft.del = del;
-	op->nft.n_del = n_del;
+	emit_elems(m, OP_ACTION_CHANGE, family, elems_words(m, n_add, n_del), add, n_add, del, n_del);
+}
+
+/* The eBPF guards do what otherwise table bridge does, and are shown as that. */
+static void emit_guard(struct make *m, const struct ruleset_table *want)
+{
+	const struct w_table *have = &m->world->guard;
+	const struct nft_elem *add, *del;
+	enum op_action action = OP_ACTION_CHANGE;
+	size_t n_add, n_del;
+
+	if (!have->present)
+		return;
+	ruleset_diff(m->arena, have, &want->table, &del, &n_del, &add, &n_add);
+	if (n_add + n_del == 0)
+		return;
+	if (have->n_elems == 0)
+		action = OP_ACTION_CREATE;
+	else if (want->table.n_elems == 0)
+		action = OP_ACTION_REMOVE;
+	emit_elems(m, action, GUARD_FAMILY, action == OP_ACTION_CREATE ? GUARD_WORDS :
+					    action == OP_ACTION_REMOVE ? "" : elems_words(m, n_add, n_del),
+		   add, n_add, del, n_del);
 }
 
 void emit_rules(struct make *m)
@@ -254,14 +292,16 @@ void emit_rules(struct make *m)
 	struct ruleset_network *networks = arena_alloc(m->arena, m->n_nets, sizeof(*networks));
 	struct ruleset_kept kept;
 	struct ruleset rules;
-	bool creates = false;
+	bool creates = false, in_nft = false;
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->n_nets; i++) {
 		if (!m->nets[i].ours)
 			continue;
 		creates |= m->nets[i].creates;
-		networks[n++] = describe_network(m, &m->nets[i]);
+		networks[n] = describe_network(m, &m->nets[i]);
+		in_nft |= networks[n].guarded && !networks[n].guarded_by_bpf;
+		n++;
 	}
 	/* Without privileges nothing is known of the tables: say only what must be new. */
 	if (m->world->nft_unreadable && !creates)
@@ -269,5 +309,7 @@ void emit_rules(struct make *m)
 	find_kept(m, &kept);
 	ruleset_make(m->arena, networks, n, &kept, &rules);
 	emit_table(m, &m->world->inet, &rules.inet, rules_words(m));
-	emit_table(m, &m->world->bridge, &rules.bridge, "guests reach themselves, but don't hear themselves");
+	emit_table(m, &m->world->bridge, &rules.bridge,
+		   in_nft ? GUARD_WORDS : "guests reach themselves, but don't hear themselves");
+	emit_guard(m, &rules.guard);
 }

@@ -35,6 +35,9 @@ enum field {
 	FIELD_IP4,
 	FIELD_IP6,
 	FIELD_MAC,
+	FIELD_MARK,
+	FIELD_RAW6,	/* an IPv6 address, in sets that are asked with raw payload too: nft has no word for the target of ND */
+	FIELD_INDEX,
 	FIELD_N_,
 };
 
@@ -49,6 +52,9 @@ static const struct {
 	[FIELD_IP4] = { "ipv4_addr", 4, 4 },
 	[FIELD_IP6] = { "ipv6_addr", 16, 16 },
 	[FIELD_MAC] = { "ether_addr", 6, 8 },
+	[FIELD_MARK] = { "mark", 4, 4 },
+	[FIELD_RAW6] = { "", 16, 16 },
+	[FIELD_INDEX] = { "", 4, 4 },
 };
 
 enum data {
@@ -56,6 +62,8 @@ enum data {
 	DATA_VERDICT,
 	DATA_IP4_PORT,
 	DATA_IP6_PORT,
+	DATA_MARK,
+	DATA_GUARD,	/* of the guards: not nft's */
 };
 
 #define KEY_FIELDS 4
@@ -66,43 +74,75 @@ struct set {
 	enum field key[KEY_FIELDS + 1];
 	bool interval;
 	enum data data;
+	bool guard;			/* of the guard chains */
+	const char *type;		/* instead of what the key says */
 };
 
 static const struct set sets[] = {
 	/* inet: who is who */
-	{ NFPROTO_INET, "nets", { FIELD_IFNAME }, false, DATA_NONE },
-	{ NFPROTO_INET, "same", { FIELD_IFNAME, FIELD_IFNAME }, false, DATA_NONE },
-	{ NFPROTO_INET, "uplinks", { FIELD_IFNAME, FIELD_IFNAME }, false, DATA_NONE },
-	{ NFPROTO_INET, "gateway4", { FIELD_IFNAME, FIELD_IP4 }, false, DATA_NONE },
-	{ NFPROTO_INET, "gateway6", { FIELD_IFNAME, FIELD_IP6 }, false, DATA_NONE },
-	{ NFPROTO_INET, "dns4", { FIELD_IFNAME, FIELD_IP4 }, false, DATA_NONE },
-	{ NFPROTO_INET, "dns6", { FIELD_IFNAME, FIELD_IP6 }, false, DATA_NONE },
-	{ NFPROTO_INET, "own4", { FIELD_IFNAME, FIELD_IP4 }, true, DATA_NONE },
-	{ NFPROTO_INET, "own6", { FIELD_IFNAME, FIELD_IP6 }, true, DATA_NONE },
+	{ NFPROTO_INET, "nets", { FIELD_IFNAME }, .data = DATA_NONE },
+	{ NFPROTO_INET, "same", { FIELD_IFNAME, FIELD_IFNAME }, .data = DATA_NONE },
+	{ NFPROTO_INET, "uplinks", { FIELD_IFNAME, FIELD_IFNAME }, .data = DATA_NONE },
+	{ NFPROTO_INET, "gateway4", { FIELD_IFNAME, FIELD_IP4 }, .data = DATA_NONE },
+	{ NFPROTO_INET, "gateway6", { FIELD_IFNAME, FIELD_IP6 }, .data = DATA_NONE },
+	{ NFPROTO_INET, "dns4", { FIELD_IFNAME, FIELD_IP4 }, .data = DATA_NONE },
+	{ NFPROTO_INET, "dns6", { FIELD_IFNAME, FIELD_IP6 }, .data = DATA_NONE },
+	{ NFPROTO_INET, "own4", { FIELD_IFNAME, FIELD_IP4 }, .interval = true },
+	{ NFPROTO_INET, "own6", { FIELD_IFNAME, FIELD_IP6 }, .interval = true },
 	/* inet: what happens to whom */
-	{ NFPROTO_INET, "input_from", { FIELD_IFNAME }, false, DATA_VERDICT },
-	{ NFPROTO_INET, "output_to", { FIELD_IFNAME }, false, DATA_VERDICT },
-	{ NFPROTO_INET, "forward_from", { FIELD_IFNAME }, false, DATA_VERDICT },
-	{ NFPROTO_INET, "forward_to", { FIELD_IFNAME }, false, DATA_VERDICT },
-	{ NFPROTO_INET, "snat4", { FIELD_IFNAME }, false, DATA_VERDICT },
-	{ NFPROTO_INET, "snat6", { FIELD_IFNAME }, false, DATA_VERDICT },
+	{ NFPROTO_INET, "input_from", { FIELD_IFNAME }, .data = DATA_VERDICT },
+	{ NFPROTO_INET, "output_to", { FIELD_IFNAME }, .data = DATA_VERDICT },
+	{ NFPROTO_INET, "forward_from", { FIELD_IFNAME }, .data = DATA_VERDICT },
+	{ NFPROTO_INET, "forward_to", { FIELD_IFNAME }, .data = DATA_VERDICT },
+	{ NFPROTO_INET, "snat4", { FIELD_IFNAME }, .data = DATA_VERDICT },
+	{ NFPROTO_INET, "snat6", { FIELD_IFNAME }, .data = DATA_VERDICT },
 	/* inet: forwards; _at: of one address of the host; _from: for those in from4, from6 only */
-	{ NFPROTO_INET, "dnat4", { FIELD_PROTO, FIELD_PORT }, false, DATA_IP4_PORT },
-	{ NFPROTO_INET, "dnat6", { FIELD_PROTO, FIELD_PORT }, false, DATA_IP6_PORT },
-	{ NFPROTO_INET, "dnat4_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, false, DATA_IP4_PORT },
-	{ NFPROTO_INET, "dnat6_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, false, DATA_IP6_PORT },
-	{ NFPROTO_INET, "dnat4_from", { FIELD_PROTO, FIELD_PORT }, false, DATA_IP4_PORT },
-	{ NFPROTO_INET, "dnat6_from", { FIELD_PROTO, FIELD_PORT }, false, DATA_IP6_PORT },
-	{ NFPROTO_INET, "dnat4_at_from", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, false, DATA_IP4_PORT },
-	{ NFPROTO_INET, "dnat6_at_from", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, false, DATA_IP6_PORT },
-	{ NFPROTO_INET, "from4", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, true, DATA_NONE },
-	{ NFPROTO_INET, "from6", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, true, DATA_NONE },
-	{ NFPROTO_INET, "from4_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP4, FIELD_IP4 }, true, DATA_NONE },
-	{ NFPROTO_INET, "from6_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP6, FIELD_IP6 }, true, DATA_NONE },
+	{ NFPROTO_INET, "dnat4", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP4_PORT },
+	{ NFPROTO_INET, "dnat6", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP6_PORT },
+	{ NFPROTO_INET, "dnat4_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, .data = DATA_IP4_PORT },
+	{ NFPROTO_INET, "dnat6_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, .data = DATA_IP6_PORT },
+	{ NFPROTO_INET, "dnat4_from", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP4_PORT },
+	{ NFPROTO_INET, "dnat6_from", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP6_PORT },
+	{ NFPROTO_INET, "dnat4_at_from", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, .data = DATA_IP4_PORT },
+	{ NFPROTO_INET, "dnat6_at_from", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, .data = DATA_IP6_PORT },
+	{ NFPROTO_INET, "from4", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, .interval = true },
+	{ NFPROTO_INET, "from6", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, .interval = true },
+	{ NFPROTO_INET, "from4_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP4, FIELD_IP4 }, .interval = true },
+	{ NFPROTO_INET, "from6_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP6, FIELD_IP6 }, .interval = true },
 	/* bridge */
-	{ NFPROTO_BRIDGE, "reflecting", { FIELD_IFNAME, FIELD_IFNAME }, false, DATA_NONE },
-	{ NFPROTO_BRIDGE, "selves", { FIELD_MAC, FIELD_MAC }, false, DATA_NONE },
+	{ NFPROTO_BRIDGE, "reflecting", { FIELD_IFNAME, FIELD_IFNAME }, .data = DATA_NONE },
+	{ NFPROTO_BRIDGE, "selves", { FIELD_MAC, FIELD_MAC }, .data = DATA_NONE },
+	/* bridge, guards: which ports, with which MAC; who owns which address; what was learnt of ports of others */
+	{ NFPROTO_BRIDGE, "guarded", { FIELD_IFNAME }, .data = DATA_VERDICT, .guard = true },
+	{ NFPROTO_BRIDGE, "nets_of", { FIELD_IFNAME }, .data = DATA_MARK, .guard = true },
+	{ NFPROTO_BRIDGE, "known", { FIELD_IFNAME }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_BRIDGE, "macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_BRIDGE, "owned4", { FIELD_MARK, FIELD_IP4 }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_BRIDGE, "owners4", { FIELD_MARK, FIELD_IP4, FIELD_MAC }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_BRIDGE, "owned6", { FIELD_MARK, FIELD_RAW6 }, .data = DATA_NONE, .guard = true,
+	  .type = "typeof meta mark . @nh,64,128" },
+	{ NFPROTO_BRIDGE, "owners6", { FIELD_MARK, FIELD_RAW6, FIELD_MAC }, .data = DATA_NONE, .guard = true,
+	  .type = "typeof meta mark . @nh,64,128 . ether saddr" },
+	{ NFPROTO_BRIDGE, "learnt", { FIELD_IFNAME }, .data = DATA_NONE, .guard = true,
+	  .type = "type ifname; size 8192; flags dynamic" },
+	{ NFPROTO_BRIDGE, "learnt_macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true,
+	  .type = "type ifname . ether_addr; size 8192; flags dynamic" },
+	/* the eBPF guards */
+	{ GUARD_FAMILY, "attached", { FIELD_INDEX }, .data = DATA_NONE },
+	{ GUARD_FAMILY, "owner", { FIELD_MARK, FIELD_IP6 }, .data = DATA_GUARD },
+	{ GUARD_FAMILY, "port", { FIELD_INDEX }, .data = DATA_GUARD },
 };
+
+/* Sets that fill themselves and forget; nobody but the kernel looks at their elements. */
+static const char guard_memory[] =
+	"\tset claimed4 {\n\t\ttype mark . ipv4_addr; size 65536; flags dynamic, timeout; timeout 1m\n\t}\n"
+	"\tset claims4 {\n\t\ttype mark . ipv4_addr . ether_addr; size 65536; flags dynamic, timeout; timeout 1m\n\t}\n"
+	"\tset claimed6 {\n\t\ttypeof meta mark . @nh,64,128; size 65536; flags dynamic, timeout; timeout 1m\n\t}\n"
+	"\tset claims6 {\n\t\ttypeof meta mark . @nh,64,128 . ether saddr; size 65536; flags dynamic, timeout; timeout 1m\n\t}\n"
+	"\tset meter_nd {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
+	"\tset meter_mld {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
+	"\tset meter_arp {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
+	"\tset meter_dhcp {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n";
 
 #define CHAIN_RULES 16
 
@@ -111,6 +151,7 @@ struct chain {
 	const char *name;
 	const char *hook;		/* NULL: reached by jumps only */
 	const char *rules[CHAIN_RULES];	/* up to the first NULL */
+	bool guard;
 };
 
 #define ND "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept"
@@ -122,13 +163,13 @@ struct chain {
 /* In an order in which each chain comes before those that jump to it. */
 static const struct chain chains[] = {
 	/* guest → host */
-	{ NFPROTO_INET, "services", NULL, {
+	{ NFPROTO_INET, "services", NULL, .rules = {
 		"icmp type echo-request accept",
 		"icmpv6 type echo-request accept",
 		"meta l4proto { tcp, udp } th dport 53 accept",
 	} },
-	{ NFPROTO_INET, "host_yes", NULL, { DHCP } },
-	{ NFPROTO_INET, "host_services", NULL, {
+	{ NFPROTO_INET, "host_yes", NULL, .rules = { DHCP } },
+	{ NFPROTO_INET, "host_services", NULL, .rules = {
 		DHCP,
 		ANSWERS,
 		ND,
@@ -137,31 +178,31 @@ static const struct chain chains[] = {
 		"iifname . ip6 daddr @gateway6 jump services",
 		REFUSE,
 	} },
-	{ NFPROTO_INET, "host_no", NULL, { DHCP, ANSWERS, ND, MLD, REFUSE } },
+	{ NFPROTO_INET, "host_no", NULL, .rules = { DHCP, ANSWERS, ND, MLD, REFUSE } },
 	/* host → guest */
-	{ NFPROTO_INET, "guest_answers", NULL, { ANSWERS, ND, "icmpv6 type nd-router-advert accept", MLD, "drop" } },
-	{ NFPROTO_INET, "guest_no", NULL, { ND, "icmpv6 type nd-router-advert accept", MLD, "drop" } },
+	{ NFPROTO_INET, "guest_answers", NULL, .rules = { ANSWERS, ND, "icmpv6 type nd-router-advert accept", MLD, "drop" } },
+	{ NFPROTO_INET, "guest_no", NULL, .rules = { ND, "icmpv6 type nd-router-advert accept", MLD, "drop" } },
 	/* guest → elsewhere */
-	{ NFPROTO_INET, "from_nat", NULL, {
+	{ NFPROTO_INET, "from_nat", NULL, .rules = {
 		"iifname . oifname @same accept",
 		"oifname @nets " REFUSE,
 		"accept",
 	} },
-	{ NFPROTO_INET, "from_nat_by_uplink", NULL, {
+	{ NFPROTO_INET, "from_nat_by_uplink", NULL, .rules = {
 		"iifname . oifname @same accept",
 		"oifname @nets " REFUSE,
 		ANSWERS,
 		"iifname . oifname @uplinks accept",
 		REFUSE,
 	} },
-	{ NFPROTO_INET, "from_isolated", NULL, {
+	{ NFPROTO_INET, "from_isolated", NULL, .rules = {
 		"iifname . oifname @same accept",
 		REFUSE,
 	} },
 	/* elsewhere → guest */
-	{ NFPROTO_INET, "to_nat", NULL, { ANSWERS, "ct status dnat accept", "drop" } },
-	{ NFPROTO_INET, "to_isolated", NULL, { "drop" } },
-	{ NFPROTO_INET, "forwards", NULL, {
+	{ NFPROTO_INET, "to_nat", NULL, .rules = { ANSWERS, "ct status dnat accept", "drop" } },
+	{ NFPROTO_INET, "to_isolated", NULL, .rules = { "drop" } },
+	{ NFPROTO_INET, "forwards", NULL, .rules = {
 		"th dport 53 iifname . ip daddr @dns4 return",
 		"th dport 53 iifname . ip6 daddr @dns6 return",
 		"meta l4proto . th dport . ip daddr . ip saddr @from4_at "
@@ -177,36 +218,112 @@ static const struct chain chains[] = {
 		"dnat ip to meta l4proto . th dport map @dnat4",
 		"dnat ip6 to meta l4proto . th dport map @dnat6",
 	} },
-	{ NFPROTO_INET, "input", "type filter hook input priority filter; policy accept;", {
+	{ NFPROTO_INET, "input", "type filter hook input priority filter; policy accept;", .rules = {
 		"iifname vmap @input_from",
 	} },
-	{ NFPROTO_INET, "output", "type filter hook output priority filter; policy accept;", {
+	{ NFPROTO_INET, "output", "type filter hook output priority filter; policy accept;", .rules = {
 		"oifname vmap @output_to",
 	} },
-	{ NFPROTO_INET, "forward", "type filter hook forward priority filter; policy accept;", {
+	{ NFPROTO_INET, "forward", "type filter hook forward priority filter; policy accept;", .rules = {
 		"iifname vmap @forward_from",
 		"oifname vmap @forward_to",
 	} },
-	{ NFPROTO_INET, "prerouting", "type nat hook prerouting priority dstnat; policy accept;", {
+	{ NFPROTO_INET, "prerouting", "type nat hook prerouting priority dstnat; policy accept;", .rules = {
 		"meta l4proto { tcp, udp } goto forwards",
 	} },
-	{ NFPROTO_INET, "output_nat", "type nat hook output priority -100; policy accept;", {
+	{ NFPROTO_INET, "output_nat", "type nat hook output priority -100; policy accept;", .rules = {
 		"ip daddr 127.0.0.0/8 return",
 		"ip6 daddr ::1 return",
 		"meta l4proto { tcp, udp } goto forwards",
 	} },
-	{ NFPROTO_INET, "postrouting", "type nat hook postrouting priority srcnat; policy accept;", {
+	{ NFPROTO_INET, "postrouting", "type nat hook postrouting priority srcnat; policy accept;", .rules = {
 		"ct status dnat oifname . ip saddr @own4 masquerade",
 		"ct status dnat oifname . ip6 saddr @own6 masquerade",
 		"oifname @nets return",
 		"meta nfproto ipv4 iifname vmap @snat4",
 		"meta nfproto ipv6 iifname vmap @snat6",
 	} },
-	{ NFPROTO_BRIDGE, "reflection", NULL, {
+	/*
+	 * What a guest may say, as src/bpf/guard.bpf.c has it, whose head explains it: there with tc, here for hosts that
+	 * can't. The mark holds the network meanwhile.
+	 */
+	{ NFPROTO_BRIDGE, "guard_dhcp4", NULL, .rules = {
+		"udp sport 67 drop",
+		"udp dport 68 drop",
+		"udp dport 67 update @meter_dhcp { iifname limit rate over 50/second burst 50 packets } drop",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard_dhcp6", NULL, .rules = {
+		"udp sport 547 drop",
+		"udp dport 546 drop",
+		"udp dport 547 update @meter_dhcp { iifname limit rate over 50/second burst 50 packets } drop",
+		"udp dport != 546 return",	/* as good as always, unless the header isn't there */
+		"frag frag-off > 0 return",
+		"drop",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard_ip4", NULL, .rules = {
+		"meta mark . ip saddr @owned4 meta mark . ip saddr . ether saddr != @owners4 drop",
+		"meta l4proto udp goto guard_dhcp4",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard_arp", NULL, .rules = {
+		"update @meter_arp { iifname limit rate over 200/second burst 200 packets } drop",
+		"arp htype != 1 drop",
+		"arp ptype != 0x0800 drop",
+		"iifname . arp saddr ether != @macs iifname . arp saddr ether != @learnt_macs drop",
+		"arp saddr ip 0.0.0.0 return",
+		"meta mark . arp saddr ip . ether saddr @owners4 return",
+		"meta mark . arp saddr ip @owned4 drop",
+		"meta mark . arp saddr ip . ether saddr @claims4 return",
+		"meta mark . arp saddr ip @claimed4 drop",
+		"add @claimed4 { meta mark . arp saddr ip } add @claims4 { meta mark . arp saddr ip . ether saddr }",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard_nd", NULL, .rules = {
+		"exthdr frag exists drop",
+		"update @meter_nd { iifname limit rate over 200/second burst 200 packets } drop",
+		"icmpv6 type nd-router-solicit return",
+		"icmpv6 type nd-neighbor-solicit ip6 saddr != :: return",
+		"meta mark . @th,64,128 . ether saddr @owners6 return",
+		"meta mark . @th,64,128 @owned6 drop",
+		"meta mark . @th,64,128 . ether saddr @claims6 return",
+		"meta mark . @th,64,128 @claimed6 drop",
+		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard_icmp6", NULL, .rules = {
+		"icmpv6 type { nd-router-advert, nd-redirect } drop",
+		"icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } goto guard_nd",
+		"icmpv6 type { 130, 131, 132, 143 } update @meter_mld { iifname limit rate over 100/second burst 100 packets } drop",
+		"icmpv6 type != 255 return",
+		"frag frag-off > 0 return",
+		"drop",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard_ip6", NULL, .rules = {
+		"meta mark . @nh,64,128 @owned6 meta mark . @nh,64,128 . ether saddr != @owners6 drop",
+		"meta l4proto ipv6-icmp goto guard_icmp6",
+		"meta l4proto udp goto guard_dhcp6",
+		"meta l4proto != 255 return",	/* an upper layer that is hidden has no number at all */
+		"drop",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard_mac", NULL, .rules = {
+		"ether type != { ip, ip6, arp } drop",
+		"meta mark set iifname map @nets_of",
+		"ether type vmap { ip : jump guard_ip4, ip6 : jump guard_ip6, arp : jump guard_arp }",
+		"meta mark set 0 accept",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard", NULL, .rules = {
+		"iifname . ether saddr @macs goto guard_mac",
+		"iifname . ether saddr @learnt_macs goto guard_mac",
+		"iifname @known drop",
+		"iifname @learnt drop",
+		"ether saddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop",
+		"add @learnt { iifname } add @learnt_macs { iifname . ether saddr } goto guard_mac",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "prerouting", "type filter hook prerouting priority -300; policy accept;", .rules = {
+		"iifname vmap @guarded",
+	}, .guard = true },
+	{ NFPROTO_BRIDGE, "reflection", NULL, .rules = {
 		"ether saddr . ether daddr @selves accept",
 		"drop",
 	} },
-	{ NFPROTO_BRIDGE, "forward", "type filter hook forward priority filter; policy accept;", {
+	{ NFPROTO_BRIDGE, "forward", "type filter hook forward priority filter; policy accept;", .rules = {
 		"iifname . oifname @reflecting goto reflection",
 	} },
 };
@@ -538,6 +655,93 @@ static void add_reflection(struct builder *b, const struct ruleset_network *n)
 	}
 }
 
+/* ---- guards ---- */
+
+static void key_u32(struct nft_elem *e, enum field field, uint32_t v)
+{
+	key_put(e, field, &v);
+}
+
+static void add_nft_port(struct builder *b, const struct ruleset_network *n, const struct ruleset_port *port)
+{
+	struct nft_elem *e = elem_begin(b, "nets_of");
+
+	key_ifname(e, port->name);
+	memcpy(e->data, &n->group, sizeof(n->group));
+	e->data_len = sizeof(n->group);
+	elem_done(b, e);
+	add_verdict(b, "guarded", port->name, "guard");
+	if (mac_is_zero(&port->mac))
+		return;
+	add_devices(b, "known", port->name, NULL);
+	e = elem_begin(b, "macs");
+	key_ifname(e, port->name);
+	key_put(e, FIELD_MAC, port->mac.b);
+	elem_done(b, e);
+}
+
+static void add_nft_owner(struct builder *b, const struct ruleset_network *n, const struct ruleset_owner *owner)
+{
+	bool six = owner->ip.family == AF_INET6;
+	enum field ip = six ? FIELD_RAW6 : FIELD_IP4;
+	struct nft_elem *e = elem_begin(b, six ? "owned6" : "owned4");
+
+	key_u32(e, FIELD_MARK, n->group);
+	key_put(e, ip, owner->ip.b);
+	elem_done(b, e);
+	e = elem_begin(b, six ? "owners6" : "owners4");
+	key_u32(e, FIELD_MARK, n->group);
+	key_put(e, ip, owner->ip.b);
+	key_put(e, FIELD_MAC, owner->mac.b);
+	elem_done(b, e);
+}
+
+static void add_bpf_port(struct builder *b, const struct ruleset_network *n, const struct ruleset_port *port)
+{
+	struct nft_elem *e = elem_begin(b, "port");
+
+	key_u32(e, FIELD_INDEX, port->ifindex);
+	memcpy(e->data, &n->group, sizeof(n->group));
+	memcpy(e->data + sizeof(n->group), port->mac.b, sizeof(port->mac.b));
+	e->data_len = GUARD_PORT_DATA;
+	elem_done(b, e);
+	e = elem_begin(b, "attached");
+	key_u32(e, FIELD_INDEX, port->ifindex);
+	elem_done(b, e);
+}
+
+static void add_bpf_owner(struct builder *b, const struct ruleset_network *n, const struct ruleset_owner *owner)
+{
+	struct nft_elem *e = elem_begin(b, "owner");
+	uint8_t ip[16] = { [10] = 0xff, 0xff };
+
+	if (owner->ip.family == AF_INET6)
+		memcpy(ip, owner->ip.b, sizeof(ip));
+	else
+		memcpy(ip + 12, owner->ip.b, 4);
+	key_u32(e, FIELD_MARK, n->group);
+	key_put(e, FIELD_IP6, ip);
+	memcpy(e->data, owner->mac.b, sizeof(owner->mac.b));
+	e->data_len = GUARD_OWNER_DATA;
+	elem_done(b, e);
+}
+
+static void add_guard(struct builder *bridge, struct builder *guard, const struct ruleset_network *n)
+{
+	for (size_t i = 0; n->guarded && i < n->n_ports; i++) {
+		if (n->guarded_by_bpf)
+			add_bpf_port(guard, n, &n->ports[i]);
+		else
+			add_nft_port(bridge, n, &n->ports[i]);
+	}
+	for (size_t i = 0; n->guarded && i < n->n_owners; i++) {
+		if (n->guarded_by_bpf)
+			add_bpf_owner(guard, n, &n->owners[i]);
+		else
+			add_nft_owner(bridge, n, &n->owners[i]);
+	}
+}
+
 /* ---- text ---- */
 
 static const char *family_name(uint8_t family)
@@ -552,8 +756,14 @@ static void text_set(FILE *f, const struct set *s)
 		[DATA_VERDICT] = " : verdict",
 		[DATA_IP4_PORT] = " : ipv4_addr . inet_service",
 		[DATA_IP6_PORT] = " : ipv6_addr . inet_service",
+		[DATA_MARK] = " : mark",
+		[DATA_GUARD] = "",
 	};
 
+	if (s->type) {
+		(void)fprintf(f, "\tset %s {\n\t\t%s\n\t}\n", s->name, s->type);
+		return;
+	}
 	(void)fprintf(f, "\t%s %s {\n\t\ttype ", s->data == DATA_NONE ? "set" : "map", s->name);
 	for (const enum field *k = s->key; *k != FIELD_END; k++)
 		(void)fprintf(f, "%s%s", k == s->key ? "" : " . ", fields[*k].type);
@@ -592,14 +802,16 @@ static size_t text_snat_rules(FILE *f, const struct snat *s)
 }
 
 /* Chains and sets as one block without the table's line; fills in table->chains. */
-static void text_structure(FILE *f, struct arena *arena, uint8_t family, const struct snat *snats, size_t n_snats,
-			   struct w_table *table)
+static void text_structure(FILE *f, struct arena *arena, uint8_t family, bool guard, const struct snat *snats,
+			   size_t n_snats, struct w_table *table)
 {
 	size_t cap = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(sets); i++)
-		if (sets[i].family == family)
+		if (sets[i].family == family && (guard || !sets[i].guard))
 			text_set(f, &sets[i]);
+	if (guard)
+		(void)fputs(guard_memory, f);
 	for (size_t i = 0; i < n_snats && family == NFPROTO_INET; i++) {
 		char name[CHAIN_NAME];
 
@@ -613,7 +825,7 @@ static void text_structure(FILE *f, struct arena *arena, uint8_t family, const s
 		const struct chain *c = &chains[i];
 		uint32_t n_rules = 0;
 
-		if (c->family != family)
+		if (c->family != family || (c->guard && !guard))
 			continue;
 		(void)fprintf(f, "\tchain %s {\n", c->name);
 		if (c->hook)
@@ -649,6 +861,7 @@ static void text_field(FILE *f, enum field field, const uint8_t *b)
 {
 	struct ip ip = { 0 };
 	struct mac mac;
+	uint32_t mark;
 
 	switch (field) {
 	case FIELD_IFNAME:
@@ -670,6 +883,16 @@ static void text_field(FILE *f, enum field field, const uint8_t *b)
 		memcpy(mac.b, b, sizeof(mac.b));
 		(void)fprintf(f, "%s", MAC_STR(&mac));
 		break;
+	case FIELD_MARK:
+		memcpy(&mark, b, sizeof(mark));
+		(void)fprintf(f, "%u", mark);
+		break;
+	case FIELD_RAW6:
+		(void)fputs("0x", f);
+		for (size_t i = 0; i < 16; i++)
+			(void)fprintf(f, "%02x", b[i]);
+		break;
+	case FIELD_INDEX:
 	case FIELD_END:
 	case FIELD_N_:
 		assert(0);
@@ -698,6 +921,10 @@ static void text_elem(FILE *f, const struct set *s, const struct nft_elem *e)
 	}
 	if (s->data == DATA_VERDICT)
 		(void)fprintf(f, " : %s%s", verdicts[e->verdict], e->chain);
+	if (s->data == DATA_MARK) {
+		(void)fputs(" : ", f);
+		text_field(f, FIELD_MARK, e->data);
+	}
 	if (s->data == DATA_IP4_PORT || s->data == DATA_IP6_PORT) {
 		enum field ip = s->data == DATA_IP4_PORT ? FIELD_IP4 : FIELD_IP6;
 
@@ -814,7 +1041,7 @@ static void add_kept(struct builder *b, const struct nft_elem *kept, const struc
 		(void)str_copy(e->chain, sizeof(e->chain), "snat_any");
 }
 
-static void render(struct arena *arena, struct builder *b, const struct snat *snats, size_t n_snats, bool present,
+static void render(struct arena *arena, struct builder *b, const struct snat *snats, size_t n_snats, bool guard, bool present,
 		   struct ruleset_table *ret)
 {
 	const char *family = family_name(b->family);
@@ -828,7 +1055,7 @@ static void render(struct arena *arena, struct builder *b, const struct snat *sn
 	if (present) {
 		char *structure_buf = NULL;
 		FILE *sf = text_open(&structure_buf, &len);
-		text_structure(sf, arena, b->family, snats, n_snats, t);
+		text_structure(sf, arena, b->family, guard, snats, n_snats, t);
 		const char *structure = text_close(arena, sf, &structure_buf);
 
 		qsort(t->chains, t->n_chains, sizeof(*t->chains), qsort_chain);
@@ -846,19 +1073,27 @@ void ruleset_make(struct arena *arena, const struct ruleset_network *networks, s
 {
 	struct builder inet = { .arena = arena, .family = NFPROTO_INET };
 	struct builder bridge = { .arena = arena, .family = NFPROTO_BRIDGE };
+	struct builder guard = { .arena = arena, .family = GUARD_FAMILY };
+	bool in_nft = false;
 	size_t n_snats = 0;
 	const struct snat *snats = snats_of(arena, networks, n, &n_snats);
 
 	for (size_t i = 0; i < n; i++) {
 		add_network(&inet, &networks[i]);
 		add_reflection(&bridge, &networks[i]);
+		add_guard(&bridge, &guard, &networks[i]);
+		in_nft |= networks[i].guarded && !networks[i].guarded_by_bpf;
 	}
 	for (size_t i = 0; i < kept->n_inet; i++)
 		add_kept(&inet, &kept->inet[i], snats, n_snats);
 	for (size_t i = 0; i < kept->n_bridge; i++)
 		add_kept(&bridge, &kept->bridge[i], NULL, 0);
-	render(arena, &inet, snats, n_snats, inet.n > 0, &ret->inet);
-	render(arena, &bridge, NULL, 0, bridge.n > 0, &ret->bridge);
+	for (size_t i = 0; i < kept->n_bridge; i++)
+		in_nft |= set_find(NFPROTO_BRIDGE, kept->bridge[i].set) && set_find(NFPROTO_BRIDGE, kept->bridge[i].set)->guard;
+	render(arena, &inet, snats, n_snats, false, inet.n > 0, &ret->inet);
+	render(arena, &bridge, NULL, 0, in_nft, bridge.n > 0, &ret->bridge);
+	ret->guard = (struct ruleset_table){ .table = { .present = true, .family = GUARD_FAMILY, .elems = guard.elems } };
+	ret->guard.table.n_elems = elems_sort(guard.elems, guard.n);
 }
 
 /* ---- differences ---- */

@@ -36,6 +36,19 @@ struct ruleset_forward {
 	size_t n_from;
 };
 
+/* A port whose guest may say only what is its own. */
+struct ruleset_port {
+	const char *name;
+	uint32_t ifindex;
+	struct mac mac;			/* zero: the first source seen is taken */
+};
+
+/* Who may speak for an address. */
+struct ruleset_owner {
+	struct ip ip;
+	struct mac mac;
+};
+
 struct ruleset_network {
 	const char *device;
 	enum net_mode mode;		/* NAT or ISOLATED */
@@ -51,6 +64,13 @@ struct ruleset_network {
 	size_t n_forwards;
 	const char *const *reflecting;	/* ports in hairpin mode */
 	size_t n_reflecting;
+	bool guarded;			/* spoof-check */
+	bool guarded_by_bpf;		/* then by elements of the guards, else by table bridge; the same for all */
+	uint32_t group;			/* network_group(): which network an address is of */
+	const struct ruleset_port *ports;
+	size_t n_ports;
+	const struct ruleset_owner *owners;	/* each address once */
+	size_t n_owners;
 };
 
 /* Elements of the present tables that belong to networks which the caller doesn't know, and are to stay. */
@@ -68,6 +88,7 @@ struct ruleset_table {
 
 struct ruleset {
 	struct ruleset_table inet, bridge;
+	struct ruleset_table guard;	/* elements only */
 };
 
 /**

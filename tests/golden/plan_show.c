@@ -150,7 +150,8 @@ static void read_facts(struct arena *arena, const json_t *root, struct plan_fact
 	struct lease *l = arena_alloc(arena, json_array_size(leases) + 1, sizeof(*l));
 	struct neighbour *n = arena_alloc(arena, json_array_size(seen) + 1, sizeof(*n));
 
-	*facts = (struct plan_facts){ l, json_array_size(leases), n, json_array_size(seen) };
+	*facts = (struct plan_facts){ .leases = l, .n_leases = json_array_size(leases), .neighbours = n,
+					      .n_neighbours = json_array_size(seen) };
 	for (size_t i = 0; i < facts->n_leases; i++) {
 		const json_t *o = json_array_get(leases, i);
 

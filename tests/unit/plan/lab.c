@@ -254,7 +254,8 @@ const char *lab_plan(struct lab *lab, const char *yaml, const char *wants)
 	lab->world->nft_unreadable = lab->nft_unreadable;
 	lab->world->served = lab->served;
 	lab->world->n_served = lab->no_daemon ? 0 : lab->n_served;
-	const struct plan_facts facts = { lab->leases, lab->n_leases, lab->seen, lab->n_seen };
+	const struct plan_facts facts = { .leases = lab->leases, .n_leases = lab->n_leases, .neighbours = lab->seen,
+					    .n_neighbours = lab->n_seen };
 	int r = plan_make(targets, n, lab->world, &facts, lab->report, &lab->plan);
 	assert_int_equal(r, report_n_errors(lab->report) > 0);
 	tell(lab);

@@ -24,6 +24,7 @@ struct row {
 #define WEB                                                                                                  \
 	"    guests:\n      web:\n        mac: \"52:54:00:12:34:56\"\n        ipv4: 192.168.150.10\n"          \
 	"        ipv6: \"fd12:8848:a2a2:1::10\"\n"
+#define UNCHECKED "    spoof-check: no\n"
 #define UNDECLARED "    guests:\n      web:\n        mac: \"52:54:00:12:34:56\"\n"
 #define TWO                                                              \
 	"  two:\n    mode: nat\n    ipv4: {address: 192.168.151.1/24}\n" \
@@ -165,10 +166,21 @@ static const struct row rows[] = {
 	  .not = { "ipv6.conf.all", "eth0", "wait", "fe80" } },
 	{ .why = "guests cannot configure the host", .host = HOST, .config = ISO,
 	  .says = { "net.ipv6.conf.iso.accept_ra: 1 → 0", "net.ipv6.conf.iso.autoconf: 1 → 0" } },
+	/* spoof-check */
+	{ .why = "guards are there from the start", .host = HOST, .config = LAN,
+	  .says = { "create rules bridge sixtap: guests cannot send RAs, answer DHCP or take addresses\n" } },
+	{ .why = "but not without", .host = HOST, .config = LAN UNCHECKED, .not = { "bridge sixtap" } },
+	{ .why = "nor on a bridge of somebody else", .host = HOST "link br0 kind=bridge\n",
+	  .config = "  net: {mode: bridge, bridge: br0}\n", .not = { "bridge sixtap" } },
+	{ .why = "a guest that comes costs elements: its port and what SLAAC makes of its MAC", .host = HOST, .before = LAN UNDECLARED,
+	  .between = "link tap0 kind=tun master=lan alias=sixtap:lan/web\n", .config = LAN UNDECLARED,
+	  .says = { "change rules bridge sixtap: +4 elements\n" }, .not = { "create rules" } },
+	{ .why = "of a port of somebody else the MAC is learnt", .host = HOST, .before = LAN,
+	  .between = "link vnet0 kind=tun master=lan\n", .config = LAN, .says = { "change rules bridge sixtap: +2 elements\n" } },
 	/* down */
 	{ .why = "down puts back what was found, forwarding first", .host = HOST, .before = LAN, .config = LAN, .wants = "-lan",
 	  .says = { "remove serve lan: a last RA with lifetime 0\n", "remove address lan: 192.168.150.1/24",
-		    "remove link lan: bridge\nremove rules inet sixtap: \n"
+		    "remove link lan: bridge\nremove rules inet sixtap: \nremove rules bridge sixtap: \n"
 		    "change sysctl net.ipv6.conf.all.forwarding: 1 → 0; as it was found\n"
 		    "change sysctl net.ipv4.ip_forward: 1 → 0; as it was found\n"
 		    "change sysctl net.ipv6.conf.eth0.accept_ra: 2 → 1; as it was found\n" } },
@@ -227,15 +239,15 @@ static const struct row rows[] = {
 	  .says = { "create rules inet sixtap: NAT44, NAT66, 1 forward, networks apart from each other" } },
 	/* hairpin */
 	{ .why = "with br_netfilter, a foreign port gets hairpin mode after the rules know it", .host = HOST NF_CALL,
-	  .before = LAN WEB, .between = "link vnet0 kind=tun master=lan\n",
-	  .config = LAN WEB "        forward: [\"8080:80\"]\n",
+	  .before = LAN UNCHECKED WEB, .between = "link vnet0 kind=tun master=lan\n",
+	  .config = LAN UNCHECKED WEB "        forward: [\"8080:80\"]\n",
 	  .says = { "create rules bridge sixtap: guests reach themselves, but don't hear themselves\n"
 		    "change link vnet0: hairpin on; a guest reaches itself through its own forward" } },
-	{ .why = "our own ports only when the guest has a forward", .host = HOST NF_CALL, .before = LAN WEB,
+	{ .why = "our own ports only when the guest has a forward", .host = HOST NF_CALL, .before = LAN UNCHECKED WEB,
 	  .between = "link tap0 kind=tun alias=sixtap:lan/web master=lan\nlink tap1 kind=tun alias=sixtap:lan/db master=lan\n",
-	  .config = LAN WEB "        forward: [\"8080:80\"]\n", .says = { "link tap0: hairpin on" }, .not = { "tap1" } },
-	{ .why = "without br_netfilter none", .host = HOST, .before = LAN WEB,
-	  .between = "link vnet0 kind=tun master=lan\n", .config = LAN WEB "        forward: [\"8080:80\"]\n",
+	  .config = LAN UNCHECKED WEB "        forward: [\"8080:80\"]\n", .says = { "link tap0: hairpin on" }, .not = { "tap1" } },
+	{ .why = "without br_netfilter none", .host = HOST, .before = LAN UNCHECKED WEB,
+	  .between = "link vnet0 kind=tun master=lan\n", .config = LAN UNCHECKED WEB "        forward: [\"8080:80\"]\n",
 	  .not = { "hairpin", "bridge sixtap" } },
 	{ .why = "hairpin mode that nothing needs is taken away, before the rules forget the port", .host = HOST NF_CALL,
 	  .before = LAN WEB "        forward: [\"8080:80\"]\n", .between = "link vnet0 kind=tun master=lan hairpin\n",
@@ -393,13 +405,13 @@ static void test_hairpin_order(void **state)
 	_cleanup_(lab_freep) struct lab *lab = lab_new(HOST NF_CALL);
 
 	(void)state;
-	(void)lab_plan(lab, LAN WEB "        forward: [\"8080:80\"]\n", NULL);
+	(void)lab_plan(lab, LAN UNCHECKED WEB "        forward: [\"8080:80\"]\n", NULL);
 	lab_apply(lab);
 	lab_host(lab, "link vnet0 kind=tun master=lan\n");
-	const char *on = lab_plan(lab, LAN WEB "        forward: [\"8080:80\"]\n", NULL);
+	const char *on = lab_plan(lab, LAN UNCHECKED WEB "        forward: [\"8080:80\"]\n", NULL);
 	assert_true(strstr(on, "create rules bridge") < strstr(on, "hairpin on"));
 	lab_apply(lab);
-	const char *off = lab_plan(lab, LAN WEB, NULL);
+	const char *off = lab_plan(lab, LAN UNCHECKED WEB, NULL);
 	assert_non_null(strstr(off, "hairpin off"));
 	assert_true(strstr(off, "hairpin off") < strstr(off, "remove rules bridge"));
 }

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guard - what a guest may say, decided at its port
+ *
+ * Theory of operation: one program, attached to clsact ingress of every
+ * guarded port, in direct action. It knows the port by its interface index, so
+ * the cost doesn't grow with guests. A frame ends here unless
+ * - it is untagged IPv4, IPv6 or ARP (a VLAN tag would hide what is in it from
+ *   this program but not from a receiver: VID 0 means "no VLAN"),
+ * - its source is the port's MAC; for ports of others that is the first seen,
+ * - the address it speaks for (source, ARP sender, ND target) has no owner, or
+ *   this one. Owners are told by main. An ND or ARP message about an address
+ *   without one makes the sender its owner for a minute (RFC 6620's "first
+ *   come, first served"), until main has heard of it: so nobody can answer the
+ *   duplicate address detection of another.
+ * - it is no RA, no redirect, nothing from a DHCP server's port or to a
+ *   client's. What hides the upper layer (RFC 7113: a first fragment without
+ *   it; too many extension headers) and fragmented ND (RFC 6980) end too.
+ * ND, MLD, ARP and DHCP are metered per port.
+ *
+ * Not checked: sources outside the network's prefixes, as long as they are
+ * nobody's; MLD queries; chaddr in DHCP (the engine does).
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "bpf/guard.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GUARD_PORTS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct guard_port);
+} ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GUARD_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, struct guard_meters);
+} meters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GUARD_OWNERS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct guard_address);
+	__type(value, __u64);
+} owners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GUARD_CLAIMS_MAX);
+	__type(key, struct guard_address);
+	__type(value, struct guard_claim);
+} claims SEC(".maps");
+
+#define PASS TC_ACT_UNSPEC	/* whatever else is attached has its say */
+#define DROP TC_ACT_SHOT
+
+#define EXT_HEADERS_MAX 8
+#define ICMP6_RS 133
+#define ICMP6_RA 134
+#define ICMP6_NS 135
+#define ICMP6_NA 136
+#define ICMP6_REDIRECT 137
+#define ND_OPT_SOURCE 1
+#define ND_OPT_TARGET 2
+
+struct sender {
+	__u32 ifindex;
+	__u64 mac;
+	struct guard_address address;	/* net is set; ip is whatever is asked next */
+};
+
+static __always_inline int metered(const struct sender *s, enum guard_meter which, __u64 most)
+{
+	struct guard_meters *m = bpf_map_lookup_elem(&meters, &s->ifindex);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!m) {
+		static const struct guard_meters none;
+
+		bpf_map_update_elem(&meters, &s->ifindex, &none, BPF_NOEXIST);
+		m = bpf_map_lookup_elem(&meters, &s->ifindex);
+		if (!m)
+			return DROP;
+	}
+	/* Two processors may both begin a window; then a few more pass. */
+	if (now - m->of[which].since > GUARD_WINDOW_NS) {
+		m->of[which].since = now;
+		m->of[which].n = 0;
+	}
+	if (m->of[which].n >= most)
+		return DROP;
+	__sync_fetch_and_add(&m->of[which].n, 1);
+	return PASS;
+}
+
+static __always_inline void set_ip4(struct sender *s, const __u8 *ip)
+{
+	__builtin_memset(s->address.ip, 0, 10);
+	s->address.ip[10] = 0xff;
+	s->address.ip[11] = 0xff;
+	__builtin_memcpy(s->address.ip + 12, ip, 4);
+}
+
+static __always_inline int may_use(const struct sender *s)
+{
+	const __u64 *owner = bpf_map_lookup_elem(&owners, &s->address);
+
+	return !owner || *owner == s->mac ? PASS : DROP;
+}
+
+/* As may_use(), and it is the sender's from now on if it was nobody's. */
+static __always_inline int may_claim(const struct sender *s)
+{
+	const __u64 *owner = bpf_map_lookup_elem(&owners, &s->address);
+	__u64 now = bpf_ktime_get_ns();
+	struct guard_claim mine = { .mac = s->mac, .since = now };
+
+	if (owner)
+		return *owner == s->mac ? PASS : DROP;
+	const struct guard_claim *claim = bpf_map_lookup_elem(&claims, &s->address);
+	if (claim && claim->mac != s->mac && now - claim->since < GUARD_CLAIM_NS)
+		return DROP;
+	bpf_map_update_elem(&claims, &s->address, &mine, BPF_ANY);
+	return PASS;
+}
+
+static __always_inline int guard_arp(struct __sk_buff *skb, struct sender *s)
+{
+	__u8 b[28];	/* header, sender MAC 8, sender IP 14, target MAC 18, target IP 24 */
+
+	if (metered(s, GUARD_METER_ARP, GUARD_ARP_MAX) == DROP)
+		return DROP;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, b, sizeof(b)) < 0)
+		return DROP;
+	/* Ethernet and IPv4 only. */
+	if (b[0] != 0 || b[1] != 1 || b[2] != 0x08 || b[3] != 0 || b[4] != 6 || b[5] != 4)
+		return DROP;
+	if (guard_mac(b + 8) != s->mac)
+		return DROP;
+	if ((b[14] | b[15] | b[16] | b[17]) == 0)	/* a probe, RFC 5227: the owner must hear it to answer */
+		return PASS;
+	set_ip4(s, b + 14);
+	return may_claim(s);
+}
+
+static __always_inline int guard_udp(struct __sk_buff *skb, const struct sender *s, __u32 at, __u16 server, __u16 client)
+{
+	__be16 port[2];
+
+	if (bpf_skb_load_bytes(skb, at, port, sizeof(port)) < 0)
+		return DROP;
+	if (port[0] == bpf_htons(server) || port[1] == bpf_htons(client))
+		return DROP;
+	if (port[1] == bpf_htons(server))
+		return metered(s, GUARD_METER_DHCP, GUARD_DHCP_MAX);
+	return PASS;
+}
+
+static __always_inline int guard_ip4(struct __sk_buff *skb, struct sender *s)
+{
+	__u8 b[20];
+	int r;
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, b, sizeof(b)) < 0)
+		return DROP;
+	if ((b[12] | b[13] | b[14] | b[15]) != 0) {	/* else a DHCP client's, or IGMP */
+		set_ip4(s, b + 12);
+		r = may_use(s);
+		if (r == DROP)
+			return DROP;
+	}
+	/* Later fragments have no ports; 8 bytes, the least a first one can have, hold them. */
+	if (b[9] != IPPROTO_UDP || ((b[6] & 0x1f) | b[7]) != 0)
+		return PASS;
+	return guard_udp(skb, s, ETH_HLEN + (b[0] & 0x0f) * 4u, 67, 68);
+}
+
+/* @from_any: the source is ::, that is, duplicate address detection. */
+static __always_inline int guard_nd(struct __sk_buff *skb, struct sender *s, __u32 at, __u8 type, int from_any)
+{
+	__u8 option[8];
+
+	if (metered(s, GUARD_METER_ND, GUARD_ND_MAX) == DROP)
+		return DROP;
+	__u32 options = at + (type == ICMP6_RS ? 8 : 24);
+	/* A link-layer address that isn't the sender's would turn others' traffic elsewhere. Senders put it first. */
+	if (bpf_skb_load_bytes(skb, options, option, sizeof(option)) == 0 &&
+	    (option[0] == ND_OPT_SOURCE || option[0] == ND_OPT_TARGET) && guard_mac(option + 2) != s->mac)
+		return DROP;
+	if (type == ICMP6_RS || (type == ICMP6_NS && !from_any))
+		return from_any ? PASS : may_claim(s);
+	if (bpf_skb_load_bytes(skb, at + 8, s->address.ip, 16) < 0)
+		return DROP;
+	return may_claim(s);
+}
+
+static __always_inline int guard_icmp6(struct __sk_buff *skb, struct sender *s, __u32 at, int fragment, int from_any)
+{
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, at, &type, 1) < 0)
+		return DROP;
+	switch (type) {
+	case ICMP6_RA:
+	case ICMP6_REDIRECT:
+		return DROP;
+	case ICMP6_RS:
+	case ICMP6_NS:
+	case ICMP6_NA:
+		return fragment ? DROP : guard_nd(skb, s, at, type, from_any);
+	case 130:	/* MLD: query, report, done; version 2's report */
+	case 131:
+	case 132:
+	case 143:
+		return metered(s, GUARD_METER_MLD, GUARD_MLD_MAX);
+	}
+	return PASS;
+}
+
+static __always_inline int guard_ip6(struct __sk_buff *skb, struct sender *s)
+{
+	__u8 b[24];	/* up to the end of the source */
+	__u32 at = ETH_HLEN + 40;
+	int fragment = 0, from_any;
+	__u8 next;
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, b, sizeof(b)) < 0)
+		return DROP;
+	next = b[6];
+	__builtin_memcpy(s->address.ip, b + 8, 16);
+	const __u32 *w = (const __u32 *)s->address.ip;
+	from_any = (w[0] | w[1] | w[2] | w[3]) == 0;
+	if (!from_any && may_use(s) == DROP)
+		return DROP;
+	for (int i = 0; i < EXT_HEADERS_MAX; i++) {
+		__u8 h[4];
+
+		switch (next) {
+		case IPPROTO_ICMPV6:
+			return guard_icmp6(skb, s, at, fragment, from_any);
+		case IPPROTO_UDP:
+			return guard_udp(skb, s, at, 547, 546);
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+		case 135:	/* mobility */
+			if (bpf_skb_load_bytes(skb, at, h, 2) < 0)
+				return DROP;
+			next = h[0];
+			at += (h[1] + 1u) * 8;
+			break;
+		case IPPROTO_AH:
+			if (bpf_skb_load_bytes(skb, at, h, 2) < 0)
+				return DROP;
+			next = h[0];
+			at += (h[1] + 2u) * 4;
+			break;
+		case IPPROTO_FRAGMENT:
+			if (bpf_skb_load_bytes(skb, at, h, 4) < 0)
+				return DROP;
+			if ((h[2] << 8 | h[3]) & 0xfff8)
+				return PASS;	/* a later one: without the first, which was seen, it is nothing */
+			next = h[0];
+			at += 8;
+			fragment = 1;
+			break;
+		default:
+			return PASS;
+		}
+	}
+	return DROP;
+}
+
+SEC("tc")
+int guard(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct guard_port *port = bpf_map_lookup_elem(&ports, &ifindex);
+	struct sender s = { .ifindex = ifindex };
+	__u8 b[ETH_HLEN];
+
+	if (!port)
+		return PASS;
+	if (skb->vlan_present || bpf_skb_load_bytes(skb, 0, b, sizeof(b)) < 0)
+		return DROP;
+	s.mac = guard_mac(b + 6);
+	__u64 mac = port->mac;
+	if (mac == 0 && !(b[6] & 1)) {
+		mac = __sync_val_compare_and_swap(&port->mac, 0, s.mac);
+		if (mac == 0)
+			mac = s.mac;
+	}
+	if (mac != s.mac)
+		return DROP;
+	s.address.net = port->net;
+	switch (b[12] << 8 | b[13]) {
+	case ETH_P_IP:
+		return guard_ip4(skb, &s);
+	case ETH_P_IPV6:
+		return guard_ip6(skb, &s);
+	case ETH_P_ARP:
+		return guard_arp(skb, &s);
+	}
+	return DROP;
+}
+
+char guard_license[] SEC("license") = "GPL";
