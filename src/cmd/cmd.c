@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "cmd/ascii.h"
 #include "ctl/paths.h"
 #include "kern/netns.h"
 
@@ -63,6 +64,9 @@ static const struct cmd_info commands[] = {
 	  "      --full          list like changes one by one\n" },
 	{ "down", NULL, cmd_down, "down [NETWORK…]", "take networks down; without names: all, and the daemon ends", NULL },
 	{ "status", NULL, cmd_status, "status [NETWORK]", "networks, guests, addresses, forwards, health", NULL },
+	{ "map", NULL, cmd_map, "map", "draw the host as a tree: uplinks, networks, guests",
+	  "      --svg FILE      draw a picture instead (-: on stdout)\n"
+	  "      --full          show every guest and every address\n" },
 	{ "run", NULL, cmd_run, "run NETWORK [OPTIONS] -- QEMU ARGS…", "run QEMU with one more NIC, on NETWORK",
 	  "      --name N        the guest's name (default: QEMU's -name)\n"
 	  "      --mac M         its MAC address (default: the declared, or a stable one)\n"
@@ -266,13 +270,19 @@ int cmd_usage(struct cmd *cmd, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+/* JSON means the same in every locale. */
+static size_t json_spelling(void)
+{
+	return str_eq(nl_langinfo(CODESET), "UTF-8") ? 0 : JSON_ENSURE_ASCII;
+}
+
 void cmd_json(struct cmd *cmd, json_t *answer)
 {
 	json_t *whole = json_pack("{s:i}", "version", 1);
 
 	(void)json_object_update(whole, answer);
 	json_decref(answer);
-	(void)json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	(void)json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | json_spelling());
 	(void)fputc('\n', stdout);
 	json_decref(whole);
 	cmd->said_json = true;
@@ -315,10 +325,8 @@ const char *cmd_plain(const struct cmd *cmd)
 
 void cmd_column(const char *s, int width)
 {
-	int columns = 0;
+	int columns = ascii_columns(s);
 
-	for (const char *c = s; *c; c++)
-		columns += ((unsigned char)*c & 0xc0) != 0x80;
 	(void)printf("%s%*s", s, columns < width ? width - columns : 0, "");
 }
 
@@ -368,6 +376,8 @@ int main(int argc, char **argv)
 	static struct cmd cmd = { .config = PATHS_CONFIG };
 
 	(void)setlocale(LC_ALL, "");
+	if (!str_eq(nl_langinfo(CODESET), "UTF-8"))
+		ascii_install();
 	(void)signal(SIGPIPE, SIG_IGN);		/* a reader that leaves ends the output, not the work */
 	cmd.report = report_new();
 	int status = run_command(&cmd, argc, argv);
@@ -378,7 +388,7 @@ int main(int argc, char **argv)
 	if (errors && cmd.json && !cmd.said_json) {
 		json_t *o = report_json(cmd.report);
 
-		(void)json_dumpf(o, stdout, JSON_INDENT(2));
+		(void)json_dumpf(o, stdout, JSON_INDENT(2) | json_spelling());
 		(void)fputc('\n', stdout);
 		json_decref(o);
 	} else if (report_n(cmd.report) > 0 && (errors || !cmd.quiet)) {

@@ -96,6 +96,7 @@ int cmd_forward(struct cmd *cmd, int argc, char **argv);
 int cmd_guests(struct cmd *cmd, int argc, char **argv);
 int cmd_init(struct cmd *cmd, int argc, char **argv);
 int cmd_leases(struct cmd *cmd, int argc, char **argv);
+int cmd_map(struct cmd *cmd, int argc, char **argv);
 int cmd_plan(struct cmd *cmd, int argc, char **argv);
 int cmd_run(struct cmd *cmd, int argc, char **argv);
 int cmd_status(struct cmd *cmd, int argc, char **argv);

@@ -32,6 +32,7 @@ static const uint16_t link_policy[IFLA_MAX + 1] = {
 	[IFLA_ADDRESS] = 0,
 	[IFLA_MTU] = 4,
 	[IFLA_MASTER] = 4,
+	[IFLA_LINK] = 4,
 	[IFLA_GROUP] = 4,
 	[IFLA_IFALIAS] = NL_STR,
 };
@@ -62,6 +63,10 @@ static const uint16_t tun_policy[IFLA_TUN_MAX + 1] = {
 	[IFLA_TUN_VNET_HDR] = 1,
 	[IFLA_TUN_PERSIST] = 1,
 	[IFLA_TUN_MULTI_QUEUE] = 1,
+};
+
+static const uint16_t macvlan_policy[IFLA_MACVLAN_MAX + 1] = {
+	[IFLA_MACVLAN_MODE] = 4,
 };
 
 static const uint16_t inet6_policy[IFLA_INET6_MAX + 1] = {
@@ -126,6 +131,11 @@ static void parse_kind(const struct nlattr *data, struct w_link *link)
 		link->tun.multi_queue = nl_u8(tb[IFLA_TUN_MULTI_QUEUE]);
 		link->tun.owner = tb[IFLA_TUN_OWNER] ? (int64_t)nl_u32(tb[IFLA_TUN_OWNER]) : -1;
 		link->tun.group = tb[IFLA_TUN_GROUP] ? (int64_t)nl_u32(tb[IFLA_TUN_GROUP]) : -1;
+	} else if (strcmp(link->kind, "macvtap") == 0 || strcmp(link->kind, "macvlan") == 0) {
+		const struct nlattr *tb[IFLA_MACVLAN_MAX + 1];
+
+		nl_parse_nest(data, tb, IFLA_MACVLAN_MAX, macvlan_policy);
+		link->macvlan_mode = nl_u32(tb[IFLA_MACVLAN_MODE]);
 	}
 }
 
@@ -144,6 +154,7 @@ bool rtnl_parse_link(const struct nlmsghdr *nlh, struct w_link *ret)
 		.flags = ifi.ifi_flags,
 		.mtu = nl_u32(tb[IFLA_MTU]),
 		.master = nl_u32(tb[IFLA_MASTER]),
+		.lower = tb[IFLA_LINK_NETNSID] ? 0 : nl_u32(tb[IFLA_LINK]),
 		.group = nl_u32(tb[IFLA_GROUP]),
 		.tun = { .owner = -1, .group = -1 },
 	};

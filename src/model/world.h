@@ -26,6 +26,8 @@ struct w_link {
 	uint32_t mtu;
 	uint32_t flags;			/* IFF_UP, IFF_LOWER_UP, … */
 	uint32_t master;		/* ifindex, or 0 */
+	uint32_t lower;			/* what a macvtap, macvlan or vlan sits on; 0: nothing, or in another namespace */
+	uint32_t macvlan_mode;		/* kinds macvtap and macvlan: MACVLAN_MODE_*; 0: not known */
 	uint32_t group;
 	bool wireless;
 
