@@ -245,7 +245,7 @@ static json_t *ipv6_json(const struct plan_result *r)
 static json_t *network_json(const struct daemon_main *d, const struct net *net, mono_t now)
 {
 	const struct plan_result *r = networks_result(d, net->name);
-	bool degraded = net->trouble || !r || (r->service && (net->sent_hash == 0 || net->sent_hash != net->ready_hash));
+	bool degraded = net->trouble || !r || r->blocked || (r->service && (net->sent_hash == 0 || net->sent_hash != net->ready_hash));
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", net->name, "mode", net_mode_name[net->d->mode], "state",
 			      degraded ? "degraded" : "up", "device", net->d->bridge);
 
@@ -257,7 +257,7 @@ static json_t *network_json(const struct daemon_main *d, const struct net *net, 
 		if (ip_is_set(&r->address6.ip))
 			(void)json_object_set_new(o, "ipv6", ipv6_json(r));
 	}
-	text_or_skip(o, "trouble", net->trouble);
+	text_or_skip(o, "trouble", net->trouble ? net->trouble : r ? r->blocked : NULL);
 	(void)json_object_set_new(o, "guests", guests_json(d, net, now));
 	return o;
 }

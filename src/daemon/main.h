@@ -17,6 +17,7 @@
 struct main_conf {
 	const char *run_dir, *state_dir;
 	struct daemon_child ends;
+	int xt_names[2];	/* kern_xt_names() */
 	struct kern_guard guard;
 };
 

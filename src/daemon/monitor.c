@@ -186,6 +186,9 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 		(void)unsetenv("NOTIFY_SOCKET");
 		(void)unsetenv("WATCHDOG_USEC");
 	}
+	int xt_names[2] = { -1, -1 };
+	if (who == CONFINE_MAIN)
+		kern_xt_names(xt_names);
 	bool bpf = who == CONFINE_MAIN && m->guard.prog >= 0 && guard_needs_bpf();
 	r = confine(who, &m->ids, bpf, who == CONFINE_ENGINE ? PATHS_JOIN(conf->state_dir, "leases") :
 				       who == CONFINE_RESOLVER ? PATHS_JOIN(run, "empty") : NULL);
@@ -196,6 +199,7 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 	switch (who) {
 	case CONFINE_MAIN:
 		r = main_run(&(struct main_conf){ .run_dir = run, .state_dir = conf->state_dir, .ends = *main_ends,
+						 .xt_names = { xt_names[0], xt_names[1] },
 						 .guard = m->guard });
 		break;
 	case CONFINE_ENGINE:

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include "kern/confirm.h"
 #include "kern/exec.h"
+#include "kern/foreign.h"
 #include "kern/guard.h"
 #include "kern/nft.h"
 #include "kern/priv.h"
@@ -35,6 +36,7 @@ static bool is_rtnl(const struct op *op)
 	case OP_SYSCTL:
 	case OP_NFT_TABLE:
 	case OP_NFT_ELEMS:
+	case OP_RULE:
 	case OP_SERVE:
 	case OP_UNSERVE:
 	case OP_CONFIRM_ROUTE:
@@ -229,6 +231,7 @@ static void queue(struct batch *batch, struct exec_step *s)
 	case OP_SYSCTL:
 	case OP_NFT_TABLE:
 	case OP_NFT_ELEMS:
+	case OP_RULE:
 	case OP_SERVE:
 	case OP_UNSERVE:
 	case OP_CONFIRM_ROUTE:
@@ -352,6 +355,12 @@ static void run_nft(struct kern *kern, struct exec_step *s)
 	s->done = s->err == 0;
 }
 
+static void run_rule(struct kern *kern, struct exec_step *s)
+{
+	s->err = kern_foreign_rule(kern, &s->op.rule, s->why);
+	s->done = s->err == 0;
+}
+
 /* -------------------------------------------------------------------- backend */
 
 static void run_confirm(struct kern *kern, struct exec_step *s, struct report *report)
@@ -384,6 +393,9 @@ static void run(void *user, struct exec_step *steps, size_t n, struct report *re
 	case OP_NFT_ELEMS:
 		run_nft(kern, steps);
 		break;
+	case OP_RULE:
+		run_rule(kern, steps);
+		break;
 	case OP_CONFIRM_ROUTE:
 		run_confirm(kern, steps, report);
 		break;
@@ -404,6 +416,8 @@ static int undo(void *user, struct exec_step *step, const struct op *back, char 
 		return undo_sysctl(kern, step, back, why);
 	if (is_rtnl(back))
 		run_rtnl(kern, &one, 1);
+	else if (back->kind == OP_RULE)
+		run_rule(kern, &one);
 	else
 		run_nft(kern, &one);
 	for (size_t i = 0; i < ARRAY_LEN(one.keep); i++)

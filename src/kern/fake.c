@@ -18,6 +18,7 @@ struct fake_kern {
 	struct world *w;
 	size_t cap_links, cap_addrs, cap_routes, cap_sysctls, cap_found, cap_listeners;
 	uint32_t next_ifindex;
+	uint64_t next_handle;
 };
 
 /* Take element @i out of an array. */
@@ -38,6 +39,7 @@ struct fake_kern *fake_kern_new(void)
 	f->w = world_new();
 	f->w->inet.family = NFPROTO_INET;
 	f->w->bridge.family = NFPROTO_BRIDGE;
+	f->next_handle = 1000000;
 	for (size_t i = 0; i < ARRAY_LEN(zero); i++)
 		fake_kern_sysctl(f, zero[i], "0");
 	fake_kern_link(f, &(struct w_link){
@@ -166,6 +168,16 @@ void fake_kern_listener(struct fake_kern *f, const struct w_listener *listener)
 	f->w->listeners[f->w->n_listeners++] = *listener;
 }
 
+void fake_kern_firewall(struct fake_kern *f, const struct fw_table *table)
+{
+	struct fw_table *all = arena_alloc(f->w->arena, f->w->n_firewalls + 1, sizeof(*all));
+
+	if (f->w->n_firewalls > 0)
+		memcpy(all, f->w->firewalls, f->w->n_firewalls * sizeof(*all));
+	all[f->w->n_firewalls++] = *fw_tables_copy(f->w->arena, table, 1);
+	f->w->firewalls = all;
+}
+
 /* -------------------------------------------------------------------- observe */
 
 static void *copy(struct arena *arena, const void *p, size_t n, size_t size)
@@ -220,6 +232,8 @@ int fake_kern_observe(struct fake_kern *fake, const char *const *sysctl_paths, s
 	copy_table(a, &w->inet, &world->inet);
 	copy_table(a, &w->bridge, &world->bridge);
 	copy_table(a, &w->guard, &world->guard);
+	world->firewalls = fw_tables_copy(a, w->firewalls, w->n_firewalls);
+	world->n_firewalls = w->n_firewalls;
 	world_sort(world);
 	return 0;
 }
@@ -518,6 +532,52 @@ static int nft_elems(struct fake_kern *f, const struct op_nft *o)
 	return 0;
 }
 
+static struct fw_chain *foreign_chain(struct fake_kern *f, const struct op_rule *o)
+{
+	for (size_t t = 0; t < f->w->n_firewalls; t++) {
+		struct fw_table *table = &f->w->firewalls[t];
+
+		for (size_t c = 0; c < table->n_chains; c++)
+			if (table->family == o->family && !table->legacy && strcmp(table->name, o->table) == 0 &&
+			    strcmp(table->chains[c].name, o->chain) == 0)
+				return &table->chains[c];
+	}
+	return NULL;
+}
+
+static int rule(struct fake_kern *f, const struct op_rule *o)
+{
+	struct fw_chain *c = foreign_chain(f, o);
+	struct fw_rule *rules;
+	size_t n = 0, at = 0;
+	bool placed = o->before == 0;
+
+	if (!c)
+		return o->n_add > 0 ? -ENOENT : 0;
+	rules = arena_alloc(f->w->arena, c->n_rules + o->n_add + 1, sizeof(*rules));
+	for (size_t i = 0; i < c->n_rules; i++) {
+		if (c->rules[i].comment && strcmp(c->rules[i].comment, o->comment) == 0)
+			continue;
+		if (o->before != 0 && c->rules[i].handle == o->before && !placed) {
+			at = n;
+			placed = true;
+		}
+		rules[n++] = c->rules[i];
+	}
+	if (!placed && o->n_add > 0)
+		return -ENOENT;
+	if (o->before == 0)
+		at = n;
+	memmove(rules + at + o->n_add, rules + at, (n - at) * sizeof(*rules));
+	for (size_t i = 0; i < o->n_add; i++) {
+		rules[at + i] = fw_rule_copy(f->w->arena, &o->add[i]);
+		rules[at + i].handle = ++f->next_handle;
+	}
+	c->rules = rules;
+	c->n_rules = n + o->n_add;
+	return 0;
+}
+
 /* -------------------------------------------------------------------- backend */
 
 static int carry_out(struct fake_kern *f, struct exec_step *s)
@@ -541,6 +601,8 @@ static int carry_out(struct fake_kern *f, struct exec_step *s)
 		return nft_table(f, &op->nft);
 	case OP_NFT_ELEMS:
 		return nft_elems(f, &op->nft);
+	case OP_RULE:
+		return rule(f, &op->rule);
 	case OP_CONFIRM_ROUTE:
 		return 0;
 	case OP_SERVE:

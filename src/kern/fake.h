@@ -26,6 +26,8 @@ void fake_kern_route(struct fake_kern *fake, const struct w_route *route);
 void fake_kern_sysctl(struct fake_kern *fake, const char *path, const char *value);
 void fake_kern_listener(struct fake_kern *fake, const struct w_listener *listener);
 
+void fake_kern_firewall(struct fake_kern *fake, const struct fw_table *table);	/* somebody else's */
+
 /* As kern_observe() and kern_apply(). */
 int fake_kern_observe(struct fake_kern *fake, const char *const *sysctl_paths, size_t n, struct world *world,
 		      struct report *report);

@@ -20,6 +20,8 @@ int kern_new(struct kern **ret, const struct kern_conf *conf, struct report *rep
 	kern->proc_sys_given = conf->proc_sys_fd;
 	kern->tun_dir = conf->tun_fd_dir;
 	kern->guard = conf->guard ? *conf->guard : (struct kern_guard)KERN_GUARD_NONE;
+	kern->xt_names[0] = conf->xt_names ? conf->xt_names[0] : -1;
+	kern->xt_names[1] = conf->xt_names ? conf->xt_names[1] : -1;
 	kern->rt = kern->nf = (struct nl)NL_CLOSED;
 	kern->nft = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!kern->nft) {

@@ -34,8 +34,15 @@ struct kern_conf {
 	const char *run_dir;	/* where records are kept; need not exist yet; copied */
 	int proc_sys_fd;	/* borrowed directory descriptor, or -1: /proc/sys */
 	int tun_fd_dir;		/* borrowed descriptor of a directory with a node "tun", or -1: /dev/net */
+	const int *xt_names;	/* two, copied: kern_xt_names(); NULL: opened when needed, which takes root */
 	const struct kern_guard *guard;	/* copied, its descriptors borrowed; NULL: none */
 };
+
+/*
+ * Open what tells which tables iptables-legacy has, for IPv4 and IPv6; -1: nothing does. Only root may read it. One that
+ * comes to be later, when the module is loaded, isn't seen through these.
+ */
+void kern_xt_names(int ret[static 2]);
 
 /**
  * kern_new() - Get hold of the kernel

@@ -8,6 +8,7 @@
 #include <linux/genetlink.h>
 #include <linux/netfilter.h>
 #include <linux/nl80211.h>
+#include "kern/foreign.h"
 #include "kern/guard.h"
 #include "kern/nft.h"
 #include "kern/priv.h"
@@ -253,5 +254,8 @@ int kern_observe(struct kern *kern, const char *const *sysctl_paths, size_t n, s
 		return r;
 	}
 	world_sort(world);
-	return 0;
+	r = kern_foreign_observe(kern, world);
+	if (r < 0)
+		report_error(report, NULL, "the firewalls of others can't be read: %s", strerror(-r));
+	return r;
 }

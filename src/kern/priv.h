@@ -18,6 +18,7 @@ struct kern {
 	int proc_sys_given;	/* borrowed; -1: none */
 	int tun_dir;		/* borrowed; -1: none */
 	struct kern_guard guard;	/* descriptors borrowed */
+	int xt_names[2];	/* borrowed; -1: open them */
 	struct nft_ctx *nft;
 	struct nl rt, nf;
 	struct nlb b;		/* for requests, reused */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "model/desired.h"
+#include "model/firewall.h"
 #include "model/service.h"
 #include "net/addr.h"
 
@@ -171,6 +172,8 @@ struct world {
 	 * and address, "attached" for ports whose filter is in place. present: this kernel and process have them.
 	 */
 	struct w_table guard;
+	struct fw_table *firewalls;	/* filter tables of others that see guests' packets */
+	size_t n_firewalls;
 	struct w_listener *listeners;
 	size_t n_listeners;
 	struct w_served *served;

@@ -34,6 +34,7 @@ struct make {
 	struct report *report;
 	struct net *nets;		/* one a target */
 	size_t n_nets;
+	struct want *foreign;		/* what firewalls of others need (foreign.c) */
 };
 
 /* uplink.c */
@@ -74,6 +75,11 @@ void emit_rules(struct make *m);
 void find_guard(struct make *m, const struct net *net, struct ruleset_network *ret);
 bool guard_knows(const struct make *m, const struct nft_elem *e);
 bool guard_keeps(const struct make *m, const struct nft_elem *e);
+
+/* foreign.c */
+void find_foreign(struct make *m);
+void emit_foreign_gone(struct make *m);	/* before our tables change */
+void emit_foreign(struct make *m);	/* after */
 
 /* services.c */
 void find_services(struct make *m, struct net *net);

@@ -15,6 +15,7 @@ const char *const op_kind_name[OP_KIND_N_] = {
 	[OP_ADDR_DEL] = "addr-del",
 	[OP_NFT_TABLE] = "nft-table",
 	[OP_NFT_ELEMS] = "nft-elems",
+	[OP_RULE] = "rule",
 	[OP_SERVE] = "serve",
 	[OP_UNSERVE] = "unserve",
 	[OP_CONFIRM_ROUTE] = "confirm-route",
@@ -144,6 +145,14 @@ bool op_undo(const struct op *op, struct op *ret)
 		u.nft.n_add = op->nft.n_del;
 		u.nft.del = op->nft.add;
 		u.nft.n_del = op->nft.n_add;
+		break;
+	case OP_RULE:
+		u.rule.add = op->rule.old;
+		u.rule.n_add = op->rule.n_old;
+		u.rule.before = op->rule.old_before;
+		u.rule.old = op->rule.add;
+		u.rule.n_old = op->rule.n_add;
+		u.rule.old_before = op->rule.before;
 		break;
 	case OP_SERVE:
 	case OP_UNSERVE:

@@ -26,6 +26,7 @@ enum op_kind {
 	OP_ADDR_DEL,
 	OP_NFT_TABLE,		/* replace or delete one table whole, atomically: text */
 	OP_NFT_ELEMS,		/* delete and add elements of an existing table, one transaction */
+	OP_RULE,		/* our rules for one network in one chain of somebody else's */
 	OP_SERVE,		/* the daemon tells its engine and resolver; not the kernel's */
 	OP_UNSERVE,
 	OP_CONFIRM_ROUTE,	/* wait until IFACE has a default route by RA again; sends RSs */
@@ -100,6 +101,20 @@ struct op_nft {
 	size_t n_add, n_del;
 };
 
+/* All rules with @comment in the chain go, and @add come instead. */
+struct op_rule {
+	uint8_t family;			/* NFPROTO_INET, NFPROTO_IPV4 or NFPROTO_IPV6 */
+	const char *table, *chain;
+	const char *comment;		/* "sixtap:NETWORK" */
+	bool xt;			/* in iptables' words */
+	uint64_t before;		/* handle of the rule that comes next; 0: none, they are the last */
+	const struct fw_rule *add;	/* what is to be there; each accepts */
+	size_t n_add;
+	const struct fw_rule *old;	/* what was there, for undo */
+	size_t n_old;
+	uint64_t old_before;
+};
+
 struct op_serve {
 	const struct service *service;	/* NULL in OP_UNSERVE */
 	const struct service_host *hosts;
@@ -122,6 +137,7 @@ struct op {
 		struct op_addr addr;
 		struct op_sysctl sysctl;
 		struct op_nft nft;
+		struct op_rule rule;
 		struct op_serve serve;
 		struct {
 			char device[16];

@@ -31,6 +31,7 @@ static void find(struct make *m)
 		find_forwards(m, &m->nets[i]);
 	}
 	find_collisions(m);
+	find_foreign(m);
 }
 
 static void emit(struct make *m)
@@ -48,7 +49,9 @@ static void emit(struct make *m)
 	}
 	for (size_t i = 0; i < m->n_nets; i++)
 		emit_hairpin(m, &m->nets[i], false);
+	emit_foreign_gone(m);
 	emit_rules(m);
+	emit_foreign(m);
 	for (size_t i = 0; i < m->n_nets; i++)
 		emit_hairpin(m, &m->nets[i], true);
 	emit_restore(m);

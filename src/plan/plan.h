@@ -67,6 +67,7 @@ struct plan_result {
 		struct ip target4, target6;
 	} *forwards;
 	size_t n_forwards;
+	const char *blocked;		/* a firewall of others that drops guests' packets, and what to run; NULL: none */
 	bool hairpin;			/* ports of guests with forwards have to be in hairpin mode */
 };
 
