@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * answer - the control socket: who asks, what they may, what they get
+ *
+ * Theory of operation: anybody may connect. Who isn't root has an account: so
+ * many connections, so many requests a second; one who asks more is served
+ * later, one at whose connection answers pile up isn't heard until they are
+ * out. So what an ordinary user makes us keep is bounded, and so is the time
+ * that is left to root and to the network.
  */
 #include "daemon/state.h"
 
@@ -9,11 +15,22 @@
 #include <string.h>
 #include "base/log.h"
 
-#define CONNECTIONS_MAX 128
+#define CONNECTIONS_MAX 128		/* of all who aren't root */
+#define CONNECTIONS_USER 16		/* of one of them */
+#define ACCOUNTS_MAX 1024
 #define REQUEST_MAX_OTHERS 65536u	/* one line of somebody who isn't root */
+#define REQUEST_PRICE (50 * MONO_MS)	/* so often may one user ask in the long run … */
+#define REQUEST_CREDIT (2 * MONO_S)	/* … after as many at once as this is worth */
+#define ATTACH_PRICE (200 * MONO_MS)
 #define UP_PATIENCE (10 * MONO_S)
 
 /* ---- connections ---- */
+
+static void close_sent(struct conn *c)
+{
+	while (c->n_out_fds > 0)
+		(void)close(c->out_fds[--c->n_out_fds]);
+}
 
 static void conn_free(struct conn *c)
 {
@@ -27,10 +44,19 @@ static void conn_free(struct conn *c)
 		c->next->prev = c->prev;
 	if (d->progress_to == c)
 		d->progress_to = NULL;
+	if (c->account)
+		c->account->n_conns--;
+	close_sent(c);
 	loop_del(&c->src);
 	json_decref(c->waiter.answer);
 	control_free(c->control);
 	free(c);
+}
+
+/* Heard only while nothing waits to be written, and while its user has credit. */
+static void conn_listen(struct conn *c)
+{
+	(void)loop_set_events(&c->src, c->control->out_len > 0 ? EPOLLOUT : c->held ? 0 : EPOLLIN);
 }
 
 /* What can't be written at once is written when the peer reads; one that never does loses only its own answer. */
@@ -38,12 +64,11 @@ static void conn_flush(struct conn *c)
 {
 	int r = control_flush(c->control);
 
-	if (r == 0)
-		(void)loop_set_events(&c->src, EPOLLIN | EPOLLOUT);
-	else if (r == 1)
-		(void)loop_set_events(&c->src, EPOLLIN);
-	else
+	if (r < 0)
 		c->closing = true;
+	if (r != 0)
+		close_sent(c);
+	conn_listen(c);
 }
 
 static void say(struct conn *c, const json_t *o, const int *fds, size_t n_fds)
@@ -172,11 +197,11 @@ static json_t *find_guest_json(json_t *guests, const char *key, const char *valu
 	return NULL;
 }
 
-static const char *guest_device(const struct daemon_main *d, const char *network, const char *name)
+static const struct guest *running_guest(const struct daemon_main *d, const char *network, const char *name)
 {
 	for (size_t i = 0; i < d->n_guests; i++)
 		if (str_eq(d->guests[i]->network, network) && str_eq(d->guests[i]->name, name))
-			return d->guests[i]->device;
+			return d->guests[i];
 	return NULL;
 }
 
@@ -204,8 +229,10 @@ static json_t *guests_json(const struct daemon_main *d, const struct net *net, m
 	json_t *guests = json_array();
 
 	for (size_t i = 0; i < n->n_guests; i++) {
-		const char *device = guest_device(d, net->name, n->guests[i].name);
-		json_t *o = guest_new_json(n->guests[i].name, &n->guests[i].mac, device, device != NULL);
+		const struct guest *running = running_guest(d, net->name, n->guests[i].name);
+		json_t *o = guest_new_json(n->guests[i].name, &n->guests[i].mac, running ? running->device : NULL, running);
+
+		text_or_skip(o, "user", running ? running->user : NULL);
 
 		for (size_t k = 0; k < n->guests[i].n_ips; k++)
 			add_address(o, &n->guests[i].ips[k], "declared", NULL, now);
@@ -299,7 +326,8 @@ static json_t *daemon_json(const struct daemon_main *d)
 	return o;
 }
 
-static json_t *leases_json(const struct daemon_main *d, const struct ctl_request *req)
+/* Client ids are for root: with one, and the MAC, a guest could ask for another's lease. */
+static json_t *leases_json(const struct daemon_main *d, const struct ctl_request *req, bool root)
 {
 	mono_t now = mono_now();
 	json_t *list = json_array();
@@ -320,7 +348,7 @@ static json_t *leases_json(const struct daemon_main *d, const struct ctl_request
 		text_or_skip(o, "guest", name);
 		(void)json_object_set_new(o, "expires", json_integer(h->lease.expires > now ?
 									      (json_int_t)((h->lease.expires - now) / MONO_S) : 0));
-		for (size_t i = 0; i < h->lease.client.len; i++)
+		for (size_t i = 0; root && i < h->lease.client.len; i++)
 			(void)snprintf(hex + i * 2, 3, "%02x", h->lease.client.b[i]);
 		text_or_skip(o, h->key.ip.family == AF_INET ? "client_id" : "duid", hex);
 		if (h->key.ip.family == AF_INET6)
@@ -383,6 +411,8 @@ void answer_check_waiters(struct daemon_main *d, mono_t now)
 		c->waiter.answer = NULL;
 		(void)json_object_set_new(answer, "networks", networks_json(d, &all));
 		finish(c, answer, report, NULL, 0);
+		c->held = true;		/* what else it asked is heard now */
+		(void)loop_timer_set(d->loop, &d->patience, now);
 	}
 }
 
@@ -411,7 +441,7 @@ static void answer_attach(struct conn *c, const struct ctl_request *req, struct 
 	int fds[CTL_QUEUES_MAX];
 	json_t *answer = json_object();
 
-	if (guests_attach(c->d, &req->attach, report, &g, fds) != 0) {
+	if (guests_attach(c->d, &req->attach, c->control, report, &g, fds) != 0) {
 		finish(c, answer, report, NULL, 0);
 		return;
 	}
@@ -421,12 +451,10 @@ static void answer_attach(struct conn *c, const struct ctl_request *req, struct 
 	(void)json_object_set_new(answer, "mac", json_string(MAC_STR(&g->mac)));
 	(void)json_object_set_new(answer, "mtu", json_integer(r && r->mtu ? r->mtu : 1500));
 	(void)json_object_set_new(answer, "queues", json_integer(req->attach.queues));
+	/* Ours must go once they are out, or the tap would outlive the guest; until then they must stay. */
+	memcpy(c->out_fds, fds, req->attach.queues * sizeof(*fds));
+	c->n_out_fds = req->attach.queues;
 	finish(c, answer, report, fds, req->attach.queues);
-	/* Queued descriptors are the socket's once written; ours must go, or the tap would outlive the guest. */
-	while (control_flush(c->control) == 0)
-		;
-	for (unsigned int i = 0; i < req->attach.queues; i++)
-		(void)close(fds[i]);
 }
 
 static void answer_one(struct conn *c, const struct ctl_request *req, struct report *report)
@@ -451,7 +479,7 @@ static void answer_one(struct conn *c, const struct ctl_request *req, struct rep
 		finish(c, answer, report, NULL, 0);
 		return;
 	case CTL_LEASES:
-		finish(c, json_pack("{s:o}", "leases", leases_json(d, req)), report, NULL, 0);
+		finish(c, json_pack("{s:o}", "leases", leases_json(d, req, c->control->uid == 0)), report, NULL, 0);
 		return;
 	case CTL_ATTACH:
 		answer_attach(c, req, report);
@@ -490,6 +518,8 @@ static void hear(struct conn *c, const char *line, size_t len)
 		finish(c, json_object(), report, NULL, 0);
 		return;
 	}
+	if (c->account && req->what == CTL_ATTACH)
+		c->account->busy_until += ATTACH_PRICE - REQUEST_PRICE;
 	log_event(LOG_LEVEL_DEBUG, "request do=%s uid=%d pid=%d", ctl_do_name[req->what], (int)c->control->uid,
 		  (int)c->control->pid);
 	answer_one(c, req, report);
@@ -504,28 +534,77 @@ static int quit(struct daemon_main *d)
 	return 0;
 }
 
+/* Take what came, as far as the connection's user has credit and takes the answers. */
+static void conn_serve(struct conn *c, mono_t now)
+{
+	struct account *a = c->account;
+	const char *line;
+	size_t len;
+
+	c->held = false;
+	while (!c->closing && !c->quit_after && c->control->out_len == 0 && !c->waiter.answer) {
+		if (a && a->busy_until > now + REQUEST_CREDIT) {
+			mono_t at = a->busy_until - REQUEST_CREDIT;
+
+			c->held = true;
+			(void)loop_timer_set(c->d->loop, &c->d->patience,
+					     c->d->patience.source ? mono_min(at, c->d->patience.deadline) : at);
+			break;
+		}
+		line = control_line(c->control, &len);
+		if (!line)
+			break;
+		if (a)
+			a->busy_until = (a->busy_until > now ? a->busy_until : now) + REQUEST_PRICE;
+		hear(c, line, len);
+	}
+	conn_listen(c);
+}
+
+static int on_patience(struct loop_timer *timer, mono_t now)
+{
+	struct daemon_main *d = CONTAINER_OF(timer, struct daemon_main, patience);
+
+	for (struct conn *c = d->conns, *next; c; c = next) {
+		next = c->next;
+		if (c->held)
+			conn_serve(c, now);
+		if (c->closing)
+			conn_free(c);
+	}
+	return 0;
+}
+
+static void too_long(struct conn *c)
+{
+	_cleanup_(report_freep) struct report *report = report_new();
+
+	report_error(report, "request", "is longer than %zu bytes", c->control->in_max)->exit_status = 2;
+	finish(c, json_object(), report, NULL, 0);
+}
+
 static int on_conn(struct loop_fd *src, uint32_t events, mono_t now)
 {
 	struct conn *c = CONTAINER_OF(src, struct conn, src);
 	struct daemon_main *d = c->d;
-	const char *line;
-	size_t len;
 
-	(void)now;
 	if (events & EPOLLOUT)
 		conn_flush(c);
-	if (events & (EPOLLIN | EPOLLHUP)) {
+	if (events & EPOLLIN) {
 		int r = control_read(c->control);
 
 		if (r == -EAGAIN)
 			return 0;
+		if (r == -EMSGSIZE)
+			too_long(c);
 		if (r <= 0) {
 			conn_free(c);
 			return 0;
 		}
-		while (!c->closing && (line = control_line(c->control, &len)))
-			hear(c, line, len);
+	} else if (events & (EPOLLHUP | EPOLLERR)) {
+		c->closing = true;
 	}
+	conn_serve(c, now);
 	if (c->quit_after && c->control->out_len == 0)
 		return quit(d);
 	if (c->closing)
@@ -533,35 +612,74 @@ static int on_conn(struct loop_fd *src, uint32_t events, mono_t now)
 	return 0;
 }
 
+/* The user's account, or NULL when so many ask that even those are too many. */
+static struct account *account_of(struct daemon_main *d, uid_t uid, mono_t now)
+{
+	struct account *a = NULL, *next;
+
+	HASH_FIND(hh, d->accounts, &uid, sizeof(uid), a);
+	if (a)
+		return a;
+	HASH_ITER(hh, d->accounts, a, next) {
+		if (a->n_conns > 0 || a->busy_until > now)
+			continue;
+		HASH_DEL(d->accounts, a);
+		free(a);
+	}
+	if (HASH_COUNT(d->accounts) >= ACCOUNTS_MAX)
+		return NULL;
+	a = NEW(struct account);
+	a->uid = uid;
+	HASH_ADD(hh, d->accounts, uid, sizeof(a->uid), a);
+	return a;
+}
+
+static size_t count_others(const struct daemon_main *d)
+{
+	size_t n = 0;
+
+	for (const struct account *a = d->accounts; a; a = a->hh.next)
+		n += a->n_conns;
+	return n;
+}
+
+static void turn_away(struct control *control)
+{
+	static const char sorry[] = "{\"version\":1,\"errors\":[{\"key\":\"sixtapd\",\"what\":\"you have too many connections\","
+				    "\"help\":\"try again when another request is answered\"}],\"final\":true}";
+
+	control_queue(control, sorry, sizeof(sorry) - 1, NULL, 0);
+	(void)control_flush(control);	/* a fresh socket has room */
+	control_free(control);
+}
+
 static int on_listen(struct loop_fd *src, uint32_t events, mono_t now)
 {
 	struct daemon_main *d = CONTAINER_OF(src, struct daemon_main, listen_src);
 	struct control *control;
-	size_t n = 0;
 
 	(void)events;
-	(void)now;
-	for (const struct conn *c = d->conns; c; c = c->next)
-		n++;
 	for (int i = 0; i < 16 && control_accept(&control, src->fd, CTL_REQUEST_MAX) == 0; i++) {
-		struct conn *c;
+		struct account *a = NULL;
 
-		if (control->uid != 0) {
+		if (control->uid != 0) {	/* root always gets through */
 			control->in_max = REQUEST_MAX_OTHERS;
-			if (n >= CONNECTIONS_MAX) {	/* root always gets through */
-				control_free(control);
+			a = account_of(d, control->uid, now);
+			if (!a || a->n_conns >= CONNECTIONS_USER || count_others(d) >= CONNECTIONS_MAX) {
+				turn_away(control);
 				continue;
 			}
+			a->n_conns++;
 		}
-		c = NEW(struct conn);
+		struct conn *c = NEW(struct conn);
 		c->d = d;
 		c->control = control;
+		c->account = a;
 		c->src = (struct loop_fd){ .name = "request", .fn = on_conn, .fd = control->fd };
 		c->next = d->conns;
 		if (d->conns)
 			d->conns->prev = c;
 		d->conns = c;
-		n++;
 		if (loop_add(d->loop, &c->src, EPOLLIN) < 0)
 			conn_free(c);
 	}
@@ -570,6 +688,7 @@ static int on_listen(struct loop_fd *src, uint32_t events, mono_t now)
 
 int answer_listen(struct daemon_main *d, int listen_fd)
 {
+	d->patience.fn = on_patience;
 	d->listen_src = (struct loop_fd){ .name = "control", .fn = on_listen, .fd = listen_fd };
 	return loop_add(d->loop, &d->listen_src, EPOLLIN);
 }

@@ -76,9 +76,10 @@ void guests_record(struct daemon_main *d, const struct guest *g)
 		(void)json_array_append_new(ips, json_string(IP_STR(&g->ips[i])));
 	for (size_t i = 0; i < g->n_forwards; i++)
 		(void)json_array_append_new(forwards, json_string(g->forwards[i].spec));
-	json_t *o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:I, s:I}", "network", g->network, "name", g->name, "ifindex",
-			      (int)g->ifindex, "mac", MAC_STR(&g->mac), "ips", ips, "forwards", forwards, "pid",
-			      (json_int_t)g->pid, "start_time", (json_int_t)g->start_time);
+	json_t *o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:s}", "network", g->network, "name", g->name,
+			      "ifindex", (int)g->ifindex, "mac", MAC_STR(&g->mac), "ips", ips, "forwards", forwards, "pid",
+			      (json_int_t)g->pid, "start_time", (json_int_t)g->start_time, "uid", (json_int_t)g->uid, "user",
+			      g->user);
 	int r = o ? record_put(d->records, RECORD_GUEST, g->device, o) : -EINVAL;
 
 	json_decref(o);
@@ -116,6 +117,8 @@ static int restore_guest(void *user, const char *key, const json_t *value)
 	g->ifindex = (uint32_t)json_integer_value(json_object_get(value, "ifindex"));
 	g->pid = json_integer_value(json_object_get(value, "pid"));
 	g->start_time = (uint64_t)json_integer_value(json_object_get(value, "start_time"));
+	g->uid = (uint32_t)json_integer_value(json_object_get(value, "uid"));
+	(void)str_copy(g->user, sizeof(g->user), json_string_value(json_object_get(value, "user")));
 	json_array_foreach(json_object_get(value, "ips"), i, item)
 		if (g->n_ips < GUEST_IPS && json_is_string(item) && ip_parse(json_string_value(item), &g->ips[g->n_ips]))
 			g->n_ips++;
@@ -224,9 +227,58 @@ static const char *mac_owner(const struct daemon_main *d, const struct net *net,
 	return declared && !str_eq(declared->name, name) ? declared->name : NULL;
 }
 
+/* Which other guest of the network has this address, running or declared? */
+static const char *ip_owner(const struct daemon_main *d, const struct net *net, const struct ip *ip, const char *name)
+{
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	const struct d_network *n = network_with_guests(net->d, d->guests, d->n_guests, arena);
+
+	for (size_t i = 0; i < n->n_guests; i++) {
+		const struct d_guest *declared = desired_guest(net->d, n->guests[i].name);
+		const struct guest *running = find_guest(d, net->name, n->guests[i].name);
+
+		for (size_t k = 0; k < n->guests[i].n_ips; k++)
+			if (ip_eq(&n->guests[i].ips[k], ip) && !str_eq(n->guests[i].name, name))
+				return declared ? declared->name : running->name;
+	}
+	return NULL;
+}
+
+/* An address that `run` asks for. */
+static int check_ip(const struct daemon_main *d, const struct net *net, const char *name, const struct ip *ip,
+		    struct report *report)
+{
+	const struct plan_result *r = networks_result(d, net->name);
+	const struct prefix *p = r ? ip->family == AF_INET ? &r->address4 : &r->address6 : NULL;
+	const char *owner = ip_owner(d, net, ip, name);
+	struct finding *f;
+
+	if (owner) {
+		f = report_error(report, name, "%s is %s's", IP_STR(ip), owner);
+	} else if (p && ip_is_set(&p->ip)) {
+		struct ip network = prefix_network(p), last = prefix_last(p);
+
+		if (!prefix_contains(p, ip))
+			f = report_error(report, name, "%s isn't inside %s's %s", IP_STR(ip), net->name, PREFIX_STR(p));
+		else if (ip_eq(ip, &p->ip))
+			f = report_error(report, name, "%s is %s's own", IP_STR(ip), net->name);
+		else if (ip_eq(ip, &network) || (ip->family == AF_INET && ip_eq(ip, &last)))
+			f = report_error(report, name, "%s isn't the address of one machine", IP_STR(ip));
+		else
+			return 0;
+	} else if (r && net->d->mode != NET_MODE_BRIDGE) {
+		f = report_error(report, name, "%s: %s has no IPv%d", IP_STR(ip), net->name, ip->family == AF_INET ? 4 : 6);
+	} else {
+		return 0;
+	}
+	report_help(f, "give another");
+	f->exit_status = 2;
+	return 1;
+}
+
 /* Settle name and MAC; refuse what another guest has. */
-static int settle(struct daemon_main *d, const struct net *net, const struct ctl_attach *a, struct guest *g,
-		  struct report *report)
+static int settle(struct daemon_main *d, const struct net *net, const struct ctl_attach *a, const struct control *who,
+		  struct guest *g, struct report *report)
 {
 	const struct d_guest *declared = desired_guest(net->d, a->name);
 	const char *fault = conf_guest_name_fault(a->name);
@@ -241,6 +293,12 @@ static int settle(struct daemon_main *d, const struct net *net, const struct ctl
 	(void)str_copy(g->network, sizeof(g->network), net->name);
 	(void)str_copy(g->name, sizeof(g->name), a->name);
 	const struct guest *running = find_guest(d, net->name, a->name);
+	char device[IF_NAMESIZE];
+
+	if (running && !if_indextoname(running->ifindex, device)) {	/* gone; the kernel's word is on its way */
+		guests_link_gone(d, running->ifindex, running->device);
+		running = NULL;
+	}
 	if (running) {
 		struct finding *f = report_error(report, a->name, "runs already on %s (%s, pid %lld)", net->name,
 						 running->device, (long long)running->pid);
@@ -260,13 +318,29 @@ static int settle(struct daemon_main *d, const struct net *net, const struct ctl
 		f->exit_status = 2;
 		return 1;
 	}
-	for (size_t i = 0; i < a->n_ips; i++)
+	if (mac_eq(&g->mac, &net->d->mac)) {
+		report_error(report, a->name, "MAC %s is %s's own", MAC_STR(&g->mac), net->name)->exit_status = 2;
+		return 1;
+	}
+	for (size_t i = 0; i < a->n_ips; i++) {
+		if (check_ip(d, net, a->name, &a->ips[i], report) != 0)
+			return 1;
 		g->ips[g->n_ips++] = a->ips[i];
+	}
 	for (size_t i = 0; i < a->n_forwards; i++)
 		if (guests_forward_parse(g, a->forwards[i], report) != 0)
 			return 1;
-	g->pid = a->pid;
-	g->start_time = start_time(a->pid);
+	g->uid = who->uid;
+	g->pid = who->uid != 0 ? who->pid : a->pid;
+	g->start_time = start_time(g->pid);
+	if (who->uid != 0) {
+		users_name(who->uid, g->user);
+		if (users_may_have(d, net, g, report) != 0)
+			return 1;
+	}
+	for (size_t i = 0; i < g->n_forwards; i++)
+		if (forwards_check(d, &g->forwards[i], who->uid != 0, report) != 0)
+			return 1;
 	return 0;
 }
 
@@ -306,7 +380,8 @@ static int make_nic(struct daemon_main *d, const struct net *net, struct guest *
 	return 1;
 }
 
-int guests_attach(struct daemon_main *d, const struct ctl_attach *a, struct report *report, struct guest **ret, int *fds)
+int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struct control *who, struct report *report,
+		  struct guest **ret, int *fds)
 {
 	struct net *net = networks_find(d, a->network);
 	_cleanup_(guest_freep) struct guest *g = guest_new();
@@ -317,7 +392,9 @@ int guests_attach(struct daemon_main *d, const struct ctl_attach *a, struct repo
 		report_help(f, "sudo sixtap up %s", a->network);
 		return 1;
 	}
-	if (settle(d, net, a, g, report) != 0 || make_nic(d, net, g, a->queues, report, fds) != 0)
+	if (who->uid != 0 && users_may_run(d, who, net, a->name, report) != 0)
+		return 1;
+	if (settle(d, net, a, who, g, report) != 0 || make_nic(d, net, g, a->queues, report, fds) != 0)
 		return 1;
 	guests_record(d, g);
 	struct guest *added = STEAL_PTR(g);

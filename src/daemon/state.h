@@ -61,11 +61,23 @@ struct told {
 	UT_hash_handle hh;
 };
 
+/* What one ordinary user takes of us. */
+struct account {
+	uid_t uid;
+	size_t n_conns;
+	mono_t busy_until;			/* what it asked for is paid by then */
+	UT_hash_handle hh;
+};
+
 /* A connection to the control socket. */
 struct conn {
 	struct daemon_main *d;
 	struct control *control;
 	struct loop_fd src;
+	struct account *account;		/* of its user; NULL: root */
+	bool held;				/* its user asks too much: later */
+	int out_fds[CTL_QUEUES_MAX];		/* on their way: open until the answer is out */
+	size_t n_out_fds;
 	bool closing;				/* when the last answer is out */
 	bool quit_after;			/* the daemon ends then */
 	struct waiter {				/* an `up` that waits for its networks */
@@ -98,6 +110,8 @@ struct daemon_main {
 	struct holder *holders;
 	struct told *told;
 	struct conn *conns;
+	struct account *accounts;
+	struct loop_timer patience;		/* until connections that are held may go on */
 	struct plan *plan;			/* of the last reconciliation: results for `status` */
 	struct arena *plan_arena;		/* the networks with guests that @plan borrows from */
 	struct inner_dns_upstream upstream;
@@ -130,7 +144,8 @@ const struct plan_result *networks_result(const struct daemon_main *d, const cha
 const struct d_guest *networks_guest_by_mac(const struct daemon_main *d, const char *network, const struct mac *mac);
 
 /* guests.c: attach and notice */
-int guests_attach(struct daemon_main *d, const struct ctl_attach *a, struct report *report, struct guest **ret, int *fds);
+int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struct control *who, struct report *report,
+		  struct guest **ret, int *fds);
 void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name);
 /* Delete ports of ours whose holder misuses its descriptor. Return: how many. */
 size_t guests_punish(struct daemon_main *d, const struct world *world);
@@ -165,3 +180,9 @@ json_t *forwards_add(struct daemon_main *d, const struct ctl_request *req, struc
 json_t *forwards_del(struct daemon_main *d, const struct ctl_request *req, struct report *report);
 json_t *forwards_json(const struct daemon_main *d, const struct ctl_request *req);	/* of `forward list` */
 void guests_record(struct daemon_main *d, const struct guest *g);	/* again, when it has changed */
+
+/* users.c: what somebody who isn't root may. Return: 0, or 1 with an error in @report. */
+int users_may_run(const struct daemon_main *d, const struct control *who, const struct net *net, const char *guest,
+		  struct report *report);
+int users_may_have(const struct daemon_main *d, const struct net *net, const struct guest *g, struct report *report);
+void users_name(uid_t uid, char ret[static USER_NAME_MAX + 1]);

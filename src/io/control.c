@@ -68,6 +68,24 @@ int control_accept(struct control **ret, int listen_fd, size_t in_max)
 	return fd < 0 ? -errno : new_control(ret, fd, in_max);
 }
 
+bool control_peer_in_group(const struct control *c, gid_t gid)
+{
+	socklen_t len = 0;
+	bool found = c->gid == gid;
+
+	/* Without room the kernel says how much it needs. */
+	if (found || getsockopt(c->fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0 || errno != ERANGE)
+		return found;
+	gid_t *gids = xcalloc(len / sizeof(gid_t) + 1, sizeof(gid_t));
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERGROUPS, gids, &len) < 0)
+		len = 0;
+	for (size_t i = 0; i < len / sizeof(gid_t); i++)
+		found = found || gids[i] == gid;
+	free(gids);
+	return found;
+}
+
 int control_connect(struct control **ret, const char *path, size_t in_max)
 {
 	struct sockaddr_un a;
@@ -83,7 +101,10 @@ int control_connect(struct control **ret, const char *path, size_t in_max)
 		(void)close(fd);
 		return r;
 	}
-	return new_control(ret, fd, in_max);
+	r = new_control(ret, fd, in_max);
+	if (r == 0)
+		(*ret)->takes_fds = true;
+	return r;
 }
 
 struct control *control_free(struct control *c)
@@ -141,8 +162,8 @@ int control_read(struct control *c)
 		c->in = xrealloc(c->in, c->in_cap, 1);
 	}
 	struct iovec iov = { c->in + c->in_len, c->in_cap - c->in_len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c->takes_fds ? control.buf : NULL,
+			      .msg_controllen = c->takes_fds ? sizeof(control.buf) : 0 };
 	ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 
 	if (n < 0)

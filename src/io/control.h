@@ -25,6 +25,7 @@ struct control {
 	size_t taken;		/* bytes of the line handed out last */
 	char *out;
 	size_t out_len, out_cap;
+	bool takes_fds;		/* else the kernel throws away descriptors that come: a listener's connections */
 	int fds[CONTROL_FDS];	/* received, not yet taken */
 	size_t n_fds;
 	int out_fds[CONTROL_FDS];
@@ -37,6 +38,11 @@ int control_listen(const char *path, mode_t mode);
 /* Return: 0 or negative errno (-EAGAIN: nobody is waiting). @in_max bounds one line. */
 int control_accept(struct control **ret, int listen_fd, size_t in_max);
 int control_connect(struct control **ret, const char *path, size_t in_max);
+/*
+ * Was the peer in this group when it connected? Asks for the groups that the process really had (SO_PEERGROUPS,
+ * Linux 4.13), as the kernel does for files; not for those that the user database names by now.
+ */
+bool control_peer_in_group(const struct control *c, gid_t gid);
 struct control *control_free(struct control *c);
 DEFINE_FREEP(struct control, control_free)
 

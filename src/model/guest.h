@@ -15,6 +15,7 @@
 
 #define GUEST_IPS 8
 #define GUEST_FORWARDS 32
+#define USER_NAME_MAX 63
 
 /* One NIC of a running guest that we made. Owned strings. */
 struct guest {
@@ -30,6 +31,7 @@ struct guest {
 	int64_t pid;			/* of whoever holds the descriptors */
 	uint64_t start_time;		/* of that process, field 22 of /proc/PID/stat; 0: not known */
 	uint32_t uid;			/* who runs it */
+	char user[USER_NAME_MAX + 1];	/* that user's name; "" for root */
 	struct arena *arena;
 };
 
