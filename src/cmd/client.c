@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -244,6 +245,14 @@ int client_connect(struct cmd *cmd, enum client_start start, struct control **re
 		report_help(f, "sudo sixtap up starts it");
 	}
 	return 1;
+}
+
+void client_wait_idle(struct cmd *cmd, struct control *control)
+{
+	struct pollfd p = { .fd = control->fd, .events = POLLIN };
+
+	if (poll(&p, 1, 200) > 0 && control_read(control) == 0)
+		client_wait_gone(cmd);
 }
 
 static void take_warnings(struct cmd *cmd, const json_t *answer)

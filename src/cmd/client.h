@@ -64,5 +64,8 @@ int client_ask(struct cmd *cmd, struct control *control, json_t *request, client
 /* After a request that ends the daemon: wait until all its processes have gone, five seconds at most. */
 void client_wait_gone(struct cmd *cmd);
 
+/* After a failed `up`: a daemon that has no network ends; wait until it has, or is seen to stay. */
+void client_wait_idle(struct cmd *cmd, struct control *control);
+
 /* Root is needed to @what: an error is reported when we aren't. */
 bool client_is_root(struct cmd *cmd, const char *what);

@@ -17,6 +17,31 @@ static bool left_something(struct cmd *cmd)
 	       rmdir(PATHS_JOIN(cmd->run_dir, "state/network")) != 0;
 }
 
+/* A name that is neither up nor declared was mistyped: silence would look like success. */
+static void check_names(struct cmd *cmd, char **names, int n, const json_t *not_up)
+{
+	_cleanup_(client_files_clear) struct client_files files = { 0 };
+	_cleanup_(desired_freep) struct desired *desired = NULL;
+	struct report *mine = cmd->report;
+
+	cmd->report = report_new();		/* a configuration that can't be read is not what was asked about */
+	bool readable = client_read_files(cmd, &files) == 0 && client_desired(cmd, &files, &desired) == 0;
+	report_free(cmd->report);
+	cmd->report = mine;
+	for (int i = 0; i < n; i++) {
+		bool up = not_up != NULL;
+		const json_t *o;
+		size_t k;
+
+		json_array_foreach(not_up, k, o)
+			up = up && !str_eq(json_string_value(o), names[i]);
+		if (up || (readable && desired_network(desired, names[i])))
+			continue;
+		report_error(cmd->report, names[i], "no network of that name is up, and %s declares none", cmd->config)
+			->exit_status = EXIT_USAGE;
+	}
+}
+
 int cmd_down(struct cmd *cmd, int argc, char **argv)
 {
 	_cleanup_(control_freep) struct control *control = NULL;
@@ -29,6 +54,9 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 		return EXIT_FAILED;
 	if (client_connect(cmd, CLIENT_MAY_FAIL, &control) != 0) {
 		if (!left_something(cmd)) {
+			check_names(cmd, argv + optind, argc - optind, NULL);
+			if (report_n_errors(cmd->report) > 0)
+				return EXIT_USAGE;
 			if (cmd->json)
 				cmd_json(cmd, json_pack("{s:b, s:[], s:[]}", "changed", 0, "changes", "networks"));
 			else if (!cmd->quiet)
@@ -47,6 +75,14 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 		return EXIT_FAILED;
 	if (optind >= argc)
 		client_wait_gone(cmd);
+	const json_t *not_up = json_object_get(answer, "not_up");
+	if (json_array_size(not_up) > 0)
+		check_names(cmd, argv + optind, argc - optind, not_up);
+	(void)json_object_del(answer, "not_up");
+	if (report_n_errors(cmd->report) > 0) {
+		json_decref(answer);
+		return EXIT_USAGE;
+	}
 	bool changed = json_is_true(json_object_get(answer, "changed"));
 	if (cmd->json) {
 		cmd_json(cmd, answer);

@@ -31,7 +31,7 @@ int local_plan(struct cmd *cmd, const struct desired *desired, char **names, int
 	for (int i = 0; i < n_names; i++) {
 		if (desired_network(desired, names[i]))
 			continue;
-		report_error(cmd->report, names[i], "%s declares no network of that name", cmd->config)->exit_status = EXIT_USAGE;
+		desired_no_network(desired, names[i], cmd->config, cmd->report);
 		return 1;
 	}
 	for (size_t i = 0; i < desired->n_networks; i++)

@@ -62,7 +62,7 @@ static void print_guest(const struct cmd *cmd, const json_t *g)
 
 static void print_network(const struct cmd *cmd, const json_t *n)
 {
-	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6"), *g;
+	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6"), *g, *trouble;
 	bool degraded = str_eq(text(n, "state"), "degraded");
 	size_t i;
 
@@ -80,8 +80,8 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 		json_array_foreach(because, i, reason)
 			(void)printf("             %s%s%s\n", cmd_dim(cmd), json_string_value(reason), cmd_plain(cmd));
 	}
-	if (*text(n, "trouble"))
-		(void)printf("  %s %s\n", cmd_glyph(cmd, GLYPH_WARNING), text(n, "trouble"));
+	json_array_foreach(json_object_get(n, "troubles"), i, trouble)
+		(void)printf("  %s %s\n", cmd_glyph(cmd, GLYPH_WARNING), json_string_value(trouble));
 	if (json_array_size(json_object_get(n, "guests")) > 0)
 		(void)printf("  %s%-17s %-9s %-8s %-59s %s%s\n", cmd_dim(cmd), "GUEST", "STATE", "DEVICE", "ADDRESSES",
 			     "FORWARDS", cmd_plain(cmd));

@@ -119,6 +119,7 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 	changes_progress_end(cmd, &progress);
 	if (r != 0) {
 		local_explain(cmd, desired, argv + optind, argc - optind);
+		client_wait_idle(cmd, control);
 		return EXIT_FAILED;
 	}
 	bool changed = json_is_true(json_object_get(answer, "changed"));

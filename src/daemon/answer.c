@@ -173,14 +173,14 @@ static const char *kind_of(const struct holder *h)
 	return "seen";
 }
 
-static json_t *guest_new_json(const char *name, const struct mac *mac, const char *device, bool attached)
+static json_t *guest_new_json(const char *name, const struct mac *mac, const char *device, const char *state)
 {
 	json_t *o = json_pack("{s:s}", "name", name);
 
 	if (!mac_is_zero(mac))
 		(void)json_object_set_new(o, "mac", json_string(MAC_STR(mac)));
 	text_or_skip(o, "device", device);
-	(void)json_object_set_new(o, "state", json_string(attached ? "attached" : "declared"));
+	(void)json_object_set_new(o, "state", json_string(state));
 	for (size_t i = 0; i < 4; i++)
 		(void)json_object_set_new(o, (const char *const[]){ "ipv4", "ipv6", "addresses", "forwards" }[i], json_array());
 	return o;
@@ -230,7 +230,8 @@ static json_t *guests_json(const struct daemon_main *d, const struct net *net, m
 
 	for (size_t i = 0; i < n->n_guests; i++) {
 		const struct guest *running = running_guest(d, net->name, n->guests[i].name);
-		json_t *o = guest_new_json(n->guests[i].name, &n->guests[i].mac, running ? running->device : NULL, running);
+		json_t *o = guest_new_json(n->guests[i].name, &n->guests[i].mac, running ? running->device : NULL,
+					   running ? "attached" : "declared");
 
 		text_or_skip(o, "user", running ? running->user : NULL);
 
@@ -245,10 +246,12 @@ static json_t *guests_json(const struct daemon_main *d, const struct net *net, m
 			continue;
 		json_t *o = find_guest_json(guests, "mac", MAC_STR(mac));
 		if (!o) {	/* somebody we didn't start; known by the name it gave, or by its address */
-			o = guest_new_json(h->is_lease && h->lease.hostname[0] ? h->lease.hostname : MAC_STR(mac), mac, NULL, true);
+			o = guest_new_json(h->is_lease && h->lease.hostname[0] ? h->lease.hostname : MAC_STR(mac), mac, NULL,
+					   "away");
 			(void)json_array_append_new(guests, o);
 		}
-		if (!str_eq(json_string_value(json_object_get(o, "state")), "attached"))
+		if (!str_eq(json_string_value(json_object_get(o, "state")), "attached") &&
+		    seats_has(d, net->d->bridge, mac))
 			(void)json_object_set_new(o, "state", json_string("attached"));
 		add_address(o, &h->key.ip, kind_of(h), h, now);
 	}
@@ -272,7 +275,14 @@ static json_t *ipv6_json(const struct plan_result *r)
 static json_t *network_json(const struct daemon_main *d, const struct net *net, mono_t now)
 {
 	const struct plan_result *r = networks_result(d, net->name);
-	bool degraded = net->trouble || !r || r->blocked || (r->service && (net->sent_hash == 0 || net->sent_hash != net->ready_hash));
+	const char *troubles[] = { d->trouble, net->trouble, r ? r->blocked : NULL };
+	bool degraded = !r || (r->service && (net->sent_hash == 0 || net->sent_hash != net->ready_hash));
+	json_t *said = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(troubles); i++)
+		if (troubles[i])
+			(void)json_array_append_new(said, json_string(troubles[i]));
+	degraded = degraded || json_array_size(said) > 0;
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", net->name, "mode", net_mode_name[net->d->mode], "state",
 			      degraded ? "degraded" : "up", "device", net->d->bridge);
 
@@ -284,7 +294,9 @@ static json_t *network_json(const struct daemon_main *d, const struct net *net, 
 		if (ip_is_set(&r->address6.ip))
 			(void)json_object_set_new(o, "ipv6", ipv6_json(r));
 	}
-	text_or_skip(o, "trouble", net->trouble ? net->trouble : r ? r->blocked : NULL);
+	if (json_array_size(said) > 0)
+		(void)json_object_set(o, "troubles", said);
+	json_decref(said);
 	(void)json_object_set_new(o, "guests", guests_json(d, net, now));
 	return o;
 }
@@ -308,6 +320,7 @@ static json_t *networks_json(struct daemon_main *d, const struct ctl_request *re
 	json_t *list = json_array();
 
 	HASH_SORT(d->nets, by_name);
+	seats_learn(d);
 	for (const struct net *net = d->nets; net; net = net->hh.next)
 		if (net->d && !net->leaving && wanted(req, net->name))
 			(void)json_array_append_new(list, network_json(d, net, now));
@@ -360,6 +373,12 @@ static json_t *leases_json(const struct daemon_main *d, const struct ctl_request
 
 /* ---- requests ---- */
 
+/* A daemon that `up` started ends with its last network; a service manager's stays. */
+static bool is_idle(const struct daemon_main *d)
+{
+	return !d->nets && !getenv("NOTIFY_SOCKET");
+}
+
 static void answer_up(struct conn *c, const struct ctl_request *req, struct report *report)
 {
 	struct daemon_main *d = c->d;
@@ -377,6 +396,7 @@ static void answer_up(struct conn *c, const struct ctl_request *req, struct repo
 		(void)json_object_set_new(answer, "changes", changes);
 	}
 	if (r != 0 || req->what == CTL_PLAN || !req->wait || networks_ready(d)) {
+		c->quit_after = r != 0 && req->what == CTL_UP && is_idle(d);
 		if (r == 0 && req->what == CTL_UP)
 			(void)json_object_set_new(answer, "networks", networks_json(d, req));
 		finish(c, answer, report, NULL, 0);
@@ -420,6 +440,11 @@ static void answer_down(struct conn *c, const struct ctl_request *req, struct re
 {
 	json_t *changes = NULL, *answer = json_object();
 
+	json_t *not_up = json_array();
+	for (size_t i = 0; i < req->n_networks; i++)
+		if (!networks_find(c->d, req->networks[i]))
+			(void)json_array_append_new(not_up, json_string(req->networks[i]));
+	(void)json_object_set_new(answer, "not_up", not_up);
 	c->d->progress_to = c;
 	int r = networks_down(c->d, req, report, &changes);
 	c->d->progress_to = NULL;
@@ -431,7 +456,7 @@ static void answer_down(struct conn *c, const struct ctl_request *req, struct re
 		(void)json_object_set_new(answer, "changes", changes);
 	}
 	(void)json_object_set_new(answer, "networks", networks_json(c->d, req));
-	c->quit_after = r == 0 && req->quit && !c->d->nets;
+	c->quit_after = r == 0 && req->quit && is_idle(c->d);
 	finish(c, answer, report, NULL, 0);
 }
 

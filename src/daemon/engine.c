@@ -20,6 +20,7 @@
 #define INNER_BATCH 64
 #define GOODBYES 3		/* RFC 4861 10: MAX_FINAL_RTR_ADVERTISEMENTS */
 #define STATS_EVERY (15 * MONO_S)
+#define FULL_LASTS (60 * MONO_S)	/* clients that got nothing ask again within a minute: RFC 2131 4.1 */
 
 struct engine {
 	struct loop *loop;
@@ -191,6 +192,26 @@ static void send_frames(struct engine *e, struct engine_net *net, bool saved, mo
 	net->out->n_full = 0;
 }
 
+/* Said when the first client gets nothing, and taken back when none has for a minute. */
+static int note_full(struct engine *e, struct engine_net *net, mono_t now)
+{
+	uint64_t n = engine_net_pool_full(net);
+	bool was_told = net->full_told;
+
+	if (n != net->pool_full) {
+		net->pool_full = n;
+		net->full_until = mono_add(now, FULL_LASTS);
+		net->full_told = true;
+	} else if (net->full_told && now >= net->full_until) {
+		net->full_told = false;
+	}
+	if (net->full_told == was_told)
+		return 0;
+	return tell_trouble(e->tell, net->name,
+			    net->full_told ? "the DHCP pool is full, new guests get no address: enlarge `dhcp`, or shorten `lease`" :
+					     "");
+}
+
 /* Everything that was decided becomes true: written, told, sent. Return: 0 or the error of main's socket. */
 static int settle(struct engine *e, mono_t now)
 {
@@ -208,6 +229,8 @@ static int settle(struct engine *e, mono_t now)
 		send_frames(e, net, status == 0, now);
 		out_reset(net->out);
 	}
+	for (struct engine_net *net = e->nets; net && r == 0; net = net->next)
+		r = note_full(e, net, now);
 	return r;
 }
 

@@ -286,8 +286,13 @@ uint32_t engine_net_n_leases(const struct engine_net *net)
 	return dhcp4_n_leases(net->dhcp4) + dhcp6_n_leases(net->dhcp6);
 }
 
+uint64_t engine_net_pool_full(const struct engine_net *net)
+{
+	return dhcp4_stats(net->dhcp4)->n_pool_full + dhcp6_stats(net->dhcp6)->n_pool_full;
+}
+
 bool engine_net_count(struct engine_net *net)
 {
-	net->stats.pool_full = dhcp4_stats(net->dhcp4)->n_pool_full + dhcp6_stats(net->dhcp6)->n_pool_full;
+	net->stats.pool_full = engine_net_pool_full(net);
 	return memcmp(&net->stats, &net->told_stats, sizeof(net->stats)) != 0;
 }

@@ -43,6 +43,9 @@ struct engine_net {
 	struct out *out;		/* replies and facts of this turn */
 	struct engine_sock socks[ENGINE_SOCKET_N_];
 	struct inner_stats stats, told_stats;
+	uint64_t pool_full;		/* as it was when it was looked at last */
+	mono_t full_until;		/* the pool counts as full till then */
+	bool full_told;
 	struct engine_net *next;
 };
 
@@ -68,6 +71,8 @@ bool engine_net_has_room(const struct engine_net *net);
 mono_t engine_net_deadline(const struct engine_net *net, bool dhcp);
 void engine_net_tick(struct engine_net *net, bool dhcp, mono_t now);
 
+/* Clients that were refused for want of a free address, ever. */
+uint64_t engine_net_pool_full(const struct engine_net *net);
 uint32_t engine_net_n_leases(const struct engine_net *net);
 
 /* Bring net->stats up to date. Return: true when they differ from those told last. */

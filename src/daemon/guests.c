@@ -155,6 +155,7 @@ int guests_restore(struct daemon_main *d)
 
 void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name)
 {
+	seats_link_gone(d, ifindex);
 	for (size_t i = d->n_guests; i-- > 0;) {
 		struct guest *g = d->guests[i];
 

@@ -180,6 +180,7 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 		(void)close(m->main_fd);
 	if (who != CONFINE_MAIN) {
 		kern_guard_close(&m->guard);
+		(void)close(m->lock_fd);	/* whoever has it could let go of it */
 		(void)close(m->listen_fd);
 		if (m->tun_dir_fd >= 0)
 			(void)close(m->tun_dir_fd);

@@ -259,6 +259,7 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
 	d->plan = STEAL_PTR(plan);
 	d->plan_arena = STEAL_PTR(arena);
 	serve_names(d);
+	seats_learn(d);
 	return 0;
 }
 
@@ -395,22 +396,6 @@ static void change_commit(struct daemon_main *d, struct change *c, const struct 
 	free(c->before);
 }
 
-static void no_such_network(const struct desired *desired, const char *name, const char *source, struct report *report)
-{
-	_cleanup_(freep) char *known = xstrdup("");
-
-	for (size_t i = 0; i < desired->n_networks && i < 20; i++) {
-		char *more = xasprintf("%s%s%s", known, i ? ", " : "", desired->networks[i].name);
-
-		free(known);
-		known = more;
-	}
-	struct finding *f = report_error(report, name, "%s declares no network of that name", source);
-
-	report_help(f, desired->n_networks ? "it has %s" : "it has none%s", known);
-	f->exit_status = 2;
-}
-
 static void want_up(struct daemon_main *d, struct change *c, struct config *config, const struct d_network *dn,
 		    struct report *report)
 {
@@ -448,7 +433,7 @@ int networks_up(struct daemon_main *d, const struct ctl_request *req, struct rep
 		if (dn)
 			want_up(d, &change, config, dn, report);
 		else
-			no_such_network(config->desired, req->networks[i], req->source, report);
+			desired_no_network(config->desired, req->networks[i], req->source, report);
 	}
 	if (req->n_networks == 0) {
 		for (size_t i = 0; i < config->desired->n_networks; i++)

@@ -381,12 +381,13 @@ static void on_neighbour(struct daemon_main *d, const struct neighbour *n)
 static void on_trouble(struct daemon_main *d, const struct inner_trouble *t)
 {
 	log_event(LOG_LEVEL_WARNING, "engine-trouble network=%s what=\"%s\"", t->network, t->what);
-	for (struct net *net = d->nets; net; net = net->hh.next) {
-		if (t->network[0] && !str_eq(t->network, net->name))
-			continue;
-		free(net->trouble);
-		net->trouble = t->what[0] ? xstrdup(t->what) : NULL;
-	}
+	struct net *net = t->network[0] ? networks_find(d, t->network) : NULL;
+
+	if (t->network[0] && !net)
+		return;
+	char **at = net ? &net->trouble : &d->trouble;
+	free(*at);
+	*at = t->what[0] ? xstrdup(t->what) : NULL;
 }
 
 static void on_message(struct daemon_main *d, const struct inner_msg *m)
@@ -479,7 +480,10 @@ int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid)
 		if (!engine)
 			net->dns_listening = false;
 	}
-	if (!engine) {
+	if (engine) {	/* it says anew what troubles it */
+		free(d->trouble);
+		d->trouble = NULL;
+	} else {
 		d->upstream.n = 0;
 		serve_upstream(d);
 	}

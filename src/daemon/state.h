@@ -69,6 +69,21 @@ struct account {
 	UT_hash_handle hh;
 };
 
+#define SEATS_MAX 16384
+
+/* A MAC that was seen at a port of a bridge. */
+struct seat_key {
+	uint32_t bridge;
+	struct mac mac;
+	uint16_t zero;				/* keys are compared as bytes */
+};
+
+struct seat {
+	struct seat_key key;
+	uint32_t port;
+	UT_hash_handle hh;
+};
+
 /* A connection to the control socket. */
 struct conn {
 	struct daemon_main *d;
@@ -109,12 +124,14 @@ struct daemon_main {
 	size_t n_forwards, cap_forwards;
 	struct holder *holders;
 	struct told *told;
+	struct seat *seats;
 	struct conn *conns;
 	struct account *accounts;
 	struct loop_timer patience;		/* until connections that are held may go on */
 	struct plan *plan;			/* of the last reconciliation: results for `status` */
 	struct arena *plan_arena;		/* the networks with guests that @plan borrows from */
 	struct inner_dns_upstream upstream;
+	char *trouble;				/* of all networks: leases can't be written, say; NULL: none */
 	uint8_t secret[16];
 	mono_t started;
 	bool monitor_gone;
@@ -151,6 +168,11 @@ void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name)
 size_t guests_punish(struct daemon_main *d, const struct world *world);
 int guests_restore(struct daemon_main *d);
 int guests_forward_parse(struct guest *g, const char *spec, struct report *report);
+
+/* seats.c */
+void seats_learn(struct daemon_main *d);		/* look at the bridges' forwarding tables */
+void seats_link_gone(struct daemon_main *d, uint32_t ifindex);
+bool seats_has(const struct daemon_main *d, const char *bridge, const struct mac *mac);
 
 /* serve.c */
 int serve_op(void *user, const struct op *op, struct report *report);	/* struct apply_hooks */

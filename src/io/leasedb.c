@@ -25,6 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define OPEN_PATIENCE_MS 2000
 #define APPLICATION_ID 1398305904	/* "SXtp": tells our file from others */
 #define SCHEMA_VERSION 1
 #define CORRUPT_MAX 100
@@ -223,6 +224,8 @@ static int open_writable(struct leasedb *db)
 	int r = sqlite3_open_v2(db->path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	db->error[0] = '\0';
+	if (r == SQLITE_OK)	/* an engine before us may be on its way out */
+		(void)sqlite3_busy_timeout(db->sql, OPEN_PATIENCE_MS);
 	if (r == SQLITE_OK && sqlite3_db_readonly(db->sql, "main") == 1) {
 		(void)snprintf(db->error, sizeof(db->error), "%s: is read-only for us", db->path);
 		r = SQLITE_READONLY;
@@ -230,6 +233,7 @@ static int open_writable(struct leasedb *db)
 	if (r == SQLITE_OK)
 		r = set_up(db);
 	if (r == SQLITE_OK) {
+		(void)sqlite3_busy_timeout(db->sql, 0);
 		db->writable = true;
 		return r;
 	}

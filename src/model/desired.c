@@ -61,6 +61,22 @@ struct d_guest *desired_guest(const struct d_network *network, const char *name)
 	return NULL;
 }
 
+void desired_no_network(const struct desired *desired, const char *name, const char *source, struct report *report)
+{
+	_cleanup_(freep) char *known = xstrdup("");
+
+	for (size_t i = 0; i < desired->n_networks && i < 20; i++) {
+		char *more = xasprintf("%s%s%s", known, i ? ", " : "", desired->networks[i].name);
+
+		free(known);
+		known = more;
+	}
+	struct finding *f = report_error(report, name, "%s declares no network of that name", source);
+
+	report_help(f, desired->n_networks ? "it has %s" : "it has none%s", known);
+	f->exit_status = 2;
+}
+
 uint32_t network_group(const char *name)
 {
 	uint32_t h = 2166136261u;	/* FNV-1a */

@@ -152,5 +152,8 @@ DEFINE_FREEP(struct desired, desired_free)
 struct d_network *desired_network(const struct desired *desired, const char *name);
 struct d_guest *desired_guest(const struct d_network *network, const char *name);
 
+/* Report that @source has no network called @name, and which it has. Exit status 2. */
+void desired_no_network(const struct desired *desired, const char *name, const char *source, struct report *report);
+
 /* The group number that marks links of a network (IFLA_GROUP): stable, never 0, from the name. */
 uint32_t network_group(const char *name);
