@@ -22,7 +22,7 @@ enum inner_type {
 	INNER_SERVE = 1,	/* body: struct inner_serve; fds: packet sockets in the order of enum engine_socket */
 	INNER_HOST,		/* body: struct inner_host: one declared guest of the network being set up */
 	INNER_SERVE_END,	/* body: struct inner_name: take the new settings as a whole; answered by INNER_READY */
-	INNER_UNSERVE,		/* body: struct inner_unserve */
+	INNER_UNSERVE,		/* body: struct inner_unserve; answered by INNER_READY with hash 0 when the last words are out */
 	INNER_RELEASE,		/* body: struct inner_lease: forget a lease at once */
 
 	/* engine → main */

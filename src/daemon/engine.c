@@ -451,10 +451,13 @@ static int end_serve(struct engine *e, const char *name, mono_t now)
 static int unserve(struct engine *e, const struct inner_unserve *body, mono_t now)
 {
 	struct engine_net *net = find(e, body->network);
+	struct inner_ready gone = { .hash = 0 };
 	int r;
 
+	(void)str_copy(gone.network, sizeof(gone.network), body->network);
+
 	if (!net)
-		return 0;
+		return tell_ready(e->tell, &gone, NULL, 0);
 	r = settle(e, now);
 	if (body->goodbye && net->serving)
 		for (unsigned int i = 0; i < GOODBYES; i++)
@@ -469,7 +472,7 @@ static int unserve(struct engine *e, const struct inner_unserve *body, mono_t no
 	e->n_nets--;
 	engine_net_free(net);
 	log_event(LOG_LEVEL_INFO, "no-longer-serving network=%s", body->network);
-	return r;
+	return r < 0 ? r : tell_ready(e->tell, &gone, NULL, 0);
 }
 
 static int release(struct engine *e, const struct lease *lease, mono_t now)

@@ -20,6 +20,9 @@
 #include "io/packet.h"
 
 #define SEND_PATIENCE_MS 2000
+#define GOODBYE_PATIENCE MONO_S
+
+static void hear_peer(struct daemon_main *d, struct peer *peer);
 
 /* A peer that takes nothing for two seconds is as good as dead: it is cut off, and the monitor starts another. */
 static int peer_send(struct peer *peer, enum inner_type type, const void *body, const int *fds, size_t n_fds)
@@ -262,6 +265,21 @@ static int serve_engine(struct daemon_main *d, struct net *net, const struct op_
 	return r;
 }
 
+/* The bridge is deleted next: the engine's last words to guests must be out by then. */
+static void wait_unserved(struct daemon_main *d, struct net *net)
+{
+	mono_t give_up = mono_add(mono_now(), GOODBYE_PATIENCE);
+
+	while (d->engine.src.fd >= 0 && net->ready_hash != 0) {
+		struct pollfd p = { .fd = d->engine.src.fd, .events = POLLIN };
+		mono_t now = mono_now();
+
+		if (now >= give_up || poll(&p, 1, (int)((give_up - now) / MONO_MS) + 1) <= 0)
+			break;
+		hear_peer(d, &d->engine);
+	}
+}
+
 static void unserve(struct daemon_main *d, struct net *net, bool goodbye)
 {
 	struct inner_unserve msg = { .goodbye = goodbye };
@@ -269,7 +287,8 @@ static void unserve(struct daemon_main *d, struct net *net, bool goodbye)
 
 	(void)str_copy(msg.network, sizeof(msg.network), net->name);
 	(void)str_copy(stop.network, sizeof(stop.network), net->name);
-	(void)peer_send(&d->engine, INNER_UNSERVE, &msg, NULL, 0);
+	if (peer_send(&d->engine, INNER_UNSERVE, &msg, NULL, 0) == 0)
+		wait_unserved(d, net);
 	(void)peer_send(&d->resolver, INNER_DNS_STOP, &stop, NULL, 0);
 	net->sent_hash = net->ready_hash = 0;
 	net->dns_listening = false;
@@ -431,32 +450,39 @@ static void on_message(struct daemon_main *d, const struct inner_msg *m)
 	log_event(LOG_LEVEL_ERROR, "peer-said-nonsense type=%d", (int)m->type);
 }
 
+/* Take what a peer said. When it has ended the monitor starts another and sends its socket. */
+static void hear_peer(struct daemon_main *d, struct peer *peer)
+{
+	static struct inner_msg msg;
+
+	for (int i = 0; i < 256; i++) {
+		int r = inner_recv(peer->src.fd, &msg);
+
+		if (r == -EAGAIN)
+			return;
+		if (r == -EBADMSG) {
+			log_event(LOG_LEVEL_ERROR, "peer-said-nonsense process=%s", peer->src.name);
+			continue;
+		}
+		if (r <= 0) {
+			loop_del(&peer->src);
+			(void)close(peer->src.fd);
+			peer->src.fd = -1;
+			return;
+		}
+		close_fds(msg.fds, msg.n_fds);
+		on_message(d, &msg);
+	}
+}
+
 static int on_peer(struct loop_fd *src, uint32_t events, mono_t now)
 {
 	struct peer *peer = CONTAINER_OF(src, struct peer, src);
 	struct daemon_main *d = str_eq(src->name, "engine") ? CONTAINER_OF(peer, struct daemon_main, engine) :
 							      CONTAINER_OF(peer, struct daemon_main, resolver);
-	static struct inner_msg msg;
 
 	(void)events;
-	for (int i = 0; i < 256; i++) {
-		int r = inner_recv(src->fd, &msg);
-
-		if (r == -EAGAIN)
-			break;
-		if (r == -EBADMSG) {
-			log_event(LOG_LEVEL_ERROR, "peer-said-nonsense process=%s", src->name);
-			continue;
-		}
-		if (r <= 0) {		/* it ended: the monitor starts another and sends its socket */
-			loop_del(src);
-			(void)close(src->fd);
-			src->fd = -1;
-			return 0;
-		}
-		close_fds(msg.fds, msg.n_fds);
-		on_message(d, &msg);
-	}
+	hear_peer(d, peer);
 	answer_check_waiters(d, now);
 	return 0;
 }
