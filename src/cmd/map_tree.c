@@ -253,8 +253,9 @@ static void make_network(struct tree *t, struct map_node *node, const struct w_l
 		if (up && up6)
 			node->what = arena_printf(t->arena, "%s, IPv6 → %s", node->what, clean(t->arena, up6));
 	}
-	if (text(status, "trouble"))
-		node->trouble = clean(t->arena, text(status, "trouble"));
+	const json_t *troubles = json_object_get(status, "troubles");
+	if (json_array_size(troubles) > 0)
+		node->trouble = clean(t->arena, json_string_value(json_array_get(troubles, 0)));
 	else if (node->state == MAP_STATE_DEGRADED)
 		node->trouble = "degraded";
 }

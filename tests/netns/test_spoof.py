@@ -422,5 +422,5 @@ def test_descriptor_misused(lan, how):
     taps = lambda: [n for n, l in lan.host.links().items() if l.get("linkinfo", {}).get("info_kind") == "tun"]
     wait(lambda: "DONE" in open(p.log).read(), 8, "it has done it")
     wait(lambda: not taps(), 20, "its tap is deleted")
-    assert "evil" in lan.sixtap.network()["trouble"] and lan.sixtap.network()["state"] == "degraded"
+    assert "evil" in lan.sixtap.network()["troubles"][0] and lan.sixtap.network()["state"] == "degraded"
     p.kill()
