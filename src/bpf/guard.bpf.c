@@ -10,7 +10,7 @@
  * - its source is the port's MAC; for ports of others that is the first seen,
  * - the address it speaks for (source, ARP sender, ND target) has no owner, or
  *   this one. Owners are told by main. An ND or ARP message about an address
- *   without one makes the sender its owner for a minute (RFC 6620's "first
+ *   without one makes the sender its owner for 3 s (RFC 6620's "first
  *   come, first served"), until main has heard of it: so nobody can answer the
  *   duplicate address detection of another.
  * - it is no RA, no redirect, nothing from a DHCP server's port or to a

@@ -11,7 +11,7 @@
 #define GUARD_OWNERS_MAX 262144
 #define GUARD_CLAIMS_MAX 65536
 
-#define GUARD_CLAIM_NS 60000000000ULL	/* how long a claim holds that main hasn't confirmed */
+#define GUARD_CLAIM_NS 3000000000ULL	/* how long a claim holds unless main confirms it: DAD and the way to main take less */
 #define GUARD_WINDOW_NS 1000000000ULL	/* of a meter */
 
 /* What each port may send in a second; the rest is dropped. nft's fallback has the same figures. */

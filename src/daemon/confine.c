@@ -158,9 +158,11 @@ static int main_filter(scmp_filter_ctx ctx)
 			return r;
 	}
 	/* Maps that it was handed may be looked at and changed; no new ones, no programs. */
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_LT, BPF_MAP_LOOKUP_ELEM));
+	const struct scmp_arg_cmp below = { .arg = 0, .op = SCMP_CMP_LT, .datum_a = BPF_MAP_LOOKUP_ELEM };
+	const struct scmp_arg_cmp above = { .arg = 0, .op = SCMP_CMP_GT, .datum_a = BPF_MAP_GET_NEXT_KEY };
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, below);
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_GT, BPF_MAP_GET_NEXT_KEY));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, above);
 	return r;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "conf/conf.h"
+#include "kern/guard.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 #include "kern/tap.h"
@@ -136,11 +137,12 @@ int guests_restore(struct daemon_main *d)
 	_cleanup_(report_freep) struct report *report = report_new();
 	int r = record_each(d->records, RECORD_GUEST, restore_guest, d);
 
-	if (r < 0 || d->n_guests == 0)
+	if (r < 0 || !d->nets)
 		return r;
 	r = kern_observe(d->kern, NULL, 0, world, report);
 	if (r < 0)
 		return r;
+	kern_guard_clean(d->kern, world);
 	for (size_t i = d->n_guests; i-- > 0;) {
 		struct guest *g = d->guests[i];
 		const struct w_link *link = world_link(world, g->ifindex);

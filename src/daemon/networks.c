@@ -18,6 +18,7 @@
 #include "kern/records.h"
 
 #define RECORD_NETWORK "network"
+#define SEEN_HOLDS (60 * 60 * MONO_S)	/* what a guest was seen to use stays its own; the engine tells again every 5 min */
 
 static struct config *config_ref(struct config *c)
 {
@@ -116,10 +117,13 @@ static void gather_holders(const struct daemon_main *d, struct arena *arena, str
 {
 	struct plan_holder *holders = arena_alloc(arena, HASH_COUNT(d->holders) + 1, sizeof(*holders));
 	const struct net *net = NULL;
+	mono_t now = loop_now(d->loop);
 
 	for (const struct holder *h = d->holders; h; h = h->hh.next) {
 		if (!net || !str_eq(net->name, h->key.network))
 			HASH_FIND_STR(d->nets, h->key.network, net);
+		if (!h->is_lease && mono_add(h->neighbour.last_seen, SEEN_HOLDS) < now)
+			continue;
 		if (net && net->d && net->d->spoof_check)
 			holders[ret->n_holders++] = (struct plan_holder){
 				.network = h->key.network,

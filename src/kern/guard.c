@@ -250,7 +250,7 @@ void kern_guard_clean(struct kern *kern, const struct world *world)
 {
 	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1], why[NL_WHY_MAX];
 
-	for (size_t i = 0; i < world->n_links; i++) {
+	for (size_t i = 0; kern->guard.prog < 0 && i < world->n_links; i++) {
 		const struct w_link *port = &world->links[i], *bridge = world_link(world, port->master);
 
 		if (port->master > 0 && bridge && alias_parse(bridge->alias, network, guest) && !guest[0])

@@ -42,5 +42,8 @@ int kern_guard_observe(struct kern *kern, struct world *world);
 int kern_guard_elems(struct kern *kern, const struct nft_elem *del, size_t n_del, const struct nft_elem *add, size_t n_add,
 		     char why[static GUARD_WHY_MAX]);
 
-/* Without guards of our own: take away the filters that a former daemon left on ports of bridges of ours. */
+/*
+ * When there are no eBPF guards now: take the filters of a former daemon off the ports of bridges of ours. Their maps are
+ * nobody's any more, and who gets an address now would be held up by what was true then.
+ */
 void kern_guard_clean(struct kern *kern, const struct world *world);

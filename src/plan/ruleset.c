@@ -135,10 +135,10 @@ static const struct set sets[] = {
 
 /* Sets that fill themselves and forget; nobody but the kernel looks at their elements. */
 static const char guard_memory[] =
-	"\tset claimed4 {\n\t\ttype mark . ipv4_addr; size 65536; flags dynamic, timeout; timeout 1m\n\t}\n"
-	"\tset claims4 {\n\t\ttype mark . ipv4_addr . ether_addr; size 65536; flags dynamic, timeout; timeout 1m\n\t}\n"
-	"\tset claimed6 {\n\t\ttypeof meta mark . @nh,64,128; size 65536; flags dynamic, timeout; timeout 1m\n\t}\n"
-	"\tset claims6 {\n\t\ttypeof meta mark . @nh,64,128 . ether saddr; size 65536; flags dynamic, timeout; timeout 1m\n\t}\n"
+	"\tset claimed4 {\n\t\ttype mark . ipv4_addr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
+	"\tset claims4 {\n\t\ttype mark . ipv4_addr . ether_addr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
+	"\tset claimed6 {\n\t\ttypeof meta mark . @nh,64,128; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
+	"\tset claims6 {\n\t\ttypeof meta mark . @nh,64,128 . ether saddr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
 	"\tset meter_nd {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
 	"\tset meter_mld {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
 	"\tset meter_arp {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
