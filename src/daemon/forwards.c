@@ -5,6 +5,10 @@
  * They are a guest's by its name, so they outlive its runs; they have a record
  * each, so they outlive main; `down` and a reboot end them. When the file
  * declares the same forward, the live one has done its duty and is dropped.
+ *
+ * One more or less for a guest that has others is a few elements in nftables,
+ * which are changed at once; everything is compared with the kernel a little
+ * later, however many came meanwhile. Otherwise it is a plan like any other.
  */
 #include "daemon/state.h"
 
@@ -12,10 +16,12 @@
 #include <string.h>
 #include "base/log.h"
 #include "conf/forward.h"
+#include "kern/observe.h"
 #include "kern/records.h"
 
 #define RECORD_FORWARD "forward"
 #define LIVE_MAX 65536u
+#define CHECK_AFTER (500 * MONO_MS)
 
 int forwards_parse(const char *spec, struct arena *arena, struct d_forward *ret, struct report *report)
 {
@@ -194,6 +200,83 @@ int forwards_check(const struct daemon_main *d, const struct d_forward *f, bool 
 	return 0;
 }
 
+/* ---- without a plan ---- */
+
+/* The last plan's idea of the network, which is ours to keep up to date. */
+static struct plan_result *result_of(struct daemon_main *d, const char *network)
+{
+	for (size_t i = 0; d->plan && i < d->plan->n_results; i++)
+		if (str_eq(d->plan->results[i].name, network))
+			return &d->plan->results[i];
+	return NULL;
+}
+
+static bool host_listens(const struct net *net, const struct live_forward *f)
+{
+	_cleanup_(world_freep) struct world *world = world_new();
+	struct d_guest guest = { .name = f->guest, .forwards = &f->forward, .n_forwards = 1 };
+	const struct d_network network = { .name = net->name, .guests = &guest, .n_guests = 1 };
+	const struct plan_target target = { net->name, &network, PLAN_WANT_UP };
+
+	if (kern_observe_listeners(world) < 0)
+		return true;
+	for (size_t i = 0; i < world->n_listeners; i++)
+		if (plan_listener_matters(&target, 1, &world->listeners[i]))
+			return true;
+	return false;
+}
+
+static bool carry_out(struct daemon_main *d, const struct plan_forward *f, bool add)
+{
+	_cleanup_(report_freep) struct report *unused = report_new();
+	_cleanup_(ops_freep) struct ops *ops = plan_forward_ops(f, add);
+
+	if (kern_apply(d->kern, ops, NULL, unused) != 0)
+		return false;
+	networks_reconcile_soon(d, CHECK_AFTER);
+	return true;
+}
+
+/* Return: false when it takes a plan. */
+static bool add_quickly(struct daemon_main *d, const struct net *net, const struct live_forward *f)
+{
+	struct plan_result *r = result_of(d, net->name);
+	const struct plan_forward *sibling = NULL;
+
+	for (size_t i = 0; r && !sibling && i < r->n_forwards; i++)
+		if (r->forwards[i].active && !ip_is_set(&r->forwards[i].forward->host) && str_eq(r->forwards[i].guest->name, f->guest))
+			sibling = &r->forwards[i];
+	if (!sibling || host_listens(net, f))
+		return false;
+	struct plan_forward more = { .guest = sibling->guest, .forward = &f->forward };
+	if (f->forward.host.family != AF_INET6)
+		more.target4 = sibling->target4;
+	if (f->forward.host.family != AF_INET)
+		more.target6 = sibling->target6;
+	more.active = ip_is_set(&more.target4) || ip_is_set(&more.target6);
+	if (!more.active || !carry_out(d, &more, true))
+		return false;
+	ARENA_GROW(d->plan->ops->arena, r->forwards, r->n_forwards, r->cap_forwards);
+	r->forwards[r->n_forwards++] = more;
+	return true;
+}
+
+static bool del_quickly(struct daemon_main *d, const struct live_forward *f)
+{
+	struct plan_result *r = result_of(d, f->network);
+
+	for (size_t i = 0; r && i < r->n_forwards; i++) {
+		if (!str_eq(r->forwards[i].guest->name, f->guest) || !forward_is_same(r->forwards[i].forward, &f->forward))
+			continue;
+		if (!r->forwards[i].active || !carry_out(d, &r->forwards[i], false))
+			return false;
+		r->n_forwards--;
+		memmove(&r->forwards[i], &r->forwards[i + 1], (r->n_forwards - i) * sizeof(*r->forwards));
+		return true;
+	}
+	return false;
+}
+
 /* ---- add, del, list ---- */
 
 static struct guest *running(const struct daemon_main *d, const char *network, const char *name)
@@ -288,12 +371,14 @@ json_t *forwards_add(struct daemon_main *d, const struct ctl_request *req, struc
 		if (forwards_check(d, &f->forward, false, report) != 0)
 			goto fail;
 		insert(d, at, STEAL_PTR(f));
-		int r = networks_reconcile(d, report, false, NULL);
+		int r = add_quickly(d, net, added) ? 0 : networks_reconcile(d, report, false, NULL);
 		if (r == 0 && (r = record(d, added)) < 0)
 			report_error(report, "run directory", "cannot keep the forward: %s", strerror(-r));
 		if (r != 0) {
+			_cleanup_(report_freep) struct report *unused = report_new();
+
 			f = take_out(d, at);
-			networks_reconcile_soon(d, 0);
+			(void)networks_reconcile(d, unused, false, NULL);	/* so that no plan speaks of it any more */
 			goto fail;
 		}
 		log_event(LOG_LEVEL_INFO, "forward-added network=%s guest=%s spec=%s", a->network, a->name, added->forward.spec);
@@ -350,7 +435,7 @@ json_t *forwards_del(struct daemon_main *d, const struct ctl_request *req, struc
 			    "sixtap forward list shows them");
 		return NULL;
 	}
-	if ((found || was_run) && networks_reconcile(d, report, false, NULL) != 0) {
+	if ((found || was_run) && !(gone && del_quickly(d, gone)) && networks_reconcile(d, report, false, NULL) != 0) {
 		if (gone)
 			insert(d, at, STEAL_PTR(gone));
 		return NULL;

@@ -259,3 +259,8 @@ int kern_observe(struct kern *kern, const char *const *sysctl_paths, size_t n, s
 		report_error(report, NULL, "the firewalls of others can't be read: %s", strerror(-r));
 	return r;
 }
+
+int kern_observe_listeners(struct world *world)
+{
+	return sockdiag_listeners(world->arena, &world->listeners, &world->n_listeners);
+}

@@ -53,3 +53,6 @@ int kern_listener_owner(struct kern *kern, struct w_listener *listener);
  */
 int kern_observe_sysctls(struct kern *kern, const char *const *paths, size_t n, struct world *world,
 			 struct report *report);
+
+/* Only the listeners, into a world that has nothing else. Return: 0, or a negative errno. */
+int kern_observe_listeners(struct world *world);

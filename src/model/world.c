@@ -122,7 +122,7 @@ static int cmp_bytes(const uint8_t *a, size_t n_a, const uint8_t *b, size_t n_b)
 
 int nft_elem_cmp(const struct nft_elem *a, const struct nft_elem *b)
 {
-	int c = strcmp(a->set, b->set);
+	int c = a->set == b->set ? 0 : strcmp(a->set, b->set);	/* names are mostly shared */
 
 	if (c == 0)
 		c = cmp_bytes(a->key, a->key_len, b->key, b->key_len);

@@ -8,6 +8,7 @@
  */
 #include "plan/make.h"
 
+#include <linux/netfilter.h>
 #include <stdio.h>
 
 #define PORT_SSH 22
@@ -273,10 +274,49 @@ void find_forwards(struct make *m, struct net *net)
 	for (size_t i = 0; i < net->d->n_guests; i++)
 		n += net->d->guests[i].n_forwards;
 	r->forwards = arena_alloc(m->arena, n, sizeof(*r->forwards));
+	r->cap_forwards = n;
 	for (size_t i = 0; i < net->d->n_guests; i++)
 		find_guest(m, net, &net->d->guests[i]);
 	for (size_t i = 0; i < net->n_rules; i++)
 		r->hairpin |= nf_call(m, net, net->rules[i].target.family);
+}
+
+struct ops *plan_forward_ops(const struct plan_forward *forward, bool add)
+{
+	const struct d_forward *f = forward->forward;
+	const struct ip *targets[] = { &forward->target4, &forward->target6 };
+	struct ops *ops = ops_new();
+
+	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
+		const struct ruleset_forward rule = {
+			.proto = f->proto,
+			.host = f->host,
+			.host_first = f->host_first,
+			.host_last = f->host_last,
+			.guest_first = f->guest_first,
+			.target = *targets[i],
+			.from = f->from,
+			.n_from = f->n_from,
+		};
+		const struct nft_elem *elems;
+		size_t n;
+
+		if (!ip_is_set(targets[i]) || (ip_is_set(&f->host) && f->host.family != targets[i]->family))
+			continue;
+		struct op *op = ops_add(ops, OP_NFT_ELEMS, OP_ACTION_CHANGE);
+		ruleset_forward_elems(ops->arena, &rule, &elems, &n);
+		op->object = "rules inet sixtap";
+		op->what = arena_printf(ops->arena, "%s%zu element%s", add ? "+" : "−", n, n == 1 ? "" : "s");
+		op->nft.family = NFPROTO_INET;
+		if (add) {
+			op->nft.add = elems;
+			op->nft.n_add = n;
+		} else {
+			op->nft.del = elems;
+			op->nft.n_del = n;
+		}
+	}
+	return ops;
 }
 
 /* ---- one port, two forwards ---- */

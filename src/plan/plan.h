@@ -66,7 +66,7 @@ struct plan_result {
 		bool active;		/* a target is known */
 		struct ip target4, target6;
 	} *forwards;
-	size_t n_forwards;
+	size_t n_forwards, cap_forwards;
 	const char *blocked;		/* a firewall of others that drops guests' packets, and what to run; NULL: none */
 	bool hairpin;			/* ports of guests with forwards have to be in hairpin mode */
 };
@@ -103,6 +103,18 @@ DEFINE_FREEP(struct plan, plan_free)
  * again. This tells whether that is worth it.
  */
 bool plan_port_hairpin(const struct plan_result *result, const char *guest);
+
+/**
+ * plan_forward_ops() - One forward more or less, without a plan of everything
+ * @forward:	whom it leads to is known
+ * @add:	or take it away
+ *
+ * For a network that came out of a plan, and a guest that has another active
+ * forward there: then it is a matter of elements only.
+ *
+ * Return: the ops; free with ops_free()
+ */
+struct ops *plan_forward_ops(const struct plan_forward *forward, bool add);
 
 /* Could this listener stand in the way of a forward? Then its pid and comm are worth finding out before plan_make(). */
 bool plan_listener_matters(const struct plan_target *targets, size_t n_targets, const struct w_listener *listener);

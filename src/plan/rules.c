@@ -227,7 +227,7 @@ static void emit_elems(struct make *m, enum op_action action, uint8_t family, co
 	op->nft.n_del = n_del;
 }
 
-static void emit_table(struct make *m, const struct w_table *have, const struct ruleset_table *want, const char *words)
+static void emit_table(struct make *m, const struct w_table *have, struct ruleset_table *want, const char *words)
 {
 	uint8_t family = want->table.family;
 	const struct nft_elem *add, *del;
@@ -239,6 +239,7 @@ static void emit_table(struct make *m, const struct w_table *have, const struct 
 				      : have->present	     ? OP_ACTION_CHANGE
 							     : OP_ACTION_CREATE;
 
+		ruleset_text(m->arena, want);
 		op = rules_op(m, OP_NFT_TABLE, action, family);
 		op->what = want->table.present ? words : "";
 		if (action == OP_ACTION_CHANGE)

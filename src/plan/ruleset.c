@@ -1044,28 +1044,45 @@ static void add_kept(struct builder *b, const struct nft_elem *kept, const struc
 static void render(struct arena *arena, struct builder *b, const struct snat *snats, size_t n_snats, bool guard, bool present,
 		   struct ruleset_table *ret)
 {
-	const char *family = family_name(b->family);
 	struct w_table *t = &ret->table;
 	char *buf = NULL;
 	size_t len;
 
-	*ret = (struct ruleset_table){ .table = { .present = present, .family = b->family } };
+	*ret = (struct ruleset_table){ .table = { .present = present, .family = b->family }, .structure = "" };
+	if (!present)
+		return;
 	FILE *f = text_open(&buf, &len);
-	(void)fprintf(f, "add table %s sixtap\ndelete table %s sixtap\n", family, family);
-	if (present) {
-		char *structure_buf = NULL;
-		FILE *sf = text_open(&structure_buf, &len);
-		text_structure(sf, arena, b->family, guard, snats, n_snats, t);
-		const char *structure = text_close(arena, sf, &structure_buf);
+	text_structure(f, arena, b->family, guard, snats, n_snats, t);
+	ret->structure = text_close(arena, f, &buf);
+	qsort(t->chains, t->n_chains, sizeof(*t->chains), qsort_chain);
+	t->comment = arena_printf(arena, "sixtap %016" PRIx64, fnv1a(ret->structure));
+	t->n_elems = elems_sort(b->elems, b->n);
+	t->elems = b->elems;
+}
 
-		qsort(t->chains, t->n_chains, sizeof(*t->chains), qsort_chain);
-		t->comment = arena_printf(arena, "sixtap %016" PRIx64, fnv1a(structure));
-		t->n_elems = elems_sort(b->elems, b->n);
-		t->elems = b->elems;
-		(void)fprintf(f, "table %s sixtap {\n\tcomment \"%s\"\n%s}\n", family, t->comment, structure);
-		text_elems(f, arena, ret);
+void ruleset_text(struct arena *arena, struct ruleset_table *table)
+{
+	const char *family = family_name(table->table.family);
+	char *buf = NULL;
+	size_t len;
+	FILE *f = text_open(&buf, &len);
+
+	(void)fprintf(f, "add table %s sixtap\ndelete table %s sixtap\n", family, family);
+	if (table->table.present) {
+		(void)fprintf(f, "table %s sixtap {\n\tcomment \"%s\"\n%s}\n", family, table->table.comment, table->structure);
+		text_elems(f, arena, table);
 	}
-	ret->text = text_close(arena, f, &buf);
+	table->text = text_close(arena, f, &buf);
+}
+
+void ruleset_forward_elems(struct arena *arena, const struct ruleset_forward *forward, const struct nft_elem **ret,
+			   size_t *ret_n)
+{
+	struct builder b = { .arena = arena, .family = NFPROTO_INET };
+
+	add_forward(&b, forward);
+	*ret_n = elems_sort(b.elems, b.n);
+	*ret = b.elems;
 }
 
 void ruleset_make(struct arena *arena, const struct ruleset_network *networks, size_t n,

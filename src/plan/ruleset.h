@@ -81,6 +81,8 @@ struct ruleset_kept {
 
 struct ruleset_table {
 	struct w_table table;		/* present is false: no such table is needed */
+	const char *structure;		/* as text */
+	/* Filled in by ruleset_text() only: 10,000 forwards are many words. */
 	const char *text;		/* nft commands that replace or delete it; with every element that nft can say */
 	const struct nft_elem *rest;	/* elements that are not in @text, sorted: to be added by themselves */
 	size_t n_rest;
@@ -103,6 +105,13 @@ struct ruleset {
  */
 void ruleset_make(struct arena *arena, const struct ruleset_network *networks, size_t n,
 		  const struct ruleset_kept *kept, struct ruleset *ret);
+
+/* Put the table into words: fills in its text and rest, in @arena. */
+void ruleset_text(struct arena *arena, struct ruleset_table *table);
+
+/* What one forward is in table inet: its elements, sorted, in @arena. */
+void ruleset_forward_elems(struct arena *arena, const struct ruleset_forward *forward, const struct nft_elem **ret,
+			   size_t *ret_n);
 
 /**
  * ruleset_diff() - Elements that have to go and to come

@@ -197,3 +197,27 @@ def test_a_file_that_takes_a_live_port(lan, web):
     p = lan.sixtap("up", check=False)
     assert p.returncode == 2 and "9000/tcp" in p.stderr and "lan/web already" in p.stderr, p.stderr
     assert both(lan, 9000) == ["other", "other"]
+
+
+def test_rules_gone_meanwhile(lan, web):
+    """The short way fails, the long one mends everything."""
+    lan.host.run("nft", "delete", "table", "inet", "sixtap")
+    lan.sixtap("forward", "add", "lan/web", "9000:81")
+    assert both(lan, 9000) == ["other", "other"] and both(lan, 8080) == ["web", "web"]
+    lan.host.run("nft", "delete", "table", "inet", "sixtap")
+    lan.sixtap("forward", "del", "lan/web", "9000:81")
+    assert both(lan, 9000) == ["", ""] and both(lan, 8080) == ["web", "web"]
+
+
+def test_many(lan, web):
+    """One after another, faster than plans are made; then a plan finds nothing to change."""
+    specs = [f"{20000 + i}:81" for i in range(30)]
+    for spec in specs:
+        lan.sixtap("forward", "add", "lan/web", spec)
+    assert both(lan, 20029) == ["other", "other"]
+    assert lan.up()["changed"] is False
+    for spec in specs[1:]:
+        lan.sixtap("forward", "del", "lan/web", spec)
+    assert lan.up()["changed"] is False
+    assert both(lan, 20000) == ["other", "other"] and both(lan, 20001) == ["", ""]
+    assert forwards(lan).keys() == {("web", "8080:80/tcp"), ("web", "8053:53/udp"), ("web", "20000:81/tcp")}

@@ -32,6 +32,8 @@ static struct ruleset make(struct arena *arena, const struct ruleset_network *ne
 	struct ruleset r;
 
 	ruleset_make(arena, nets, n, &none, &r);
+	ruleset_text(arena, &r.inet);
+	ruleset_text(arena, &r.bridge);
 	return r;
 }
 
