@@ -13,6 +13,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/xt_addrtype.h>
 #include <linux/netfilter/xt_comment.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_tcpudp.h>
@@ -155,6 +156,21 @@ static void match_icmp(uint8_t proto, const void *info, size_t len, struct forei
 		foreign_add_range(list, FW_COND_ICMP_TYPE, false, icmp.type, icmp.type);
 }
 
+static void match_addrtype(uint32_t rev, const void *info, size_t len, struct foreign_conds *list)
+{
+	struct xt_addrtype_info_v1 at;
+
+	if (rev != 1 || len < sizeof(at)) {
+		foreign_add_other(list);
+		return;
+	}
+	memcpy(&at, info, sizeof(at));
+	if (at.source || (at.flags & ~(uint32_t)(XT_ADDRTYPE_INVERT_SOURCE | XT_ADDRTYPE_INVERT_DEST)))
+		foreign_add_other(list);
+	if (at.dest)
+		foreign_add_range(list, FW_COND_DTYPE, at.flags & XT_ADDRTYPE_INVERT_DEST, at.dest, at.dest);
+}
+
 /* Neighbour discovery has a hop limit of 255, and nothing else here is judged by it. */
 static void match_hop_limit(const void *info, size_t len, struct foreign_conds *list)
 {
@@ -184,6 +200,8 @@ void foreign_parse_match(const char *name, uint32_t rev, const void *info, size_
 		match_icmp(IPPROTO_ICMP, info, len, list);
 	else if (strcmp(name, "icmp6") == 0)
 		match_icmp(IPPROTO_ICMPV6, info, len, list);
+	else if (strcmp(name, "addrtype") == 0)
+		match_addrtype(rev, info, len, list);
 	else if (strcmp(name, "hl") == 0)
 		match_hop_limit(info, len, list);
 	else
@@ -223,6 +241,7 @@ enum src {
 	SRC_ICMP_TYPE,
 	SRC_SADDR,
 	SRC_DADDR,
+	SRC_DTYPE,
 	SRC_N_,
 };
 
@@ -315,8 +334,11 @@ static uint32_t host32(const uint8_t *p)
 	return v;
 }
 
-static uint32_t ct_bits(enum src src, uint32_t v)
+/* Numbers of which any may hold: as bits. */
+static uint32_t bits_of(enum src src, uint32_t v)
 {
+	if (src == SRC_DTYPE)
+		return v < 32 ? 1U << v : 0;
 	if (src == SRC_CT_STATUS)
 		return v & IPS_DST_NAT ? FW_CT_DNAT : 0;
 	return v & (FW_CT_INVALID | FW_CT_ESTABLISHED | FW_CT_RELATED | FW_CT_NEW | FW_CT_UNTRACKED);
@@ -330,6 +352,7 @@ static bool number(enum src src, const uint8_t *p, size_t len, uint32_t *ret)
 	case SRC_OIF:
 	case SRC_CT_STATE:
 	case SRC_CT_STATUS:
+	case SRC_DTYPE:
 		if (len != 4)
 			return false;
 		*ret = host32(p);
@@ -368,6 +391,7 @@ static enum fw_cond_kind cond_of(enum src src)
 		[SRC_ETHERTYPE] = FW_COND_FAMILY,  [SRC_L4PROTO] = FW_COND_L4PROTO, [SRC_CT_STATE] = FW_COND_CT,
 		[SRC_CT_STATUS] = FW_COND_CT,	   [SRC_DPORT] = FW_COND_DPORT,	  [SRC_ICMP_TYPE] = FW_COND_ICMP_TYPE,
 		[SRC_SADDR] = FW_COND_SADDR,	   [SRC_DADDR] = FW_COND_DADDR,
+		[SRC_DTYPE] = FW_COND_DTYPE,
 	};
 
 	return kinds[src];
@@ -383,9 +407,9 @@ static bool is_index(enum src src)
 	return src == SRC_IIF || src == SRC_OIF;
 }
 
-static bool is_ct(enum src src)
+static bool is_bits(enum src src)
 {
-	return src == SRC_CT_STATE || src == SRC_CT_STATUS;
+	return src == SRC_CT_STATE || src == SRC_CT_STATUS || src == SRC_DTYPE;
 }
 
 static bool is_addr(enum src src)
@@ -430,8 +454,8 @@ static void compare(struct reader *r, const struct reg *reg, uint32_t op, const 
 		foreign_add_name(&r->conds, kind, negated, v, len);
 		return;
 	}
-	if (kind == FW_COND_OTHER || !number(reg->src, v, len, &n) || (reg->masked && !is_ct(reg->src)) ||
-	    (!equality && (is_ct(reg->src) || is_index(reg->src)))) {
+	if (kind == FW_COND_OTHER || !number(reg->src, v, len, &n) || (reg->masked && (!is_bits(reg->src) || reg->src == SRC_DTYPE)) ||
+	    (!equality && (is_bits(reg->src) || is_index(reg->src)))) {
 		foreign_add_other(&r->conds);
 		return;
 	}
@@ -441,13 +465,13 @@ static void compare(struct reader *r, const struct reg *reg, uint32_t op, const 
 		foreign_add_name(&r->conds, kind, negated, name, strlen(name) + 1);
 		return;
 	}
-	if (is_ct(reg->src)) {
+	if (is_bits(reg->src)) {
 		/* "ct state established" is: masked by it, not equal to 0. */
 		if (reg->masked && n == 0) {
 			n = host32(reg->mask);
 			negated = !negated;
 		}
-		n = ct_bits(reg->src, n);
+		n = bits_of(reg->src, n);
 		foreign_add_range(&r->conds, kind, negated, n, n);
 		return;
 	}
@@ -496,6 +520,18 @@ static void read_ct(struct reader *r, const struct nlattr *data)
 		*reg = (struct reg){ .src = key == NFT_CT_STATE && tb[NFTA_CT_KEY] ? SRC_CT_STATE :
 					    key == NFT_CT_STATUS			? SRC_CT_STATUS :
 										  SRC_UNKNOWN };
+}
+
+static void read_fib(struct reader *r, const struct nlattr *data)
+{
+	static const uint16_t policy[NFTA_FIB_MAX + 1] = { [NFTA_FIB_DREG] = 4, [NFTA_FIB_RESULT] = 4, [NFTA_FIB_FLAGS] = 4 };
+	const struct nlattr *tb[NFTA_FIB_MAX + 1];
+
+	nl_parse_nest(data, tb, NFTA_FIB_MAX, policy);
+	struct reg *reg = reg_of(r, tb[NFTA_FIB_DREG]);
+	bool known = nl_be32(tb[NFTA_FIB_RESULT]) == NFT_FIB_RESULT_ADDRTYPE && nl_be32(tb[NFTA_FIB_FLAGS]) == NFTA_FIB_F_DADDR;
+	if (reg)
+		*reg = (struct reg){ .src = known ? SRC_DTYPE : SRC_UNKNOWN };
 }
 
 static void read_payload(struct reader *r, const struct nlattr *data)
@@ -561,7 +597,7 @@ static void read_range(struct reader *r, const struct nlattr *data)
 
 	nl_parse_nest(data, tb, NFTA_RANGE_MAX, policy);
 	const struct reg *reg = reg_of(r, tb[NFTA_RANGE_SREG]);
-	if (reg && !reg->masked && !is_ct(reg->src) && !is_index(reg->src) && value(tb[NFTA_RANGE_FROM_DATA], &from, &n_from) &&
+	if (reg && !reg->masked && !is_bits(reg->src) && !is_index(reg->src) && value(tb[NFTA_RANGE_FROM_DATA], &from, &n_from) &&
 	    value(tb[NFTA_RANGE_TO_DATA], &to, &n_to) && number(reg->src, from, n_from, &first) &&
 	    number(reg->src, to, n_to, &last))
 		foreign_add_range(&r->conds, cond_of(reg->src), nl_be32(tb[NFTA_RANGE_OP]) == NFT_RANGE_NEQ, first, last);
@@ -648,9 +684,9 @@ static void lookup_set(struct reader *r, const struct reg *reg, bool negated, co
 		}
 		if (is_index(reg->src))
 			names[i] = index_name(r, ranges[i].first);
-		bits |= is_ct(reg->src) ? ct_bits(reg->src, ranges[i].first) : 0;
+		bits |= is_bits(reg->src) ? bits_of(reg->src, ranges[i].first) : 0;
 	}
-	if (is_ct(reg->src)) {
+	if (is_bits(reg->src)) {
 		foreign_add_range(&r->conds, kind, negated, bits, bits);
 		return;
 	}
@@ -762,7 +798,7 @@ static const struct {
 	const char *name;
 	void (*read)(struct reader *r, const struct nlattr *data);
 } expressions[] = {
-	{ "meta", read_meta },	     { "ct", read_ct },		{ "payload", read_payload }, { "bitwise", read_bitwise },
+	{ "fib", read_fib },	     { "meta", read_meta },	{ "ct", read_ct },	     { "payload", read_payload }, { "bitwise", read_bitwise },
 	{ "cmp", read_cmp },	     { "range", read_range },	{ "immediate", read_immediate }, { "lookup", read_lookup },
 	{ "match", read_match },     { "target", read_target }, { "reject", read_reject },   { "queue", read_queue },
 	{ "counter", read_nothing }, { "log", read_nothing },	{ "notrack", read_nothing }, { "objref", read_nothing },
@@ -957,6 +993,7 @@ static void put_cond(struct nlb *b, const struct fw_cond *c, bool xt)
 	case FW_COND_ICMP_TYPE:
 	case FW_COND_SADDR:
 	case FW_COND_DADDR:
+	case FW_COND_DTYPE:
 	case FW_COND_OTHER:
 	case FW_COND_N_:
 		b->bad = true;	/* our bug: such rules are never ours */

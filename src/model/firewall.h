@@ -37,6 +37,7 @@ enum fw_cond_kind {
 	FW_COND_ICMP_TYPE,	/* ranges; of either ICMP */
 	FW_COND_SADDR,		/* prefix */
 	FW_COND_DADDR,
+	FW_COND_DTYPE,		/* ranges[0].first: bits by RTN_*, of what the destination is to this host */
 	FW_COND_OTHER,
 	FW_COND_N_,
 };

@@ -5,6 +5,7 @@
 #include "plan/foreign.h"
 
 #include <linux/netfilter.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include "plan/make.h"
 
@@ -22,6 +23,7 @@ struct flows {
 
 static void flow(struct flows *f, struct fw_packet packet)
 {
+	packet.dtype = packet.oif ? 1U << RTN_UNICAST : 1U << RTN_LOCAL;	/* what is forwarded isn't the host's */
 	if (f->n < FLOWS_MAX)
 		f->list[f->n++] = packet;
 }

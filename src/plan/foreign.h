@@ -28,6 +28,7 @@ struct fw_packet {
 	uint16_t dport;			/* 0: not told */
 	uint8_t icmp_type;		/* with an ICMP l4proto */
 	struct ip saddr, daddr;		/* family 0: not told */
+	uint32_t dtype;			/* 1 << RTN_*: what the destination is to the host; 0: not told */
 };
 
 struct fw_drop {

@@ -75,6 +75,8 @@ static bool holds(const struct fw_cond *c, const struct fw_packet *p)
 		return ip_is_set(&p->saddr) && prefix_contains(&c->prefix, &p->saddr) != c->negated;
 	case FW_COND_DADDR:
 		return ip_is_set(&p->daddr) && prefix_contains(&c->prefix, &p->daddr) != c->negated;
+	case FW_COND_DTYPE:
+		return p->dtype && c->n > 0 && ((c->ranges[0].first & p->dtype) != 0) != c->negated;
 	case FW_COND_OTHER:
 	case FW_COND_N_:
 		break;

@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Firewalls of others that drop what they don't know: docker's, ufw's, firewalld's, iptables' of both kinds, nft's."""
+import os, re, shlex, shutil
+import pytest
+from lab import OUTSIDE4, OUTSIDE6, UPLINK4, Who, wait
+from libnet import GW4, GW6, LAN, WEB4, WEB6, WEB_MAC, merged
+
+BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path=@@/bus</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+<allow user="*"/></policy></busconfig>
+"""
+
+# What the host itself needs: neighbour discovery and answers. Everything else of guests is dropped.
+PLAIN = """
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		ct state vmap { established : accept, related : accept, invalid : drop }
+		iifname { "lo", "eth0" } accept
+		icmpv6 type { nd-router-advert, nd-redirect } accept
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+		ip saddr 10.9.8.0/24 counter accept
+	}
+}
+"""
+
+REJECTING = """
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy accept;
+	}
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		ip daddr 203.0.113.66 drop
+		jump common
+		counter
+	}
+	chain common {
+		iifname "eth9" accept
+		reject with icmpx admin-prohibited
+	}
+}
+"""
+
+
+class Firewall:
+    """One kind of firewall in the host's namespace."""
+    commands = []
+
+    def __init__(self, world):
+        self.world, self.host = world, world.host
+        self.dir = os.path.join(world.lab.dir, "firewall")
+        os.makedirs(self.dir, exist_ok=True)
+
+    def run(self, *argv, **kw):
+        return self.host.run(*argv, **kw)
+
+    def shell(self, text):
+        """A command line as `status` gives it."""
+        return self.run("sh", "-ec", text)
+
+    def up(self):
+        raise NotImplementedError
+
+    def reload(self):
+        self.up()
+
+    def listing(self):
+        return re.sub(r"(?m)^#.*\n|\[\d+:\d+\]", "", self.run("nft", "-s", "list", "ruleset").stdout)
+
+
+class Plain(Firewall):
+    rules, point = PLAIN, {"inet filter forward", "inet filter input"}
+
+    def up(self):
+        self.run("nft", "-f", "-", input="table inet filter\ndelete table inet filter\n" + self.rules)
+
+
+class Rejecting(Plain):
+    rules, point = REJECTING, {"inet filter forward"}
+
+
+class Docker(Firewall):
+    """As dockerd 20.10 makes them, with "ip6tables": true."""
+    kind, point = "nft", {"ip filter DOCKER-USER", "ip6 filter DOCKER-USER"}
+
+    def up(self):
+        for program, net, lo in ("iptables", "172.17.0.0/16", "127.0.0.0/8"), ("ip6tables", "fd00:17::/64", "::1/128"):
+            def ipt(*args, program=program, check=True):
+                return self.run(f"{program}-{self.kind}", "--wait", *shlex.split(args[0]), check=check)
+            fresh = ipt("-n -L DOCKER-USER", check=False).returncode != 0
+            ipt("-P FORWARD DROP")
+            for chain in "DOCKER", "DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2", "DOCKER-USER":
+                ipt(f"-N {chain}", check=False)
+            ipt("-F FORWARD")
+            if fresh:
+                ipt("-A DOCKER-USER -j RETURN")
+                ipt("-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2")
+                ipt("-A DOCKER-ISOLATION-STAGE-1 -j RETURN")
+                ipt("-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP")
+                ipt("-A DOCKER-ISOLATION-STAGE-2 -j RETURN")
+                ipt("-t nat -N DOCKER")
+                ipt("-t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER")
+                ipt(f"-t nat -A OUTPUT ! -d {lo} -m addrtype --dst-type LOCAL -j DOCKER")
+                ipt(f"-t nat -A POSTROUTING -s {net} ! -o docker0 -j MASQUERADE")
+                ipt("-t nat -A DOCKER -i docker0 -j RETURN")
+            ipt("-A FORWARD -j DOCKER-USER")
+            ipt("-A FORWARD -j DOCKER-ISOLATION-STAGE-1")
+            ipt("-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
+            ipt("-A FORWARD -o docker0 -j DOCKER")
+            ipt("-A FORWARD -i docker0 ! -o docker0 -j ACCEPT")
+            ipt("-A FORWARD -i docker0 -o docker0 -j ACCEPT")
+
+    def reload(self):
+        """A daemon that starts anew leaves DOCKER-USER alone; whoever flushes it takes our rule."""
+        for program in "iptables", "ip6tables":
+            self.run(f"{program}-{self.kind}", "-F", "DOCKER-USER")
+            self.run(f"{program}-{self.kind}", "-A", "DOCKER-USER", "-j", "RETURN")
+
+    def listing(self):
+        saved = "".join(self.run(f"{p}-{self.kind}-save").stdout for p in ("iptables", "ip6tables"))
+        return Firewall.listing(self) + re.sub(r"(?m)^#.*\n|\[\d+:\d+\]", "", saved)
+
+
+class DockerLegacy(Docker):
+    kind, point = "legacy", set()
+
+
+class Iptables(Firewall):
+    """A host whose administrator wrote down what he lets through."""
+    point = {f"{f} filter {c}" for f in ("ip", "ip6") for c in ("FORWARD", "INPUT")}
+
+    def up(self):
+        for program in "iptables-nft", "ip6tables-nft":
+            icmp = "icmp" if program == "iptables-nft" else "icmpv6"
+            self.run(f"{program}-restore", input=f"""*filter
+:INPUT DROP [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -i lo -j ACCEPT
+-A INPUT -i eth+ -p {icmp} -j ACCEPT
+-A INPUT -p tcp -m multiport --dports 22,80 -j ACCEPT
+-A FORWARD -i eth0 -p udp -m udp --dport 1:1000 -m limit --limit 1/min -j LOG
+-A FORWARD -p tcp -m tcp --dport 25 -j REJECT
+-A FORWARD ! -i wg0 -j DROP
+COMMIT
+""")
+
+    listing = Docker.listing
+    kind = "nft"
+
+
+class Ufw(Firewall):
+    point = {"ip filter ufw-user-forward", "ip6 filter ufw6-user-forward", "ip filter ufw-user-input",
+             "ip6 filter ufw6-user-input"}
+
+    def __init__(self, world):
+        super().__init__(world)
+        shutil.copytree("/etc/ufw", self.dir + "/ufw")
+        shutil.copy("/etc/default/ufw", self.dir + "/default")
+
+    def run(self, *argv, **kw):
+        """With a configuration of its own: each command has a mount namespace."""
+        own = f'mount --bind {self.dir}/ufw /etc/ufw && mount --bind {self.dir}/default /etc/default/ufw && exec "$@"'
+        return super().run("sh", "-c", own, "sh", *argv, **kw)
+
+    def up(self):
+        self.run("ufw", "--force", "enable")
+        self.run("ufw", "reload")           # adds rules that enabling leaves out
+
+    def reload(self):
+        self.run("ufw", "reload")
+
+    listing = Docker.listing
+    kind = "nft"
+
+
+class Firewalld(Firewall):
+    point = {"inet firewalld filter_FORWARD", "inet firewalld filter_INPUT"}
+
+    def __init__(self, world):
+        super().__init__(world)
+        shutil.copytree("/etc/firewalld", self.dir + "/firewalld")
+        with open(self.dir + "/bus.conf", "w") as f:
+            f.write(BUS.replace("@@", self.dir))
+
+    def argv(self, *argv):
+        own = f'mount --bind {self.dir}/firewalld /etc/firewalld && DBUS_SYSTEM_BUS_ADDRESS=unix:path={self.dir}/bus exec "$@"'
+        return ["sh", "-c", own, "sh", *argv]
+
+    def run(self, *argv, **kw):
+        return super().run(*self.argv(*argv), **kw)
+
+    def up(self):
+        self.host.popen("dbus-daemon", "--config-file", self.dir + "/bus.conf", "--nofork", "--nopidfile")
+        wait(lambda: os.path.exists(self.dir + "/bus"), 5, "a bus of its own")
+        self.host.popen(*self.argv("/usr/sbin/firewalld", "--nofork", "--nopid", "--log-file", self.dir + "/log"),
+                        log="firewalld")
+        wait(lambda: self.run("firewall-cmd", "--state", check=False).returncode == 0, 30, "firewalld runs")
+
+    def reload(self):
+        self.run("firewall-cmd", "--reload")
+
+KINDS = [Plain, Rejecting, Docker, Iptables, Ufw, Firewalld]
+
+
+def begin(kind, world, net=LAN):
+    fw = kind(world)
+    fw.up()
+    world.found = world.state()
+    # ufw switches it off; the kernel switches it on again when forwarding ends.
+    world.found["sysctls"].pop("net/ipv4/conf/all/accept_redirects")
+    world.configure(net)
+    return fw
+
+
+def guest(world):
+    web = world.static_guest()
+    Who(web, 80)
+    return web
+
+
+def silent_guest(world):
+    """As guest(), where the host may not even answer neighbour discovery."""
+    web = world.guest("web", WEB_MAC, up=False, accept_ra=0)
+    web.ip("addr", "add", f"{WEB4}/24", "dev", "eth0")
+    web.ip("addr", "add", f"{WEB6}/64", "dev", "eth0", "nodad")
+    web.ip("link", "set", "eth0", "up")
+    web.ip("route", "add", "default", "via", GW4)
+    web.ip("-6", "route", "add", "default", "via", GW6, "dev", "eth0")
+    Who(web, 80)
+    return web
+
+
+def works(world, web):
+    """Every way that goes through somebody else's chains, on both families."""
+    for a in OUTSIDE4, OUTSIDE6:
+        wait(lambda: web.fetch(a, 80), 6, f"out to {a}")
+        assert web.ping(a)
+    for a in UPLINK4, world.host6()[0]:
+        assert world.outside.fetch(a, 8080).startswith("web "), f"in by {a}:8080"
+    for a in GW4, GW6:
+        assert web.dig("web.lan", server=a), f"DNS at {a}"
+
+
+def status(world):
+    return world.sixtap.json("status")["networks"][0]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__.lower())
+def test_auto(world, kind):
+    fw = begin(kind, world)
+    before = fw.listing()
+    plan = world.sixtap.json("plan")["changes"]
+    rules = {c["object"].removeprefix("rule "): c for c in plan if c["object"].startswith("rule ")}
+    assert set(rules) == fw.point
+    for where, c in rules.items():
+        said = "may be forwarded" if "forward" in where.lower() or "DOCKER" in where else "may ask the host for DNS"
+        assert c["action"] == "create" and c["what"] == f"lan {said}" and "drops what it doesn't know" in c["why"]
+    world.up()
+    assert world.up()["changes"] == []
+    web = guest(world)
+    works(world, web)
+    assert status(world)["state"] == "up"
+    # Everybody's own tools still understand the tables.
+    listed = fw.listing()
+    assert "sixtap:lan" in listed and "unknown" not in listed.lower(), listed
+
+    fw.reload()
+    world.up()
+    works(world, web)
+    assert world.up()["changes"] == []
+
+    web.unplug()
+    world.sixtap("down", "-q")
+    assert fw.listing() == before
+
+
+@pytest.mark.parametrize("kind", KINDS + [DockerLegacy], ids=lambda k: k.__name__.lower())
+def test_off(world, kind):
+    """Nothing of theirs is touched; the command that `status` names is all that is missing."""
+    fw = begin(kind, world, merged(LAN, firewall="auto" if kind is DockerLegacy else "off"))
+    before = fw.listing()
+    answer = world.up()
+    assert not [c for c in answer["changes"] if c["object"].startswith("rule ")]
+    web = silent_guest(world)
+    found = status(world)
+    assert found["state"] == "degraded"
+    where, command = re.fullmatch(r"(.*) drops guests' packets; run: (.*)", found["trouble"]).groups()
+    assert all(p in where for p in fw.point), where
+    assert not web.fetch(OUTSIDE4, 80, timeout=1)
+    assert "sixtap" not in re.sub(r"(?s)table (inet|bridge) sixtap \{.*?\n\}\n", "", fw.listing())
+    fw.shell(command)
+    works(world, web)
+    assert world.up()["changes"] == []
+    assert status(world)["state"] == "up" and "trouble" not in status(world)
+    assert before != fw.listing()
+
+
+def test_human_words(world):
+    begin(Docker, world)
+    out = world.sixtap("plan").stdout
+    line = next(l for l in out.splitlines() if "ip filter DOCKER-USER" in l)
+    assert re.fullmatch(r"  \+ rule +ip filter DOCKER-USER +lan may be forwarded +docker drops what it doesn't know", line), line
+
+
+def test_changed_live(world):
+    """`firewall: off` takes the rules back, and what closes or opens by itself is followed."""
+    fw = begin(Docker, world)
+    before = fw.listing()
+    world.up()
+    web = guest(world)
+    works(world, web)
+    world.configure(merged(LAN, firewall="off"))
+    changes = world.up()["changes"]
+    assert {c["action"] for c in changes} == {"remove"} and len(changes) == 2
+    assert status(world)["state"] == "degraded"
+    world.configure(LAN)
+    world.up()
+    works(world, web)
+    for p in "iptables-nft", "ip6tables-nft":
+        fw.run(p, "-P", "FORWARD", "ACCEPT")
+    assert {c["action"] for c in world.up()["changes"]} == {"remove"}
+    for p in "iptables-nft", "ip6tables-nft":
+        fw.run(p, "-P", "FORWARD", "DROP")
+    assert {c["action"] for c in world.up()["changes"]} == {"create"}
+    # Somebody's drop in front of ours: behind it we would be no use.
+    fw.run("iptables-nft", "-D", "DOCKER-USER", "-o", "lan", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED,DNAT", "-m",
+           "comment", "--comment", "sixtap:lan", "-j", "ACCEPT")
+    assert {c["action"] for c in world.up()["changes"]} == {"change"}
+    works(world, web)
+    web.unplug()
+    world.sixtap("down", "-q")
+    assert fw.listing() == before
+
+
+def test_particular_rules_keep_their_say(world):
+    """What an administrator drops by a rule of its own stays dropped: ours come last."""
+    begin(Rejecting, world)
+    world.up()
+    web = guest(world)
+    world.outside.ip("addr", "add", "203.0.113.66/32", "dev", "eth0")
+    works(world, web)
+    assert not web.ping("203.0.113.66", timeout=1)
+
+
+def test_containers_stay_apart(world):
+    """Our rule leads to the uplink, not to whatever else docker keeps closed."""
+    fw = begin(Docker, world)
+    fw.host.ip("link", "add", "docker0", "type", "bridge")
+    fw.host.ip("addr", "add", "172.17.0.1/16", "dev", "docker0")
+    box = world.lab.ns("box")
+    world.lab.veth(world.host, "vbox", box, "eth0")
+    world.host.ip("link", "set", "vbox", "master", "docker0", "up")
+    world.host.ip("link", "set", "docker0", "up")
+    box.ip("addr", "add", "172.17.0.2/16", "dev", "eth0")
+    box.ip("link", "set", "eth0", "up")
+    box.ip("route", "add", "default", "via", "172.17.0.1")
+    Who(box, 80)
+    world.up()
+    web = guest(world)
+    works(world, web)
+    assert world.host.fetch("172.17.0.2", 80).startswith("box ")
+    assert not web.fetch("172.17.0.2", 80, timeout=1)
+    box.ip("link", "del", "eth0")
+    world.host.ip("link", "del", "docker0")     # as long as it is there, forwarding stays on for its sake
+
+
+def test_failure_takes_the_rule_back(world):
+    fw = begin(Docker, world)
+    before = fw.listing()
+    n = len(world.sixtap.json("plan")["changes"])
+    world.sixtap.env["SIXTAP_FAIL_AT"] = f"apply:{n}"
+    p = world.sixtap("up", check=False)
+    del world.sixtap.env["SIXTAP_FAIL_AT"]
+    assert p.returncode != 0
+    assert fw.listing() == before
