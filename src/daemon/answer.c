@@ -186,30 +186,39 @@ static json_t *guest_new_json(const char *name, const struct mac *mac, const cha
 	return o;
 }
 
-static json_t *find_guest_json(json_t *guests, const char *key, const char *value)
-{
-	json_t *o;
-	size_t i;
+/*
+ * The guests of a network as they are listed, and the same by name and by MAC: there may be as many of them
+ * as there are leases, and main answers nobody else meanwhile.
+ */
+struct guest_list {
+	json_t *list, *by_name, *by_mac;
+};
 
-	json_array_foreach(guests, i, o)
-		if (str_eq(json_string_value(json_object_get(o, key)), value))
-			return o;
-	return NULL;
+static void list_guest(struct guest_list *l, const char *name, const struct mac *mac, json_t *o)
+{
+	if (!json_object_get(l->by_name, name))
+		(void)json_object_set(l->by_name, name, o);
+	if (!mac_is_zero(mac) && !json_object_get(l->by_mac, MAC_STR(mac)))
+		(void)json_object_set(l->by_mac, MAC_STR(mac), o);
+	(void)json_array_append_new(l->list, o);
 }
 
-static const struct guest *running_guest(const struct daemon_main *d, const char *network, const char *name)
+/* Places in d->guests by name, of those in one network. */
+static json_t *running_guests(const struct daemon_main *d, const char *network)
 {
+	json_t *o = json_object();
+
 	for (size_t i = 0; i < d->n_guests; i++)
-		if (str_eq(d->guests[i]->network, network) && str_eq(d->guests[i]->name, name))
-			return d->guests[i];
-	return NULL;
+		if (str_eq(d->guests[i]->network, network))
+			(void)json_object_set_new(o, d->guests[i]->name, json_integer((json_int_t)i));
+	return o;
 }
 
-static void add_forwards(json_t *guests, const struct plan_result *result)
+static void add_forwards(const struct guest_list *l, const struct plan_result *result)
 {
 	for (size_t i = 0; result && i < result->n_forwards; i++) {
 		const struct plan_forward *f = &result->forwards[i];
-		json_t *guest = find_guest_json(guests, "name", f->guest->name);
+		json_t *guest = json_object_get(l->by_name, f->guest->name);
 
 		if (!guest)
 			continue;
@@ -226,10 +235,12 @@ static json_t *guests_json(const struct daemon_main *d, const struct net *net, m
 	const struct plan_result *result = networks_result(d, net->name);
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
 	const struct d_network *n = network_with_guests(net->d, d->guests, d->n_guests, arena);
-	json_t *guests = json_array();
+	struct guest_list l = { json_array(), json_object(), json_object() };
+	json_t *places = running_guests(d, net->name);
 
 	for (size_t i = 0; i < n->n_guests; i++) {
-		const struct guest *running = running_guest(d, net->name, n->guests[i].name);
+		const json_t *place = json_object_get(places, n->guests[i].name);
+		const struct guest *running = place ? d->guests[json_integer_value(place)] : NULL;
 		json_t *o = guest_new_json(n->guests[i].name, &n->guests[i].mac, running ? running->device : NULL,
 					   running ? "attached" : "declared");
 
@@ -237,26 +248,30 @@ static json_t *guests_json(const struct daemon_main *d, const struct net *net, m
 
 		for (size_t k = 0; k < n->guests[i].n_ips; k++)
 			add_address(o, &n->guests[i].ips[k], "declared", NULL, now);
-		(void)json_array_append_new(guests, o);
+		list_guest(&l, n->guests[i].name, &n->guests[i].mac, o);
 	}
+	json_decref(places);
 	for (const struct holder *h = d->holders; h; h = h->hh.next) {
 		const struct mac *mac = h->is_lease ? &h->lease.mac : &h->neighbour.mac;
 
 		if (!str_eq(h->key.network, net->name))
 			continue;
-		json_t *o = find_guest_json(guests, "mac", MAC_STR(mac));
+		json_t *o = json_object_get(l.by_mac, MAC_STR(mac));
 		if (!o) {	/* somebody we didn't start; known by the name it gave, or by its address */
-			o = guest_new_json(h->is_lease && h->lease.hostname[0] ? h->lease.hostname : MAC_STR(mac), mac, NULL,
-					   "away");
-			(void)json_array_append_new(guests, o);
+			const char *name = h->is_lease && h->lease.hostname[0] ? h->lease.hostname : MAC_STR(mac);
+
+			o = guest_new_json(name, mac, NULL, "away");
+			list_guest(&l, name, mac, o);
 		}
 		if (!str_eq(json_string_value(json_object_get(o, "state")), "attached") &&
 		    seats_has(d, net->d->bridge, mac))
 			(void)json_object_set_new(o, "state", json_string("attached"));
 		add_address(o, &h->key.ip, kind_of(h), h, now);
 	}
-	add_forwards(guests, result);
-	return guests;
+	add_forwards(&l, result);
+	json_decref(l.by_name);
+	json_decref(l.by_mac);
+	return l.list;
 }
 
 static json_t *ipv6_json(const struct plan_result *r)
