@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "ctl/paths.h"
 #include "daemon/state.h"
@@ -62,6 +63,9 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 
 	(void)name;
 	(void)now;
+	/* Somebody else's firewall was loaded anew, perhaps without our rule; @ifindex is the pid of who did it. */
+	if (kind == KERN_CHANGE_FIREWALL && ifindex != (uint32_t)getpid() && d->nets)
+		networks_reconcile_soon(d, 100 * MONO_MS);
 	for (size_t i = 0; kind == KERN_CHANGE_LINK && i < d->n_guests; i++)
 		if (d->guests[i]->ifindex == ifindex)
 			networks_reconcile_soon(d, 10 * MONO_MS);

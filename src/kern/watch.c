@@ -27,6 +27,7 @@
 const char *const kern_change_name[KERN_CHANGE_N_] = {
 	[KERN_CHANGE_LINK] = "link",	   [KERN_CHANGE_ADDR] = "address", [KERN_CHANGE_ROUTE] = "route",
 	[KERN_CHANGE_NETCONF] = "netconf", [KERN_CHANGE_NFT] = "nft",	   [KERN_CHANGE_DEFAULT] = "default route",
+	[KERN_CHANGE_FIREWALL] = "firewall",
 };
 
 struct known {
@@ -43,6 +44,7 @@ struct kern_watch {
 	uint8_t *buf;
 	struct known *links;
 	bool nft_ours;		/* something of ours changed in the transaction that is being told */
+	bool nft_others;	/* a chain or rule of others did */
 };
 
 /* ---------------------------------------------------------------- known links */
@@ -192,6 +194,28 @@ static void rt_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t no
 	}
 }
 
+/* May it be what foreign.c looks at? iptables' tables of translation, which change most, never are. */
+static bool is_firewall(const struct nlmsghdr *nlh, const char *table)
+{
+	static const char *const never[] = { "nat", "mangle", "raw", "security" };
+
+	switch (nlh->nlmsg_type & 0xff) {
+	case NFT_MSG_NEWTABLE:
+	case NFT_MSG_DELTABLE:
+	case NFT_MSG_NEWCHAIN:
+	case NFT_MSG_DELCHAIN:
+	case NFT_MSG_NEWRULE:
+	case NFT_MSG_DELRULE:
+		break;
+	default:
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		if (strcmp(table, never[i]) == 0)
+			return false;
+	return true;
+}
+
 static void nf_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t now)
 {
 	struct nfnl_gen gen;
@@ -201,19 +225,26 @@ static void nf_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t no
 	if ((nlh->nlmsg_type & 0xff) != NFT_MSG_NEWGEN) {
 		const char *table = nfnl_parse_table(nlh);
 
-		w->nft_ours = w->nft_ours || (table && strcmp(table, NFT_TABLE_NAME) == 0);
+		if (table && strcmp(table, NFT_TABLE_NAME) == 0)
+			w->nft_ours = true;
+		else if (table && is_firewall(nlh, table))
+			w->nft_others = true;
 		return;
 	}
-	bool ours = w->nft_ours;
-	w->nft_ours = false;
-	if (ours && nfnl_parse_gen(nlh, &gen))
+	bool ours = w->nft_ours, others = w->nft_others;
+	w->nft_ours = w->nft_others = false;
+	if (!nfnl_parse_gen(nlh, &gen))
+		return;
+	if (ours)
 		changed(w, KERN_CHANGE_NFT, gen.pid, gen.comm, now);
+	if (others)
+		changed(w, KERN_CHANGE_FIREWALL, gen.pid, gen.comm, now);
 }
 
 static void resync(struct kern_watch *w, mono_t now)
 {
 	(void)learn_all(w);	/* what isn't learnt now will be new when it is told */
-	w->nft_ours = false;
+	w->nft_ours = w->nft_others = false;
 	if (w->ops->resync)
 		w->ops->resync(w->user, now);
 }

@@ -22,6 +22,7 @@ enum kern_change {
 	KERN_CHANGE_DEFAULT,	/* likewise, a default route */
 	KERN_CHANGE_NETCONF,	/* forwarding, proxy_ndp, …; ifindex may be NETCONFA_IFINDEX_ALL (-1) or _DEFAULT (-2) */
 	KERN_CHANGE_NFT,	/* one of our tables; ifindex is the pid and name the program that did it, as the kernel tells */
+	KERN_CHANGE_FIREWALL,	/* chains or rules of others, where guests' packets may be dropped; otherwise as KERN_CHANGE_NFT */
 	KERN_CHANGE_N_,
 };
 extern const char *const kern_change_name[KERN_CHANGE_N_];

@@ -273,7 +273,7 @@ def test_auto(world, kind):
     assert "sixtap:lan" in listed and "unknown" not in listed.lower(), listed
 
     fw.reload()
-    world.up()
+    wait(lambda: {c["object"] for c in world.sixtap.json("plan")["changes"]} == set(), 5, "the rule is put back")
     works(world, web)
     assert world.up()["changes"] == []
 
@@ -292,14 +292,16 @@ def test_off(world, kind):
     web = silent_guest(world)
     found = status(world)
     assert found["state"] == "degraded"
-    where, command = re.fullmatch(r"(.*) drops guests' packets; run: (.*)", found["trouble"]).groups()
+    where, command = re.fullmatch(r"(.*) drops guests' packets; run: (.*)", found["troubles"][-1]).groups()
     assert all(p in where for p in fw.point), where
     assert not web.fetch(OUTSIDE4, 80, timeout=1)
     assert "sixtap" not in re.sub(r"(?s)table (inet|bridge) sixtap \{.*?\n\}\n", "", fw.listing())
     fw.shell(command)
     works(world, web)
-    assert world.up()["changes"] == []
-    assert status(world)["state"] == "up" and "trouble" not in status(world)
+    if kind is DockerLegacy:
+        world.up()                      # the kernel has no events for these
+    wait(lambda: status(world)["state"] == "up", 5, "status sees it")
+    assert not status(world).get("troubles") and world.up()["changes"] == []
     assert before != fw.listing()
 
 
@@ -326,14 +328,14 @@ def test_changed_live(world):
     works(world, web)
     for p in "iptables-nft", "ip6tables-nft":
         fw.run(p, "-P", "FORWARD", "ACCEPT")
-    assert {c["action"] for c in world.up()["changes"]} == {"remove"}
+    wait(lambda: "sixtap:lan" not in fw.listing(), 5, "what isn't needed goes by itself")
     for p in "iptables-nft", "ip6tables-nft":
         fw.run(p, "-P", "FORWARD", "DROP")
-    assert {c["action"] for c in world.up()["changes"]} == {"create"}
-    # Somebody's drop in front of ours: behind it we would be no use.
+    wait(lambda: "sixtap:lan" in fw.listing(), 5, "what is needed comes back by itself")
     fw.run("iptables-nft", "-D", "DOCKER-USER", "-o", "lan", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED,DNAT", "-m",
            "comment", "--comment", "sixtap:lan", "-j", "ACCEPT")
-    assert {c["action"] for c in world.up()["changes"]} == {"change"}
+    wait(lambda: world.sixtap.json("plan")["changes"] == [], 5, "half a rule is made whole")
+    assert fw.listing().count('"sixtap:lan"') + fw.listing().count(" sixtap:lan") >= 4
     works(world, web)
     web.unplug()
     world.sixtap("down", "-q")
