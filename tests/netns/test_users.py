@@ -73,6 +73,20 @@ def test_allowed(users):
     wait(lambda: not users.sixtap.guest("one"), 5, "it is gone when its program is")
 
 
+def test_qemu(users):
+    """The real one, without any right of its own."""
+    p = users.host.popen(*as_user(users, ALICE, "run", "lan", "--name", "vm", "--forward", "9000:80", "--queues", "2", "--",
+                                  "qemu-system-x86_64", "-accel", "tcg", "-m", "64", "-display", "none", "-nodefaults", "-S"),
+                         log="qemu", env=users.sixtap.env)
+    wait(lambda: p.poll() is not None or users.sixtap.guest("vm"), 10, "the guest is there")
+    wait(lambda: p.poll() is not None or "qemu" in open(f"/proc/{p.pid}/cmdline").read().split("\0")[0], 5, "QEMU runs")
+    time.sleep(1)
+    assert p.poll() is None, open(p.log).read()
+    assert users.sixtap.guest("vm")["forwards"] == [{"spec": "9000:80/tcp", "state": "waiting", "runtime": True}]
+    end(users, p)
+    wait(lambda: not users.sixtap.guest("vm"), 5, "all of it goes with QEMU")
+
+
 def test_not_allowed(users):
     said = refused(users, BOB, "one")
     where = next(i for i, l in enumerate(open(users.sixtap.config), 1) if '"lan"' in l)
