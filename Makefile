@@ -7,7 +7,7 @@ export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 unexport MAKEFLAGS
 own = @[ -z "$$SUDO_UID" ] || [ "$$(id -u)" != 0 ] || chown -hR "$$SUDO_UID:$$SUDO_GID" $(B)
 
-.PHONY: all demo check bench install clean deps
+.PHONY: all demo check bench install deb clean deps
 all: deps
 	@[ -f $(B)/build.ninja ] || meson setup $(B)
 	@ninja -C $(B)
@@ -30,6 +30,11 @@ bench:
 	@tools/deps bench
 	@$(MAKE) --no-print-directory all
 	@tools/bench
+
+deb:
+	@tools/deps deb
+	@tools/make-deb
+	$(own)
 
 install: all
 	@meson install -C $(B) --no-rebuild

@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include "ctl/paths.h"
 
@@ -164,7 +165,26 @@ static void find_daemon(char path[static PATHS_MAX])
 		if (access(path, X_OK) == 0)
 			return;
 	}
-	(void)str_copy(path, PATHS_MAX, "/usr/sbin/sixtapd");
+	(void)str_copy(path, PATHS_MAX, SIXTAP_DAEMON);
+}
+
+/*
+ * systemd's unit starts the daemon wherever that would be the same one: the
+ * installed one, for the network namespace that systemd is in, with the usual
+ * folders.
+ */
+static bool unit_does_it(const struct cmd *cmd, const char *daemon)
+{
+	static const char *const units[] = { "/etc/systemd/system/", "/usr/local/lib/systemd/system/", "/usr/lib/systemd/system/",
+					     "/lib/systemd/system/" };
+	struct stat ours, systemds;
+	bool there = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		there = there || access(PATHS_JOIN(units[i], "sixtapd.service"), F_OK) == 0;
+	return there && sd_booted() > 0 && str_eq(daemon, SIXTAP_DAEMON) && !cmd->run_dir_option && !cmd->state_dir_option &&
+	       !getenv("SIXTAP_RUN_DIR") && !getenv("SIXTAP_STATE_DIR") && stat("/proc/self/ns/net", &ours) == 0 &&
+	       stat("/proc/1/ns/net", &systemds) == 0 && ours.st_ino == systemds.st_ino && ours.st_dev == systemds.st_dev;
 }
 
 static int start_daemon(struct cmd *cmd)
@@ -173,6 +193,7 @@ static int start_daemon(struct cmd *cmd)
 	int status = 0;
 
 	find_daemon(path);
+	bool unit = unit_does_it(cmd, path);
 	pid_t pid = fork();
 	if (pid < 0) {
 		report_error(cmd->report, "sixtapd", "cannot be started: %s", strerror(errno));
@@ -180,6 +201,11 @@ static int start_daemon(struct cmd *cmd)
 	}
 	if (pid == 0) {
 		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+		if (unit) {
+			(void)execlp("systemctl", "systemctl", "start", "sixtapd.service", NULL);
+			(void)fprintf(stderr, "systemctl: %s\n", strerror(errno));
+			_exit(127);
+		}
 		(void)execl(path, "sixtapd", "--background", "--run-dir", cmd->run_dir, "--state-dir", cmd->state_dir, NULL);
 		(void)fprintf(stderr, "sixtapd: %s: %s\n", path, strerror(errno));
 		_exit(127);
@@ -188,7 +214,11 @@ static int start_daemon(struct cmd *cmd)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	report_help(report_error(cmd->report, "sixtapd", "did not start"), "see %s/sixtapd.log", cmd->run_dir);
+	struct finding *f = report_error(cmd->report, unit ? "sixtapd.service" : "sixtapd", "did not start");
+	if (unit)
+		report_help(f, "see systemctl status sixtapd, journalctl -u sixtapd");
+	else
+		report_help(f, "see %s/sixtapd.log", cmd->run_dir);
 	return 1;
 }
 
@@ -197,12 +227,18 @@ static int try_connect(struct cmd *cmd, struct control **ret)
 	return control_connect(ret, PATHS_JOIN(cmd->run_dir, "control"), CTL_ANSWER_MAX);
 }
 
-/* A daemon whose monitor was killed serves on, but nobody would restart its processes: have it end, keep its networks. */
+/*
+ * A daemon whose monitor was killed serves on, but nobody would restart its processes; one of another version may not
+ * understand us. Have it end, keep its networks.
+ */
 static int replace_unwatched(struct cmd *cmd, struct control **control)
 {
 	json_t *answer = NULL;
 	int r = client_ask(cmd, *control, ctl_request_new(CTL_HELLO), NULL, NULL, &answer, NULL, NULL);
-	bool unwatched = r == 0 && json_is_true(json_object_get(json_object_get(answer, "daemon"), "unwatched"));
+	const json_t *daemon = json_object_get(answer, "daemon");
+	const char *release = json_string_value(json_object_get(daemon, "release"));
+	bool unwatched = r == 0 && (json_is_true(json_object_get(daemon, "unwatched")) ||
+				    (release && !str_eq(release, SIXTAP_VERSION)));
 
 	json_decref(answer);
 	if (r != 0 || !unwatched)

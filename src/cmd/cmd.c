@@ -61,6 +61,7 @@ static const struct cmd_info commands[] = {
 	  "      --full          list like changes one by one\n" },
 	{ "up", "apply", cmd_up, "up [NETWORK…]", "bring networks to the state the configuration asks for",
 	  "      --no-wait       do not wait until the networks are ready\n"
+	  "      --autostart     only networks that say `autostart: yes`; what the unit does at boot\n"
 	  "      --full          list like changes one by one\n" },
 	{ "down", NULL, cmd_down, "down [NETWORK…]", "take networks down; without names: all, and the daemon ends", NULL },
 	{ "status", NULL, cmd_status, "status [NETWORK]", "networks, guests, addresses, forwards, health", NULL },

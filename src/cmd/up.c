@@ -13,6 +13,7 @@
 enum {
 	OPT_NO_WAIT = 1,
 	OPT_FULL,
+	OPT_AUTOSTART,
 };
 
 static const char *text(const json_t *o, const char *key)
@@ -82,18 +83,32 @@ static void print_network(struct cmd *cmd, const json_t *n, bool changed, double
 	(void)printf("  %s%.2f s%s\n", cmd_dim(cmd), seconds, cmd_plain(cmd));
 }
 
+/* The networks that say `autostart: yes`; free the list, not the names. */
+static char **autostart_names(const struct desired *desired, int *ret_n)
+{
+	char **names = xcalloc(desired->n_networks + 1, sizeof(char *));
+
+	*ret_n = 0;
+	for (size_t i = 0; i < desired->n_networks; i++)
+		if (desired->networks[i].autostart)
+			names[(*ret_n)++] = (char *)desired->networks[i].name;
+	return names;
+}
+
 int cmd_up(struct cmd *cmd, int argc, char **argv)
 {
 	static const struct option own[] = {
 		{ "no-wait", no_argument, NULL, OPT_NO_WAIT },
 		{ "full", no_argument, NULL, OPT_FULL },
+		{ "autostart", no_argument, NULL, OPT_AUTOSTART },
 		{ 0 },
 	};
 	_cleanup_(client_files_clear) struct client_files files = { 0 };
 	_cleanup_(desired_freep) struct desired *desired = NULL;
 	_cleanup_(control_freep) struct control *control = NULL;
 	struct changes_progress progress = { .started = mono_now() };
-	bool wait = true;
+	_cleanup_(freep) char **chosen = NULL;
+	bool wait = true, autostart = false;
 	json_t *answer = NULL, *n;
 	size_t i;
 	int opt;
@@ -103,22 +118,37 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 			wait = false;
 		else if (opt == OPT_FULL)
 			progress.full = true;
+		else if (opt == OPT_AUTOSTART)
+			autostart = true;
 		else
 			return EXIT_USAGE;
 	}
+	char **names = argv + optind;
+	int n_names = argc - optind;
+	if (autostart && n_names > 0)
+		return cmd_usage(cmd, "--autostart chooses the networks; it takes no names");
 	if (client_read_files(cmd, &files) != 0 || client_desired(cmd, &files, &desired) != 0)
 		return EXIT_USAGE;
+	if (autostart)
+		names = chosen = autostart_names(desired, &n_names);
+	if (autostart && n_names == 0) {
+		if (cmd->json)
+			cmd_json(cmd, json_pack("{s:b, s:[], s:[]}", "changed", 0, "changes", "networks"));
+		else if (!cmd->quiet)
+			(void)printf("no network says autostart: yes\n");
+		return EXIT_DONE;
+	}
 	if (!client_is_root(cmd, "up") || client_connect(cmd, CLIENT_START, &control) != 0)
 		return EXIT_FAILED;
 
 	json_t *request = ctl_request_new(CTL_UP);
 	client_add_files(request, &files);
-	client_add_networks(request, argv + optind, argc - optind);
+	client_add_networks(request, names, n_names);
 	(void)json_object_set_new(request, "wait", json_boolean(wait));
 	int r = client_ask(cmd, control, request, changes_progress, &progress, &answer, NULL, NULL);
 	changes_progress_end(cmd, &progress);
 	if (r != 0) {
-		local_explain(cmd, desired, argv + optind, argc - optind);
+		local_explain(cmd, desired, names, n_names);
 		client_wait_idle(cmd, control);
 		return EXIT_FAILED;
 	}

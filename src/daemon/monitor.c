@@ -186,6 +186,12 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 			(void)close(m->tun_dir_fd);
 		(void)unsetenv("NOTIFY_SOCKET");
 		(void)unsetenv("WATCHDOG_USEC");
+		(void)unsetenv("WATCHDOG_PID");
+	} else if (getenv("WATCHDOG_PID")) {	/* systemd means us; main is who can hang */
+		char pid[16];
+
+		(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
+		(void)setenv("WATCHDOG_PID", pid, 1);
 	}
 	int xt_names[2] = { -1, -1 };
 	if (who == CONFINE_MAIN)
