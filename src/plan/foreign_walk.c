@@ -24,6 +24,7 @@ struct walk {
 
 enum fate {
 	FATE_ON,	/* to the end of the chain */
+	FATE_LEFT,	/* the same, but before the end: by a return or a goto */
 	FATE_ACCEPT,
 	FATE_DROP,
 };
@@ -124,7 +125,7 @@ static enum fate run(struct walk *w, const struct fw_chain *chain, unsigned int 
 		case FW_VERDICT_DROP:
 			return FATE_DROP;
 		case FW_VERDICT_RETURN:
-			return FATE_ON;
+			return FATE_LEFT;
 		case FW_VERDICT_JUMP:
 		case FW_VERDICT_GOTO:
 			target = rule->target ? fw_chain_find(w->table, rule->target) : NULL;
@@ -132,8 +133,10 @@ static enum fate run(struct walk *w, const struct fw_chain *chain, unsigned int 
 				return FATE_ACCEPT;	/* not understood: not ours to judge */
 			pass_point(w, target);
 			fate = run(w, target, depth + 1, NULL);
-			if (fate != FATE_ON || rule->verdict == FW_VERDICT_GOTO)
+			if (fate == FATE_ACCEPT || fate == FATE_DROP)
 				return fate;
+			if (rule->verdict == FW_VERDICT_GOTO)
+				return FATE_LEFT;
 			break;
 		case FW_VERDICT_N_:
 			return FATE_ACCEPT;
@@ -149,7 +152,7 @@ bool foreign_drops(const struct fw_table *table, const struct fw_chain *chain, c
 	uint64_t at = 0;
 	enum fate fate = run(&w, chain, 0, &at);
 
-	if (fate == FATE_ACCEPT || (fate == FATE_ON && !chain->drops))
+	if (fate == FATE_ACCEPT || (fate != FATE_DROP && !chain->drops))
 		return false;
 	*ret = (struct fw_drop){ .at = fate == FATE_ON ? 0 : at, .point = w.point };
 	return true;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Firewalls of others: where a packet is dropped, where our rules go, and when they leave again. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <linux/netfilter.h>
+#include <string.h>
+#include "lab.h"
+
+#define ALL .n_conds = 0
+
+static const char *const eth9[] = { "eth9" }, *const lan[] = { "la*" }, *const up[] = { "eth0" };
+static const struct fw_range established = { FW_CT_ESTABLISHED | FW_CT_RELATED, FW_CT_ESTABLISHED | FW_CT_RELATED };
+static const struct fw_cond from_eth9 = { .kind = FW_COND_IIF, .names = eth9, .n = 1 };
+static const struct fw_cond not_from_eth9 = { .kind = FW_COND_IIF, .negated = true, .names = eth9, .n = 1 };
+static const struct fw_cond from_la = { .kind = FW_COND_IIF, .names = lan, .n = 1 };
+static const struct fw_cond from_up = { .kind = FW_COND_IIF, .names = up, .n = 1 };
+static const struct fw_cond answer = { .kind = FW_COND_CT, .ranges = &established, .n = 1 };
+static const struct fw_cond other = { .kind = FW_COND_OTHER };
+
+#define IF(c) .conds = &(c), .n_conds = 1
+
+#define CHAIN_RULES 5
+
+static const struct {
+	const char *why;
+	bool policy_drops;
+	struct fw_rule rules[CHAIN_RULES];	/* of FORWARD */
+	const char *point;			/* a second chain, or NULL */
+	struct fw_rule point_rules[CHAIN_RULES];
+	const char *chain;			/* where ours goes; NULL: none is needed */
+	uint64_t before;
+} rows[] = {
+	{ .why = "accepts: nothing to do" },
+	{ .why = "policy drop: at the end", .policy_drops = true, .chain = "FORWARD" },
+	{ .why = "a drop at the end: before it", .rules = { { 3, NULL, IF(answer), FW_VERDICT_ACCEPT }, { 4, NULL, ALL, FW_VERDICT_DROP } },
+	  .chain = "FORWARD", .before = 4 },
+	{ .why = "a drop of somebody else's packets is none of ours", .rules = { { 3, NULL, IF(from_eth9), FW_VERDICT_DROP } } },
+	{ .why = "everybody but somebody else is", .rules = { { 3, NULL, IF(not_from_eth9), FW_VERDICT_DROP } },
+	  .chain = "FORWARD", .before = 3 },
+	{ .why = "what can't be judged doesn't hold", .rules = { { 3, NULL, IF(other), FW_VERDICT_DROP } } },
+	{ .why = "and doesn't let through", .policy_drops = true, .rules = { { 3, NULL, IF(other), FW_VERDICT_ACCEPT } },
+	  .chain = "FORWARD" },
+	{ .why = "an administrator who lets guests and what comes for them through needs no help", .policy_drops = true,
+	  .rules = { { 3, NULL, IF(from_la), FW_VERDICT_ACCEPT }, { 4, NULL, IF(from_up), FW_VERDICT_ACCEPT } } },
+	{ .why = "half of it isn't enough", .policy_drops = true, .rules = { { 3, NULL, IF(from_la), FW_VERDICT_ACCEPT } },
+	  .chain = "FORWARD" },
+	{ .why = "docker's point, before it returns", .policy_drops = true,
+	  .rules = { { 3, NULL, ALL, FW_VERDICT_JUMP, "DOCKER-USER" } }, .point = "DOCKER-USER",
+	  .point_rules = { { 8, NULL, IF(from_eth9), FW_VERDICT_DROP }, { 9, NULL, ALL, FW_VERDICT_RETURN } },
+	  .chain = "DOCKER-USER", .before = 9 },
+	{ .why = "a point behind the drop is no use", .rules = { { 3, NULL, ALL, FW_VERDICT_DROP }, { 4, NULL, ALL, FW_VERDICT_JUMP, "DOCKER-USER" } },
+	  .point = "DOCKER-USER", .chain = "FORWARD", .before = 3 },
+	{ .why = "a chain that others jump to as well: not there, but before the jump", .rules = { { 3, NULL, ALL, FW_VERDICT_JUMP, "common" } },
+	  .point = "common", .point_rules = { { 8, NULL, ALL, FW_VERDICT_DROP } }, .chain = "FORWARD", .before = 3 },
+	{ .why = "return ends a jump", .rules = { { 3, NULL, ALL, FW_VERDICT_JUMP, "common" }, { 4, NULL, ALL, FW_VERDICT_ACCEPT } },
+	  .point = "common", .point_rules = { { 8, NULL, ALL, FW_VERDICT_RETURN }, { 9, NULL, ALL, FW_VERDICT_DROP } } },
+	{ .why = "after a goto the chain isn't gone on with: its policy is", .policy_drops = true,
+	  .rules = { { 3, NULL, ALL, FW_VERDICT_GOTO, "common" }, { 4, NULL, ALL, FW_VERDICT_ACCEPT } }, .point = "common",
+	  .chain = "FORWARD", .before = 3 },
+	{ .why = "a return in the chain itself: likewise", .policy_drops = true, .rules = { { 3, NULL, ALL, FW_VERDICT_RETURN } },
+	  .chain = "FORWARD", .before = 3 },
+	{ .why = "round and round: not judged, and not for ever", .policy_drops = true,
+	  .rules = { { 3, NULL, ALL, FW_VERDICT_JUMP, "common" } }, .point = "common",
+	  .point_rules = { { 8, NULL, ALL, FW_VERDICT_JUMP, "common" }, { 9, NULL, ALL, FW_VERDICT_JUMP, "common" } } },
+};
+
+static size_t count(const struct fw_rule *rules)
+{
+	size_t n = 0;
+
+	while (n < CHAIN_RULES && rules[n].handle)
+		n++;
+	return n;
+}
+
+static struct fw_table table_of(size_t row, struct fw_chain chains[static 2])
+{
+	chains[0] = (struct fw_chain){ "FORWARD", FW_HOOK_FORWARD, rows[row].policy_drops, (struct fw_rule *)rows[row].rules,
+				       count(rows[row].rules) };
+	chains[1] = (struct fw_chain){ rows[row].point, FW_HOOK_NONE, false, (struct fw_rule *)rows[row].point_rules,
+				       count(rows[row].point_rules) };
+	return (struct fw_table){ .family = NFPROTO_IPV4, .name = "filter", .xt = true, .chains = chains,
+				  .n_chains = rows[row].point ? 2 : 1 };
+}
+
+static const struct op *rule_op(const struct lab *l)
+{
+	for (size_t i = 0; i < l->plan->ops->n; i++)
+		if (l->plan->ops->ops[i].kind == OP_RULE)
+			return &l->plan->ops->ops[i];
+	return NULL;
+}
+
+static void test_where(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(lab_freep) struct lab *l = lab_new(HOST);
+		struct fw_chain chains[2];
+		const struct fw_table table = table_of(i, chains);
+
+		fake_kern_firewall(l->fake, &table);
+		(void)lab_plan(l, LAN, NULL);
+		const struct op *op = rule_op(l);
+		if (!str_eq(op ? op->rule.chain : NULL, rows[i].chain) || (op && op->rule.before != rows[i].before))
+			fail_msg("%s: in %s before %d", rows[i].why, op ? op->rule.chain : "none", op ? (int)op->rule.before : -1);
+		assert_null(lab_result(l, "lan")->blocked);
+		/* Once is enough, and nothing is left. */
+		lab_apply(l);
+		(void)lab_plan(l, LAN, NULL);
+		if (rule_op(l))
+			fail_msg("%s: again", rows[i].why);
+		(void)lab_plan(l, LAN, "-lan");
+		assert_true(!!rule_op(l) == !!rows[i].chain);
+		lab_apply(l);
+		for (size_t c = 0; c < table.n_chains; c++)
+			assert_int_equal(l->world->firewalls[0].chains[c].n_rules >= table.chains[c].n_rules, true);
+		(void)lab_plan(l, LAN, "-lan");
+		for (size_t c = 0; c < table.n_chains; c++)
+			assert_int_equal(l->world->firewalls[0].chains[c].n_rules, table.chains[c].n_rules);
+	}
+}
+
+static void test_not_ours_to_change(void **state)
+{
+	static const char off[] = LAN "    firewall: off\n";
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		_cleanup_(lab_freep) struct lab *l = lab_new(HOST);
+		struct fw_chain chains[2];
+		struct fw_table table = table_of(1, chains);
+
+		table.legacy = i == 1;
+		table.locked = i == 2;
+		fake_kern_firewall(l->fake, &table);
+		(void)lab_plan(l, i == 0 ? off : LAN, NULL);
+		assert_null(rule_op(l));
+		const char *blocked = lab_result(l, "lan")->blocked;
+		assert_non_null(blocked);
+		assert_string_equal(blocked, i == 1 ? "ip filter FORWARD drops guests' packets; run: "
+						      "iptables-legacy -I FORWARD -i lan -o eth0 -j ACCEPT; "
+						      "iptables-legacy -I FORWARD -o lan -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT" :
+						      "ip filter FORWARD drops guests' packets; run: "
+						      "iptables-nft -I FORWARD -i lan -o eth0 -j ACCEPT; "
+						      "iptables-nft -I FORWARD -o lan -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT");
+	}
+}
+
+static void test_failure_takes_it_back(void **state)
+{
+	_cleanup_(lab_freep) struct lab *l = lab_new(HOST);
+	struct fw_chain chains[2];
+	const struct fw_table table = table_of(9, chains);
+
+	(void)state;
+	fake_kern_firewall(l->fake, &table);
+	(void)lab_plan(l, LAN, NULL);
+	assert_non_null(rule_op(l));
+	lab_apply_and_fail(l);
+	(void)lab_plan(l, LAN, NULL);
+	for (size_t c = 0; c < table.n_chains; c++)
+		assert_int_equal(l->world->firewalls[0].chains[c].n_rules, table.chains[c].n_rules);
+}
+
+/* Names that others chose, in a command that people are told to run as root. */
+static void test_hostile_names(void **state)
+{
+	_cleanup_(lab_freep) struct lab *l = lab_new(HOST);
+	struct fw_chain chain = { "x'; reboot; '", FW_HOOK_FORWARD, true, NULL, 0 };
+	const struct fw_table table = { .family = NFPROTO_INET, .name = "\x1b[2J$(id)", .chains = &chain, .n_chains = 1 };
+
+	(void)state;
+	fake_kern_firewall(l->fake, &table);
+	(void)lab_plan(l, LAN "    firewall: off\n", NULL);
+	const char *blocked = lab_result(l, "lan")->blocked;
+	assert_non_null(blocked);
+	assert_null(strstr(blocked, "reboot;"));
+	assert_null(strpbrk(blocked, "$\x1b`"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_where),
+		cmocka_unit_test(test_not_ours_to_change),
+		cmocka_unit_test(test_failure_takes_it_back),
+		cmocka_unit_test(test_hostile_names),
+	};
+
+	return cmocka_run_group_tests_name("foreign", tests, NULL, NULL);
+}
