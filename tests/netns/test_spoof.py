@@ -231,7 +231,7 @@ def test_lies_end_at_the_port(world, backend):
     for g in (s.web, s.other):
         for ip in (GW4, GW6):
             assert g.ping(ip), f"{g.short} still reaches {ip}"
-    assert s.other.ping(WEB4) and s.other.ping(WEB6) and s.evil.ping(GW4) and s.evil.ping(GW6)
+    wait(lambda: s.other.ping(WEB4) and s.other.ping(WEB6) and s.evil.ping(GW4) and s.evil.ping(GW6), 10, "honest traffic of all")
     assert world.sixtap.json("plan")["changes"] == [], "nothing of all this has changed what is wanted"
 
 
