@@ -9,6 +9,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
 #include <string.h>
+#include "kern/foreign.h"
 #include "kern/nfnl.h"
 #include "kern/rtnl.h"
 #include "kern/sockdiag.h"
@@ -89,6 +90,36 @@ static void check_elems(const struct nlmsghdr *nlh, uint32_t flags, struct nfnl_
 	nlb_free(&b);
 }
 
+/* A set of somebody else's, whatever the rule asks. */
+static bool read_set(void *user, const char *set, const struct nft_elem **ret, size_t *ret_n)
+{
+	static const struct nft_elem elems[2] = {
+		{ .set = "s", .key = "lan", .key_len = 4, .verdict = NFT_VERDICT_JUMP, .chain = "c" },
+		{ .set = "s", .key = { 0, 53 }, .key_len = 2, .key_end = { 0, 80 }, .key_end_len = 2, .verdict = NFT_VERDICT_DROP },
+	};
+
+	(void)user;
+	*ret = elems;
+	*ret_n = strlen(set) % 3;
+	return true;
+}
+
+static void check_foreign(const struct nlmsghdr *nlh, struct arena *arena)
+{
+	const struct foreign_sets sets = { .read = read_set };
+	struct foreign_rules list = { .arena = arena };
+
+	foreign_parse_rule(nlh, NULL, &sets, &list);
+	for (size_t i = 0; i < list.n; i++) {
+		const struct fw_rule *rule = &list.rules[i];
+
+		check(rule->verdict < FW_VERDICT_N_);
+		for (size_t k = 0; k < rule->n_conds; k++)
+			check(rule->conds[k].kind < FW_COND_N_ && (rule->conds[k].n == 0 || rule->conds[k].names || rule->conds[k].ranges));
+		(void)fw_rule_copy(arena, rule);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct nlmsghdr *nlh;
@@ -104,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(buf != NULL);
 	memcpy(buf, data + 1, size - 1);
 	NL_EACH(nlh, buf, size - 1) {
-		switch (data[0] % 8) {
+		switch (data[0] % 9) {
 		case 0:
 			check_link(nlh);
 			break;
@@ -131,6 +162,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check(memchr(why, 0, sizeof(why)) != NULL);
 			nl_explain(-ENOENT, why);
 			check(memchr(why, 0, sizeof(why)) != NULL);
+			break;
+		case 8:
+			check_foreign(nlh, list.arena);
 			break;
 		}
 	}

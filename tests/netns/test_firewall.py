@@ -383,3 +383,25 @@ def test_failure_takes_the_rule_back(world):
     del world.sixtap.env["SIXTAP_FAIL_AT"]
     assert p.returncode != 0
     assert fw.listing() == before
+
+
+def test_bridged_frames(lonely):
+    """Where br_netfilter is on, frames between guests of any bridge pass docker's chain, and would end there."""
+    host = lonely.host
+    host.ip("link", "add", "br0", "type", "bridge", "nf_call_iptables", 1, "nf_call_ip6tables", 1)
+    host.ip("link", "set", "br0", "up")
+    lonely.configure(office={"mode": "bridge", "bridge": "br0"})
+    fw = Docker(lonely)
+    fw.up()
+    before = fw.listing()
+    lonely.found = lonely.state()
+    a, b = (lonely.guest(n, bridge="br0", accept_ra=0) for n in "ab")
+    for i, g in enumerate((a, b)):
+        g.ip("addr", "add", f"10.9.9.{i + 1}/24", "dev", "eth0")
+        g.ip("addr", "add", f"fd09::{i + 1}/64", "dev", "eth0", "nodad")
+    assert not a.ping("10.9.9.2", timeout=1)
+    lonely.up()
+    for address in "10.9.9.2", "fd09::2":
+        wait(lambda: a.ping(address), 5, address)
+    lonely.sixtap("down", "-q")
+    assert fw.listing() == before
