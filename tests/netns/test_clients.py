@@ -255,7 +255,9 @@ def test_rdisc6(lan):
 def perfdhcp(g, version, *args):
     """Kea's load generator: (sent, received) of the first message pair."""
     p = g.run("perfdhcp", f"-{version}", "-l", "eth0", *args, check=False, timeout=40)
-    sent, received = [int(x) for x in re.findall(r"(?:sent|received) packets: (\d+)", p.stdout)][:2]
+    numbers = re.findall(r"(?:sent|received) packets: (\d+)", p.stdout)
+    assert len(numbers) >= 2, f"perfdhcp: status {p.returncode}\n{p.stdout}{p.stderr}"
+    sent, received = map(int, numbers[:2])
     return sent, received, p.stdout
 
 
