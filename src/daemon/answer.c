@@ -11,6 +11,7 @@
 #include "daemon/state.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
@@ -237,6 +238,7 @@ static json_t *guests_json(const struct daemon_main *d, const struct net *net, m
 	const struct d_network *n = network_with_guests(net->d, d->guests, d->n_guests, arena);
 	struct guest_list l = { json_array(), json_object(), json_object() };
 	json_t *places = running_guests(d, net->name);
+	uint32_t bridge = if_nametoindex(net->d->bridge);
 
 	for (size_t i = 0; i < n->n_guests; i++) {
 		const json_t *place = json_object_get(places, n->guests[i].name);
@@ -264,7 +266,7 @@ static json_t *guests_json(const struct daemon_main *d, const struct net *net, m
 			list_guest(&l, name, mac, o);
 		}
 		if (!str_eq(json_string_value(json_object_get(o, "state")), "attached") &&
-		    seats_has(d, net->d->bridge, mac))
+		    seats_has(d, bridge, mac))
 			(void)json_object_set_new(o, "state", json_string("attached"));
 		add_address(o, &h->key.ip, kind_of(h), h, now);
 	}

@@ -9,7 +9,6 @@
  */
 #include "daemon/state.h"
 
-#include <net/if.h>
 #include "kern/fdb.h"
 
 static void learn(void *user, const struct mac *mac, uint32_t port, uint32_t bridge)
@@ -46,9 +45,9 @@ void seats_link_gone(struct daemon_main *d, uint32_t ifindex)
 	}
 }
 
-bool seats_has(const struct daemon_main *d, const char *bridge, const struct mac *mac)
+bool seats_has(const struct daemon_main *d, uint32_t bridge, const struct mac *mac)
 {
-	struct seat_key key = { .mac = *mac, .bridge = if_nametoindex(bridge) };
+	struct seat_key key = { .mac = *mac, .bridge = bridge };
 	struct seat *s = NULL;
 
 	HASH_FIND(hh, d->seats, &key, sizeof(key), s);

@@ -172,7 +172,7 @@ int guests_forward_parse(struct guest *g, const char *spec, struct report *repor
 /* seats.c */
 void seats_learn(struct daemon_main *d);		/* look at the bridges' forwarding tables */
 void seats_link_gone(struct daemon_main *d, uint32_t ifindex);
-bool seats_has(const struct daemon_main *d, const char *bridge, const struct mac *mac);
+bool seats_has(const struct daemon_main *d, uint32_t bridge, const struct mac *mac);
 
 /* serve.c */
 int serve_op(void *user, const struct op *op, struct report *report);	/* struct apply_hooks */
