@@ -241,6 +241,7 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
 		return 1;
 	gather_served(d, world);
 	gather_facts(d, targets, n, arena, &facts);
+	facts.before = d->plan;
 	if (plan_make(targets, n, world, &facts, report, &plan) != 0 || report_n_errors(report) > errors)
 		return 1;
 	if (ret_changes)

@@ -10,6 +10,7 @@
 
 #include <linux/netfilter.h>
 #include <stdio.h>
+#include "model/guest.h"
 
 #define PORT_SSH 22
 #define PORT_DNS 53
@@ -140,6 +141,21 @@ static bool in_force(const struct make *m, const struct d_forward *f, uint16_t p
 	return false;
 }
 
+/* Then too: or whoever listens there would keep us from putting back what somebody else took away. */
+static bool in_force_before(const struct make *m, const struct net *net, const struct d_guest *guest, const struct d_forward *f)
+{
+	const struct plan *before = m->facts->before;
+
+	for (size_t i = 0; before && i < before->n_results; i++) {
+		const struct plan_result *r = &before->results[i];
+
+		for (size_t k = 0; str_eq(r->name, net->target->name) && k < r->n_forwards; k++)
+			if (forward_is_same(r->forwards[k].forward, f) && str_eq(r->forwards[k].guest->name, guest->name))
+				return true;
+	}
+	return false;
+}
+
 static void report_in_use(struct make *m, struct net *net, const struct d_guest *guest, const struct d_forward *f,
 			  const struct w_listener *l)
 {
@@ -148,7 +164,7 @@ static void report_in_use(struct make *m, struct net *net, const struct d_guest 
 	uint16_t other = (uint16_t)(f->host_first < 61535 ? f->host_first + 4000 : f->host_first - 4000);
 	struct finding *e;
 
-	if (in_force(m, f, l->port)) {
+	if (in_force(m, f, l->port) || in_force_before(m, net, guest, f)) {
 		e = report_add(m->report, SEVERITY_WARNING, &f->where, net_key(m, net, key),
 			       "port %u/%s of the host is in use by %s too", l->port, proto_name(f->proto), who);
 		report_help(e, "the forward takes what comes in");

@@ -12,6 +12,8 @@
 #include "plan/op.h"
 
 /* What is known beyond config and kernel: who holds which address now. Sorted by network, then ip. */
+struct plan;
+
 struct plan_facts {
 	const struct lease *leases;
 	size_t n_leases;
@@ -25,6 +27,7 @@ struct plan_facts {
 		bool leased;		/* else seen */
 	} *holders;
 	size_t n_holders;
+	const struct plan *before;	/* that was carried out last, or NULL: its forwards have their ports */
 };
 
 enum plan_want {

@@ -221,3 +221,23 @@ def test_many(lan, web):
     assert lan.up()["changed"] is False
     assert both(lan, 20000) == ["other", "other"] and both(lan, 20001) == ["", ""]
     assert forwards(lan).keys() == {("web", "8080:80/tcp"), ("web", "8053:53/udp"), ("web", "20000:81/tcp")}
+
+
+def test_who_listens_later_is_no_obstacle(lan, web):
+    """Any user may bind a port that is forwarded already; what goes missing comes back all the same."""
+    lan.sixtap("forward", "add", "lan/web", "9000:81")
+    with lan.host.socket(socket.AF_INET) as a, lan.host.socket(socket.AF_INET) as b:
+        for s, port in ((a, 8080), (b, 9000)):
+            s.bind(("0.0.0.0", port))
+            s.listen()
+        lan.host.run("nft", "delete", "table", "inet", "sixtap")
+        lan.up()
+        assert both(lan, 8080) == ["web", "web"] and both(lan, 9000) == ["other", "other"]
+        lan.host.run("nft", "delete", "table", "inet", "sixtap")
+        wait(lambda: "inet sixtap" in lan.host.run("nft", "list", "tables").stdout, 5, "it comes back by itself")
+        assert both(lan, 8080) == ["web", "web"]
+        lan.configure(merged(LAN, guests__web__forward=["8080:80", "9100:81"]))
+    with lan.host.socket(socket.AF_INET) as s:
+        s.bind(("0.0.0.0", 9100))
+        s.listen()
+        assert lan.sixtap("up", check=False).returncode == 2, "a new one is refused still"
