@@ -211,13 +211,13 @@ def test_kernel_slaac_with_privacy_addresses(lan):
 
 
 def test_default_route_comes_at_once(lan):
-    """An RA answers the guest's first frame: nobody waits for the link-local address's DAD."""
+    """An RA answers the first frame: nobody waits for the link-local DAD, a second at least."""
     g = lan.guest("g1", up=False)
     t = time.monotonic()
     g.ip("link", "set", "eth0", "up")
     wait(g.default_route, 6, "a default route", interval=0.01)
     took = time.monotonic() - t
-    assert took < 0.6, f"default route after {took:.2f} s"
+    assert took < 1.0, f"default route after {took:.2f} s"
 
 
 def test_assign_slaac_only(world):
