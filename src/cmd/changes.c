@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include "base/time.h"
 #include "plan/explain.h"
 #include "plan/op.h"
@@ -57,6 +59,21 @@ static void print_heading(const struct cmd *cmd, const json_t *networks, size_t 
 	(void)printf("%zu change%s\n", n_changes, n_changes == 1 ? "" : "s");
 }
 
+/* A line that wraps can't be rewritten in place: leave room for the time, too. */
+static void cut(char *line)
+{
+	struct winsize size;
+	int columns = 0, width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 30 ? size.ws_col : 80;
+
+	for (char *c = line; *c; c++) {
+		columns += ((unsigned char)*c & 0xc0) != 0x80;
+		if (columns > width - 12) {
+			*c = '\0';
+			return;
+		}
+	}
+}
+
 void changes_progress(struct cmd *cmd, const json_t *progress, void *user)
 {
 	struct changes_progress *p = user;
@@ -72,10 +89,14 @@ void changes_progress(struct cmd *cmd, const json_t *progress, void *user)
 	}
 	if (!cmd->progress || now - p->started < 500 * MONO_MS)
 		return;
-	(void)fprintf(stderr, "\r\033[K%s%lld/%lld  %s %s %s", cmd->utf8 ? "⠸ " : "- ",
-		      (long long)json_integer_value(json_object_get(progress, "done")) + 1,
-		      (long long)json_integer_value(json_object_get(progress, "of")), member(progress, "object"),
-		      member(progress, "what"), cmd->utf8 ? "…" : "...");
+	char line[512];
+
+	(void)snprintf(line, sizeof(line), "⠸ %lld/%lld  %s %s …",
+		       (long long)json_integer_value(json_object_get(progress, "done")) + 1,
+		       (long long)json_integer_value(json_object_get(progress, "of")), member(progress, "object"),
+		       member(progress, "what"));
+	cut(line);
+	(void)fprintf(stderr, "\r\033[K%s  %.1f s", line, (double)((now - p->started) / MONO_MS) / 1000.0);
 	p->shown = true;
 }
 

@@ -13,6 +13,7 @@
 #include "cmd/map.h"
 
 #define GUEST_WIDTH_MAX 24
+#define BELOW_INDENT 10
 
 struct columns {
 	int name, what, guest;		/* of ports */
@@ -164,7 +165,15 @@ static void put_list(struct printer *p, const struct map_list *list, const char 
 static void put_facts(struct printer *p, const struct map_node *node)
 {
 	const char *dot = pick(p, " · ", ", ");
+	int longest = 0;
 
+	/* Where even one address would leave the line, all of them go below, to the left. */
+	for (size_t i = 0; i < node->addresses.n; i++)
+		longest = max(longest, ascii_columns(node->addresses.s[i]));
+	if (p->start + longest > p->width) {
+		p->start = BELOW_INDENT;
+		next_line(p);
+	}
 	p->first = true;
 	for (size_t i = 0; i < node->addresses.n; i++)
 		put_item(p, dot, "", node->addresses.s[i]);

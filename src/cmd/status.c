@@ -3,8 +3,10 @@
  * status - sixtap status: networks, guests, addresses, forwards, health
  */
 #include <stdio.h>
+#include <string.h>
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/table.h"
 
 static const char *text(const json_t *o, const char *key)
 {
@@ -33,36 +35,82 @@ static const char *kind(const json_t *address, char buf[static 64])
 	return buf;
 }
 
-/* Addresses on the left, forwards on the right; as many lines as the longer of the two needs. */
-static void print_guest(const struct cmd *cmd, const json_t *g)
+static void add_forward(const json_t *f, const char *sign, char buf[static 256])
+{
+	(void)snprintf(buf, 256, "%s%s%s%s", sign, text(f, "spec"),
+		       json_is_true(json_object_get(f, "runtime")) ? " runtime" : "",
+		       str_eq(text(f, "state"), "waiting") ? " waiting" : "");
+}
+
+/*
+ * Addresses on the left, forwards on the right, as many lines as the longer of
+ * the two needs; or, where that gets too wide, forwards below the addresses.
+ */
+static void add_guest(const struct cmd *cmd, struct table *t, const json_t *g, bool below)
 {
 	const json_t *addresses = json_object_get(g, "addresses"), *forwards = json_object_get(g, "forwards");
-	size_t n = json_array_size(addresses) > json_array_size(forwards) ? json_array_size(addresses) :
-									    json_array_size(forwards);
-	char buf[64];
+	size_t n_addresses = json_array_size(addresses), n_forwards = json_array_size(forwards);
+	size_t n = below ? n_addresses + n_forwards : n_addresses > n_forwards ? n_addresses : n_forwards;
+	char buf[64], forward[256], below_it[256];
 
 	for (size_t i = 0; i < (n ? n : 1); i++) {
-		const json_t *a = json_array_get(addresses, i), *f = json_array_get(forwards, i);
+		const json_t *a = json_array_get(addresses, i);
+		const json_t *right = below ? NULL : json_array_get(forwards, i);
+		const json_t *under = below && i >= n_addresses ? json_array_get(forwards, i - n_addresses) : NULL;
 
-		(void)printf("  %s", i == 0 ? cmd_bold(cmd) : "");
-		cmd_column(i == 0 ? text(g, "name") : "", 17);
-		(void)printf("%s ", i == 0 ? cmd_plain(cmd) : "");
-		cmd_column(i == 0 ? text(g, "state") : "", 10);
-		cmd_column(i > 0 ? "" : *text(g, "device") ? text(g, "device") : dash(cmd), 9);
-		if (a)
-			(void)printf("%-39s %s%-19s%s", text(a, "address"), cmd_dim(cmd), kind(a, buf), cmd_plain(cmd));
-		else
-			(void)printf("%-59s", "");
-		if (f)
-			(void)printf(" %s%s%s", text(f, "spec"), json_is_true(json_object_get(f, "runtime")) ? " runtime" : "",
-				     str_eq(text(f, "state"), "waiting") ? " waiting" : "");
-		(void)putchar('\n');
+		if (right)
+			add_forward(right, "", forward);
+		if (under)
+			add_forward(under, "⇐ ", below_it);
+		TABLE_ROW(t, i == 0 ? text(g, "name") : "", i == 0 ? text(g, "state") : "",
+			  i > 0 ? "" : *text(g, "device") ? text(g, "device") : dash(cmd),
+			  a ? text(a, "address") : under ? below_it : "", a ? kind(a, buf) : "", right ? forward : "");
 	}
+}
+
+/* On narrow terminals: a guest a line, and below it what it has. */
+static void print_blocks(const struct cmd *cmd, const json_t *guests)
+{
+	char buf[64], forward[256];
+	const json_t *g, *o;
+	size_t i, k;
+
+	json_array_foreach(guests, i, g) {
+		(void)printf("  %s%s%s  %s  %s\n", cmd_bold(cmd), text(g, "name"), cmd_plain(cmd), text(g, "state"),
+			     *text(g, "device") ? text(g, "device") : dash(cmd));
+		json_array_foreach(json_object_get(g, "addresses"), k, o)
+			(void)printf("    %s  %s%s%s\n", text(o, "address"), cmd_dim(cmd), kind(o, buf), cmd_plain(cmd));
+		json_array_foreach(json_object_get(g, "forwards"), k, o) {
+			add_forward(o, "⇐ ", forward);
+			(void)printf("    %s\n", forward);
+		}
+	}
+}
+
+static void print_guests(const struct cmd *cmd, const json_t *guests)
+{
+	struct table t = { .head = { "GUEST", "STATE", "DEVICE", "ADDRESSES", "", "FORWARDS" }, .bold = 1, .dim = 5 };
+	const json_t *g;
+	size_t i;
+
+	json_array_foreach(guests, i, g)
+		add_guest(cmd, &t, g, false);
+	if (table_width(&t) + 2 > table_terminal()) {
+		table_clear(&t);
+		t.head[5] = NULL;
+		json_array_foreach(guests, i, g)
+			add_guest(cmd, &t, g, true);
+	}
+	if (table_width(&t) + 2 <= table_terminal())
+		table_print(cmd, &t, 2);
+	else
+		print_blocks(cmd, guests);
+	table_clear(&t);
 }
 
 static void print_network(const struct cmd *cmd, const json_t *n)
 {
-	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6"), *g, *trouble;
+	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6"), *trouble;
 	bool degraded = str_eq(text(n, "state"), "degraded");
 	size_t i;
 
@@ -72,6 +120,9 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 		(void)printf(" %-18s", text(v4, "address"));
 	if (v6)
 		(void)printf(" %s", text(v6, "address"));
+	size_t width = 44 + strlen(text(v6, "address")) + strlen(text(n, "device")) + strlen(text(n, "uplink")) + (degraded ? 17 : 6);
+	if (width > (size_t)table_terminal())
+		(void)printf("\n          ");
 	(void)printf("   %s%s%s", text(n, "device"), *text(n, "uplink") ? cmd->utf8 ? " → " : " -> " : "", text(n, "uplink"));
 	(void)printf("%s\n", degraded ? "   degraded" : "");
 	if (v6) {
@@ -83,10 +134,7 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 	json_array_foreach(json_object_get(n, "troubles"), i, trouble)
 		(void)printf("  %s %s\n", cmd_glyph(cmd, GLYPH_WARNING), json_string_value(trouble));
 	if (json_array_size(json_object_get(n, "guests")) > 0)
-		(void)printf("  %s%-17s %-9s %-8s %-59s %s%s\n", cmd_dim(cmd), "GUEST", "STATE", "DEVICE", "ADDRESSES",
-			     "FORWARDS", cmd_plain(cmd));
-	json_array_foreach(json_object_get(n, "guests"), i, g)
-		print_guest(cmd, g);
+		print_guests(cmd, json_object_get(n, "guests"));
 	(void)putchar('\n');
 }
 
