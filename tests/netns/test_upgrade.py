@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""test_upgrade - another version takes over, and guests don't notice: no ping lost, same lease, same rules."""
+import os, re, shutil, signal, time
+import pytest
+from lab import SIXTAP, wait
+from libnet import GW4, GW6
+
+
+def older(folder):
+    """Both programs of this build, saying that they are another version."""
+    os.makedirs(folder, exist_ok=True)
+    for name in ("sixtap", "sixtapd"):
+        with open(os.path.join(os.path.dirname(SIXTAP), name), "rb") as f:
+            data = f.read()
+        version = re.search(rb"\0(\d+\.\d+\.\d+)\0", data)[1]
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(data.replace(b"\0" + version + b"\0", b"\0" + version[:-1] + b"x\0"))
+        os.chmod(os.path.join(folder, name), 0o755)
+    return os.path.join(folder, "sixtap")
+
+
+class Pings:
+    """A guest that pings both gateways, a hundred times a second."""
+
+    def __init__(self, guest):
+        self.p = [(guest.popen("ping", "-n", "-i", "0.01", gw, log=f"ping{i}"), gw) for i, gw in enumerate((GW4, GW6))]
+        time.sleep(0.3)
+
+    def lost(self):
+        time.sleep(0.5)
+        out = []
+        for p, gw in self.p:
+            # ping is below `ip netns exec`: the shell has become it.
+            os.kill(p.pid, signal.SIGINT)
+            p.wait(5)
+            with open(p.log) as f:
+                m = re.search(r"(\d+) packets transmitted, (\d+) received", f.read())
+            assert int(m[1]) > 50
+            out.append(int(m[1]) - int(m[2]))
+        return out
+
+
+@pytest.fixture
+def old(world):
+    world.sixtap.binary = older(os.path.join(world.lab.dir, "old"))
+    world.up()
+    return world
+
+
+def release(world):
+    return world.sixtap.json("status")["daemon"]["release"]
+
+
+def test_up_replaces_another_version(old):
+    web = old.static_guest("web")
+    lease = old.guest("g1")
+    address = lease.udhcpc()
+    assert release(old).endswith("x")
+    before, pings = old.sixtap.processes(), Pings(web)
+    old.sixtap.binary = SIXTAP
+    answer = old.up()
+    assert not answer["changed"], "the same configuration: nothing of the kernel is touched"
+    assert pings.lost() == [0, 0]
+    assert not release(old).endswith("x") and not set(old.sixtap.processes().values()) & set(before.values())
+    assert lease.udhcpc() == address
+    # The second time it is the same version: it stays.
+    now = old.sixtap.processes()
+    old.up()
+    assert old.sixtap.processes() == now
+
+
+def test_package_upgrade(old):
+    """As the package does it: new files under the same names while the old daemon runs, then a restart."""
+    web = old.static_guest("web")
+    pings = Pings(web)
+    for name in ("sixtap", "sixtapd"):
+        path = os.path.join(old.lab.dir, "old", name)
+        shutil.copy(os.path.join(os.path.dirname(SIXTAP), name), path + ".dpkg-new")
+        os.rename(path + ".dpkg-new", path)
+    monitor = old.sixtap.processes()["monitor"]
+    os.kill(monitor, signal.SIGTERM)
+    wait(lambda: not old.sixtap.processes(), 8, "the old daemon ends")
+    old.host.popen(os.path.join(old.lab.dir, "old", "sixtapd"), "--run-dir", old.sixtap.run_dir, "--state-dir",
+                   old.sixtap.state_dir)
+    wait(lambda: old.sixtap("status", "-q", check=False).returncode == 0, 8, "the new daemon serves")
+    assert pings.lost() == [0, 0]
+    assert not release(old).endswith("x")
+    assert old.sixtap.guest("web")["forwards"][0]["state"] == "active"
