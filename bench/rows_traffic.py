@@ -11,18 +11,18 @@ GUEST4, GUEST6 = "10.70.0.10", "fd00:70::10"
 GUEST_MAC = "52:54:00:70:00:10"
 
 BARE = """table ip nat {
-	map dnat {
+	map to_tcp {
 		type inet_service : ipv4_addr . inet_service
 		elements = { %s }
 	}
-	map dnat_udp {
+	map to_udp {
 		type inet_service : ipv4_addr . inet_service
 		elements = { %s }
 	}
 	chain prerouting {
 		type nat hook prerouting priority dstnat
-		fib daddr type local dnat ip to tcp dport map @dnat
-		fib daddr type local dnat ip to udp dport map @dnat_udp
+		fib daddr type local dnat ip to tcp dport map @to_tcp
+		fib daddr type local dnat ip to udp dport map @to_udp
 	}
 	chain postrouting {
 		type nat hook postrouting priority srcnat
@@ -159,7 +159,7 @@ def forwards(table, runs=3):
             table.progress("one forward added and removed")
             add.append(ms_of(many.host, *s.argv("forward", "add", "lan/web", f"{30000 + i}:80")))
             remove.append(ms_of(many.host, *s.argv("forward", "del", "lan/web", f"{30000 + i}:80")))
-            element.append(ms_of(bare.host, "nft", "add", "element", "ip", "nat", "dnat", f"{{ {30000 + i} : {GUEST4} . 80 }}"))
+            element.append(ms_of(bare.host, "nft", "add", "element", "ip", "nat", "to_tcp", f"{{ {30000 + i} : {GUEST4} . 80 }}"))
         table.row("`forward add` beside 10,000", add, "ms", at_most(1), element, "nft")
         table.row("`forward del` beside 10,000", remove, "ms", at_most(1), element, "nft")
 
