@@ -129,7 +129,7 @@ void find_uplink(struct make *m, struct net *net)
 /* The smallest of the uplinks', so that guests need no fragmentation on either family. */
 void find_mtu(struct make *m, struct net *net)
 {
-	const char *uplinks[] = { net->result ? net->result->uplink4 : "", net->result ? net->result->uplink6 : "" };
+	const char *uplinks[] = { net->result->uplink4, net->result->uplink6 };
 
 	if (!net->ours)
 		return;
@@ -142,4 +142,5 @@ void find_mtu(struct make *m, struct net *net)
 	}
 	if (net->mtu == 0)
 		net->mtu = net->link && net->link->mtu >= MTU_MIN ? net->link->mtu : ETH_DATA_LEN;
+	net->result->mtu = net->mtu;
 }
