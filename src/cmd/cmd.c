@@ -62,7 +62,9 @@ static const struct cmd_info commands[] = {
 	{ "up", "apply", cmd_up, "up [NETWORK…]", "bring networks to the state the configuration asks for",
 	  "      --no-wait       do not wait until the networks are ready\n"
 	  "      --autostart     only networks that say `autostart: yes`; what the unit does at boot\n"
-	  "      --full          list like changes one by one\n" },
+	  "      --full          list like changes one by one\n"
+	  "      --confirm SECONDS  put everything back, unless `sixtap confirm` follows in time\n" },
+	{ "confirm", NULL, cmd_confirm, "confirm", "keep what `up --confirm` did", NULL },
 	{ "down", NULL, cmd_down, "down [NETWORK…]", "take networks down; without names: all, and the daemon ends", NULL },
 	{ "status", NULL, cmd_status, "status [NETWORK]", "networks, guests, addresses, forwards, health", NULL },
 	{ "map", NULL, cmd_map, "map", "draw the host as a tree: uplinks, networks, guests",

@@ -91,6 +91,7 @@ void cmd_column(const char *s, int width);
 
 int cmd_addrsel(struct cmd *cmd, int argc, char **argv);
 int cmd_check(struct cmd *cmd, int argc, char **argv);
+int cmd_confirm(struct cmd *cmd, int argc, char **argv);
 int cmd_down(struct cmd *cmd, int argc, char **argv);
 int cmd_forward(struct cmd *cmd, int argc, char **argv);
 int cmd_guests(struct cmd *cmd, int argc, char **argv);

@@ -188,6 +188,10 @@ int cmd_status(struct cmd *cmd, int argc, char **argv)
 		     cmd_glyph(cmd, GLYPH_INFO), text(json_object_get(answer, "daemon"), "release"));
 	print_uptime(json_real_value(json_object_get(json_object_get(answer, "daemon"), "uptime")));
 	(void)putchar('\n');
+	const json_t *confirm = json_object_get(json_object_get(answer, "daemon"), "confirm");
+	if (confirm)
+		(void)printf("%s the last change is put back in %lld s, unless you run:  sixtap confirm\n",
+			     cmd_glyph(cmd, GLYPH_WARNING), (long long)json_integer_value(confirm));
 	json_decref(answer);
 	return EXIT_DONE;
 }

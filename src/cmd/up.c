@@ -2,18 +2,22 @@
 /*
  * up - sixtap up: bring networks to the state the configuration asks for
  */
+#include <errno.h>
 #include <ifaddrs.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "base/time.h"
 #include "cmd/changes.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
 #include "cmd/local.h"
+#include "cmd/session.h"
 
 enum {
 	OPT_NO_WAIT = 1,
 	OPT_FULL,
 	OPT_AUTOSTART,
+	OPT_CONFIRM,
 };
 
 static const char *text(const json_t *o, const char *key)
@@ -95,12 +99,57 @@ static char **autostart_names(const struct desired *desired, int *ret_n)
 	return names;
 }
 
+/* Seconds of --confirm. Return: 0, or the exit status of a usage error. */
+static int parse_confirm(struct cmd *cmd, const char *text, unsigned int *ret)
+{
+	char *end = NULL;
+	unsigned long s;
+
+	errno = 0;
+	s = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || s == 0 || s > CTL_CONFIRM_MAX_S)
+		return cmd_usage(cmd, "--confirm %s isn't a number of seconds from 1 to %d", text, CTL_CONFIRM_MAX_S);
+	*ret = (unsigned int)s;
+	return 0;
+}
+
+static json_t *request_new(enum ctl_do what, const struct client_files *files, char **names, int n)
+{
+	json_t *request = ctl_request_new(what);
+
+	client_add_files(request, files);
+	client_add_networks(request, names, n);
+	return request;
+}
+
+/* Before anything is changed: an administrator far away may want a way back. */
+static void warn_session(struct cmd *cmd, struct control *control, const struct client_files *files,
+			 const struct desired *desired, char **names, int n)
+{
+	struct session session;
+	json_t *answer = NULL;
+
+	if (!session_find(&session) ||
+	    client_ask(cmd, control, request_new(CTL_PLAN, files, names, n), NULL, NULL, &answer, NULL, NULL) != 0) {
+		json_decref(answer);
+		return;
+	}
+	const char *object = session_touched(&session, json_object_get(answer, "changes"), desired, names, n);
+	if (object)
+		(void)fprintf(stderr, "%s This changes %s (%s), which your own session (%s %s %s:%u) comes through.\n"
+			      "  sixtap up --confirm 120 applies it and puts everything back unless you run `sixtap confirm` "
+			      "within 120 s.\n", cmd_glyph(cmd, GLYPH_WARNING), session.device, object,
+			      IP_STR(&session.peer), cmd->utf8 ? "→" : "->", IP_STR(&session.local), session.port);
+	json_decref(answer);
+}
+
 int cmd_up(struct cmd *cmd, int argc, char **argv)
 {
 	static const struct option own[] = {
 		{ "no-wait", no_argument, NULL, OPT_NO_WAIT },
 		{ "full", no_argument, NULL, OPT_FULL },
 		{ "autostart", no_argument, NULL, OPT_AUTOSTART },
+		{ "confirm", required_argument, NULL, OPT_CONFIRM },
 		{ 0 },
 	};
 	_cleanup_(client_files_clear) struct client_files files = { 0 };
@@ -109,6 +158,7 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 	struct changes_progress progress = { .started = mono_now() };
 	_cleanup_(freep) char **chosen = NULL;
 	bool wait = true, autostart = false;
+	unsigned int confirm = 0;
 	json_t *answer = NULL, *n;
 	size_t i;
 	int opt;
@@ -120,6 +170,10 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 			progress.full = true;
 		else if (opt == OPT_AUTOSTART)
 			autostart = true;
+		else if (opt == OPT_CONFIRM && parse_confirm(cmd, optarg, &confirm) != 0)
+			return EXIT_USAGE;
+		else if (opt == OPT_CONFIRM)
+			continue;
 		else
 			return EXIT_USAGE;
 	}
@@ -141,10 +195,12 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 	if (!client_is_root(cmd, "up") || client_connect(cmd, CLIENT_START, &control) != 0)
 		return EXIT_FAILED;
 
-	json_t *request = ctl_request_new(CTL_UP);
-	client_add_files(request, &files);
-	client_add_networks(request, names, n_names);
+	if (confirm == 0 && !cmd->quiet)
+		warn_session(cmd, control, &files, desired, names, n_names);
+	json_t *request = request_new(CTL_UP, &files, names, n_names);
 	(void)json_object_set_new(request, "wait", json_boolean(wait));
+	if (confirm > 0)
+		(void)json_object_set_new(request, "confirm", json_integer(confirm));
 	int r = client_ask(cmd, control, request, changes_progress, &progress, &answer, NULL, NULL);
 	changes_progress_end(cmd, &progress);
 	if (r != 0) {
@@ -169,6 +225,9 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 				     text(n, "name"), text(n, "device"));
 		}
 	}
+	if (json_object_get(answer, "confirm") && !cmd->quiet)
+		(void)printf("\n%s Everything is put back in %lld s, unless you run:  sixtap confirm\n",
+			     cmd_glyph(cmd, GLYPH_WARNING), (long long)json_integer_value(json_object_get(answer, "confirm")));
 	json_decref(answer);
 	return EXIT_DONE;
 }

@@ -15,6 +15,7 @@ const char *const ctl_do_name[CTL_DO_N_] = {
 	[CTL_FORWARDS] = "forwards",
 	[CTL_FORWARD_ADD] = "forward-add",
 	[CTL_FORWARD_DEL] = "forward-del",
+	[CTL_CONFIRM] = "confirm",
 	[CTL_QUIT] = "quit",
 };
 
@@ -32,6 +33,7 @@ bool ctl_needs_root(enum ctl_do what)
 	case CTL_DOWN:
 	case CTL_FORWARD_ADD:
 	case CTL_FORWARD_DEL:
+	case CTL_CONFIRM:
 	case CTL_QUIT:
 	case CTL_DO_N_:
 		break;
@@ -150,6 +152,11 @@ static int get_member(struct ctl_request *r, const char *key, json_t *v, struct 
 	if (str_eq(key, "queues")) {
 		bad_status = get_int(v, key, 1, CTL_QUEUES_MAX, &i, report);
 		a->queues = (unsigned int)i;
+		return bad_status;
+	}
+	if (str_eq(key, "confirm")) {
+		bad_status = get_int(v, key, 1, CTL_CONFIRM_MAX_S, &i, report);
+		r->confirm_s = (uint32_t)i;
 		return bad_status;
 	}
 	if (str_eq(key, "pid")) {

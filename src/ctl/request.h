@@ -20,6 +20,7 @@
 #define CTL_REQUEST_MAX (8u << 20)	/* bytes; configurations come along as text */
 #define CTL_ANSWER_MAX (64u << 20)
 #define CTL_QUEUES_MAX 16
+#define CTL_CONFIRM_MAX_S 86400
 
 enum ctl_do {
 	CTL_HELLO,	/* versions, pids, which networks are served */
@@ -32,6 +33,7 @@ enum ctl_do {
 	CTL_FORWARDS,	/* all forwards */
 	CTL_FORWARD_ADD,	/* attach.network, .name, .forwards; force, save */
 	CTL_FORWARD_DEL,
+	CTL_CONFIRM,	/* keep what an UP with @confirm_s did */
 	CTL_QUIT,	/* the daemon ends; networks stay as they are */
 	CTL_DO_N_,
 };
@@ -69,6 +71,7 @@ struct ctl_request {
 	bool wait;		/* UP: answer when the networks are ready */
 	bool force;		/* FORWARD_ADD: also a port that the host listens on */
 	bool save;		/* FORWARD_…: the file is to be changed as well, so tell about it */
+	uint32_t confirm_s;	/* UP: put everything back when no CONFIRM comes within so many seconds; 0: keep it */
 	bool quit;		/* DOWN: end the daemon when nothing is left */
 	struct ctl_attach attach;
 	json_t *root;		/* owned; the strings above live in it */

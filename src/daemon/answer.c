@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
+#include "daemon/confirm.h"
+#include "daemon/repair.h"
 
 #define CONNECTIONS_MAX 128		/* of all who aren't root */
 #define CONNECTIONS_USER 16		/* of one of them */
@@ -292,12 +294,14 @@ static json_t *ipv6_json(const struct plan_result *r)
 static json_t *network_json(const struct daemon_main *d, const struct net *net, mono_t now)
 {
 	const struct plan_result *r = networks_result(d, net->name);
-	const char *troubles[] = { d->trouble, net->trouble, r ? r->blocked : NULL };
+	char fight[256];
+	const char *troubles[] = { d->trouble, net->stuck, net->trouble, r ? r->blocked : NULL,
+				   repair_trouble(d, net->name, now, fight) };
 	bool degraded = !r || (r->service && (net->sent_hash == 0 || net->sent_hash != net->ready_hash));
 	json_t *said = json_array();
 
 	for (size_t i = 0; i < ARRAY_LEN(troubles); i++)
-		if (troubles[i])
+		if (troubles[i] && *troubles[i])
 			(void)json_array_append_new(said, json_string(troubles[i]));
 	degraded = degraded || json_array_size(said) > 0;
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", net->name, "mode", net_mode_name[net->d->mode], "state",
@@ -353,6 +357,8 @@ static json_t *daemon_json(const struct daemon_main *d)
 	(void)json_object_set_new(o, "processes", json_pack("{s:i, s:i, s:i, s:i}", "monitor",
 							    (int)d->conf.ends.monitor_pid, "main", (int)getpid(), "engine",
 							    (int)d->engine.pid, "resolver", (int)d->resolver.pid));
+	if (d->confirm)
+		(void)json_object_set_new(o, "confirm", json_integer(confirm_left(d, mono_now())));
 	return o;
 }
 
@@ -412,6 +418,8 @@ static void answer_up(struct conn *c, const struct ctl_request *req, struct repo
 		(void)json_object_set_new(answer, "changed", json_boolean(json_array_size(changes) > 0));
 		(void)json_object_set_new(answer, "changes", changes);
 	}
+	if (r == 0 && d->confirm && req->what == CTL_UP)
+		(void)json_object_set_new(answer, "confirm", json_integer(confirm_left(d, mono_now())));
 	if (r != 0 || req->what == CTL_PLAN || !req->wait || networks_ready(d)) {
 		c->quit_after = r != 0 && req->what == CTL_UP && is_idle(d);
 		if (r == 0 && req->what == CTL_UP)
@@ -499,6 +507,17 @@ static void answer_attach(struct conn *c, const struct ctl_request *req, struct 
 	finish(c, answer, report, fds, req->attach.queues);
 }
 
+static void answer_confirm(struct conn *c, struct report *report)
+{
+	if (c->d->confirm)
+		log_event(LOG_LEVEL_INFO, "confirmed");
+	else
+		report_help(report_error(report, "confirm", "nothing waits to be confirmed"),
+			    "either it was confirmed already, or everything was put back; see sixtap status");
+	confirm_end(c->d);
+	finish(c, json_pack("{s:b}", "confirmed", 1), report, NULL, 0);
+}
+
 static void answer_one(struct conn *c, const struct ctl_request *req, struct report *report)
 {
 	struct daemon_main *d = c->d;
@@ -533,6 +552,9 @@ static void answer_one(struct conn *c, const struct ctl_request *req, struct rep
 	case CTL_FORWARD_DEL:
 		answer = (req->what == CTL_FORWARD_ADD ? forwards_add : forwards_del)(d, req, report);
 		finish(c, answer ? answer : json_object(), report, NULL, 0);
+		return;
+	case CTL_CONFIRM:
+		answer_confirm(c, report);
 		return;
 	case CTL_QUIT:
 		c->quit_after = true;

@@ -193,6 +193,14 @@ static const char *misuse(const struct guest *g, const struct w_link *link)
 	return NULL;
 }
 
+bool guests_misused(const struct daemon_main *d, const struct w_link *link)
+{
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (d->guests[i]->ifindex == link->ifindex && str_eq(link->kind, "tun"))
+			return misuse(d->guests[i], link) != NULL;
+	return false;
+}
+
 size_t guests_punish(struct daemon_main *d, const struct world *world)
 {
 	size_t n = 0;

@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "ctl/paths.h"
+#include "daemon/confirm.h"
+#include "daemon/repair.h"
 #include "daemon/state.h"
 
 #define TICK (15 * MONO_S)
@@ -20,15 +22,18 @@ static int on_soon(struct loop_timer *timer, mono_t now)
 {
 	struct daemon_main *d = CONTAINER_OF(timer, struct daemon_main, soon);
 	_cleanup_(report_freep) struct report *report = report_new();
+	bool due = repair_due(d) || d->soon_due;
 
-	if (networks_reconcile(d, report, false, NULL) != 0)
+	d->soon_due = false;
+	if (due && networks_keep(d, report) != 0)
 		for (size_t i = 0; i < report_n(report); i++)
 			log_event(LOG_LEVEL_ERROR, "reconcile-failed key=%s what=\"%s\"",
 				  report_get(report, i)->key ? report_get(report, i)->key : "", report_get(report, i)->what);
 	answer_check_waiters(d, now);
 	for (const struct conn *c = d->conns; c; c = c->next)
 		if (c->waiter.answer)
-			networks_reconcile_soon(d, c->waiter.deadline > now ? c->waiter.deadline - now : 0);
+			(void)loop_timer_set(d->loop, timer, mono_min(mono_min(c->waiter.deadline, mono_add(now, MONO_S)),
+								      timer->deadline));
 	return 0;
 }
 
@@ -37,44 +42,8 @@ static int on_tick(struct loop_timer *timer, mono_t now)
 	struct daemon_main *d = CONTAINER_OF(timer, struct daemon_main, tick);
 
 	serve_upstream(d);
+	repair_tick(d, now);
 	return loop_timer_set(d->loop, timer, mono_add(now, TICK));
-}
-
-static void on_link_gone(void *user, uint32_t ifindex, const char *name, const char *alias, mono_t now)
-{
-	(void)alias;
-	(void)now;
-	guests_link_gone(user, ifindex, name);
-}
-
-/* A port that somebody put into a bridge of ours has to be guarded; one of ours may have been misused. */
-static void on_link_new(void *user, const struct w_link *link, mono_t now)
-{
-	struct daemon_main *d = user;
-
-	(void)now;
-	if (link->master > 0 && d->nets)
-		networks_reconcile_soon(d, 10 * MONO_MS);
-}
-
-static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, const char *name, mono_t now)
-{
-	struct daemon_main *d = user;
-
-	(void)name;
-	(void)now;
-	/* Somebody else's firewall was loaded anew, perhaps without our rule; @ifindex is the pid of who did it. */
-	if (kind == KERN_CHANGE_FIREWALL && ifindex != (uint32_t)getpid() && d->nets)
-		networks_reconcile_soon(d, 100 * MONO_MS);
-	for (size_t i = 0; kind == KERN_CHANGE_LINK && i < d->n_guests; i++)
-		if (d->guests[i]->ifindex == ifindex)
-			networks_reconcile_soon(d, 10 * MONO_MS);
-}
-
-static void on_resync(void *user, mono_t now)
-{
-	(void)now;
-	networks_reconcile_soon(user, 100 * MONO_MS);
 }
 
 static int recv_monitor(int sock, struct monitor_msg *ret, int *ret_fd)
@@ -149,8 +118,6 @@ static void log_report(struct report *report)
 
 static int start(struct daemon_main *d, const struct main_conf *conf, struct report *report)
 {
-	static const struct kern_watch_ops watch_ops = {
-		.link_new = on_link_new, .link_gone = on_link_gone, .changed = on_changed, .resync = on_resync };
 	int r;
 
 	(void)paths_join(conf->run_dir, "state", d->records);
@@ -162,7 +129,7 @@ static int start(struct daemon_main *d, const struct main_conf *conf, struct rep
 	if (r >= 0)
 		r = loop_new(&d->loop);
 	if (r >= 0)
-		r = kern_watch_new(&d->watch, d->loop, &watch_ops, d);
+		r = repair_new(d);
 	d->tick.fn = on_tick;
 	d->soon.fn = on_soon;
 	if (r >= 0)
@@ -171,6 +138,8 @@ static int start(struct daemon_main *d, const struct main_conf *conf, struct rep
 		r = guests_restore(d);
 	if (r >= 0)
 		r = forwards_restore(d);
+	if (r >= 0)
+		confirm_restore(d);
 	d->monitor_src = (struct loop_fd){ .name = "monitor", .fn = on_monitor, .fd = conf->ends.monitor_fd };
 	if (r >= 0)
 		r = loop_add(d->loop, &d->monitor_src, EPOLLIN);

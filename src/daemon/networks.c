@@ -4,8 +4,10 @@
  *
  * A network that is up belongs to the configuration it was last brought up
  * from, so `up lan` applies lan's part of a file and nothing else of it. Each
- * has a record in the run directory (where it came from and the file's text):
- * a new main reads those and reconciles.
+ * has a record in the run directory (where it came from and the file's text),
+ * written before the first op of its `up`, and removed after the last one of its
+ * `down`: a new main reads those and reconciles, so that also what an earlier
+ * one was killed in the middle of is brought to its end.
  */
 #include "daemon/state.h"
 
@@ -14,6 +16,8 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "ctl/paths.h"
+#include "daemon/confirm.h"
+#include "daemon/repair.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 
@@ -67,6 +71,7 @@ static void net_free(struct daemon_main *d, struct net *net)
 	HASH_DEL(d->nets, net);
 	(void)config_unref(net->config);
 	free(net->trouble);
+	free(net->stuck);
 	free(net);
 }
 
@@ -207,7 +212,7 @@ static size_t gather_targets(const struct daemon_main *d, struct arena *arena, s
 		(*ret)[n++] = (struct plan_target){
 			.name = net->name,
 			.network = net->d ? forwards_overlay(d, net->d, arena) : NULL,
-			.want = net->leaving ? PLAN_WANT_DOWN : PLAN_WANT_UP,
+			.want = net->leaving ? PLAN_WANT_DOWN : net->stuck ? PLAN_WANT_LEAVE : PLAN_WANT_UP,
 		};
 	return n;
 }
@@ -217,7 +222,51 @@ static void on_progress(void *user, size_t done, size_t n, const struct op *op)
 	answer_progress(user, done, n, op);
 }
 
-int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, json_t **ret_changes)
+enum reconcile {
+	RECONCILE_DRY,
+	RECONCILE_ASKED,
+	RECONCILE_KEEP,		/* nobody asked: networks_keep() */
+};
+
+static void unstick(struct daemon_main *d)
+{
+	for (struct net *net = d->nets; net; net = net->hh.next) {
+		free(net->stuck);
+		net->stuck = NULL;
+	}
+}
+
+/* "networks.lan.uplink", or "lan". */
+static bool is_about(const struct finding *f, const char *name)
+{
+	static const char prefix[] = "networks.";
+	const char *key = f->key ? f->key : "";
+	size_t n = strlen(name);
+
+	if (strncmp(key, prefix, strlen(prefix)) == 0)
+		key += strlen(prefix);
+	return strncmp(key, name, n) == 0 && (key[n] == '\0' || key[n] == '.');
+}
+
+/* Set aside what can't be brought about. @all: errors about no network in particular are everybody's. Return: how many */
+static size_t stick(struct daemon_main *d, const struct report *report, bool all)
+{
+	size_t n = 0;
+
+	for (struct net *net = d->nets; net; net = net->hh.next) {
+		for (size_t i = 0; i < report_n(report) && !net->stuck && !net->leaving; i++) {
+			const struct finding *f = report_get(report, i);
+
+			if (f->severity != SEVERITY_ERROR || !(all || is_about(f, net->name)))
+				continue;
+			net->stuck = f->help ? xasprintf("%s; %s", f->what, f->help) : xstrdup(f->what);
+			n++;
+		}
+	}
+	return n;
+}
+
+static int reconcile(struct daemon_main *d, struct report *report, enum reconcile how, json_t **ret_changes)
 {
 	_cleanup_(world_freep) struct world *world = world_new();
 	_cleanup_(arena_freep) struct arena *arena = arena_new();
@@ -230,7 +279,7 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
 	n = gather_targets(d, arena, &targets);
 	if (kern_observe(d->kern, NULL, 0, world, report) < 0)
 		return 1;
-	if (!dry && guests_punish(d, world) > 0) {
+	if (how != RECONCILE_DRY && guests_punish(d, world) > 0) {
 		world_free(world);
 		world = world_new();
 		if (kern_observe(d->kern, NULL, 0, world, report) < 0)
@@ -246,8 +295,10 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
 		return 1;
 	if (ret_changes)
 		*ret_changes = ops_json(plan->ops);
-	if (dry)
+	if (how == RECONCILE_DRY)
 		return 0;
+	if (how == RECONCILE_KEEP)
+		repair_judge(d, plan->ops, mono_now());
 	if (plan->ops->n > 0) {
 		const struct apply_hooks hooks = { .serve = serve_op, .progress = on_progress, .user = d };
 
@@ -263,15 +314,47 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
 	arena_free(d->plan_arena);
 	d->plan = STEAL_PTR(plan);
 	d->plan_arena = STEAL_PTR(arena);
+	repair_learn(d, world, d->plan->ops, how == RECONCILE_ASKED, mono_now());
 	serve_names(d);
 	seats_learn(d);
 	return 0;
+}
+
+int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, json_t **ret_changes)
+{
+	return reconcile(d, report, dry ? RECONCILE_DRY : RECONCILE_ASKED, ret_changes);
+}
+
+int networks_keep(struct daemon_main *d, struct report *report)
+{
+	size_t n_stuck = 0;
+	int r;
+
+	unstick(d);
+	for (;;) {
+		_cleanup_(report_freep) struct report *one = report_new();
+
+		r = reconcile(d, one, RECONCILE_KEEP, NULL);
+		report_merge(report, one);
+		if (r == 0)
+			break;
+		size_t n = stick(d, one, false);
+		if (n == 0) {
+			(void)stick(d, one, true);
+			break;
+		}
+		n_stuck += n;
+	}
+	if (r != 0 || n_stuck > 0)
+		repair_failed(d);
+	return r != 0 || n_stuck > 0;
 }
 
 void networks_reconcile_soon(struct daemon_main *d, mono_t delay)
 {
 	mono_t at = mono_add(loop_now(d->loop), delay);
 
+	d->soon_due = true;
 	if (!d->soon.source || at < d->soon.deadline)
 		(void)loop_timer_set(d->loop, &d->soon, at);
 }
@@ -286,15 +369,21 @@ static const struct ctl_file *file_of(const struct ctl_request *req, const char 
 	return NULL;
 }
 
-static void record_network(struct daemon_main *d, const struct net *net, const struct ctl_request *req)
+static json_t *record_of(const struct net *net, const struct ctl_request *req)
 {
 	const struct ctl_file *f = file_of(req, net->d->file);
-	json_t *o = f ? json_pack("{s:s, s:s, s:s%}", "source", req->source, "file", f->file, "text", f->text, f->len) : NULL;
-	int r = o ? record_put(d->records, RECORD_NETWORK, net->name, o) : -EINVAL;
 
-	json_decref(o);
+	return f ? json_pack("{s:s, s:s, s:s%}", "source", req->source, "file", f->file, "text", f->text, f->len) : NULL;
+}
+
+/* @value: NULL for none. */
+static int record_network(struct daemon_main *d, const char *name, const json_t *value)
+{
+	int r = value ? record_put(d->records, RECORD_NETWORK, name, value) : record_del(d->records, RECORD_NETWORK, name);
+
 	if (r < 0)
-		log_event(LOG_LEVEL_ERROR, "record-failed network=%s error=\"%s\"", net->name, strerror(-r));
+		log_event(LOG_LEVEL_ERROR, "record-failed network=%s error=\"%s\"", name, strerror(-r));
+	return r;
 }
 
 static int read_config(struct daemon_main *d, const char *source, const struct ctl_file *files, size_t n,
@@ -315,20 +404,27 @@ static int read_config(struct daemon_main *d, const char *source, const struct c
 	return r;
 }
 
-static int restore_network(void *user, const char *key, const json_t *value)
+static int read_record(struct daemon_main *d, const char *key, const json_t *value, struct config **ret)
 {
-	struct daemon_main *d = user;
 	_cleanup_(report_freep) struct report *report = report_new();
 	const json_t *text = json_object_get(value, "text");
 	const char *source = json_string_value(json_object_get(value, "source"));
 	struct ctl_file f = { json_string_value(json_object_get(value, "file")), json_string_value(text),
 			      json_string_length(text) };
+
+	if (source && f.file && f.text && read_config(d, source, &f, 1, report, ret) == 0)
+		return 0;
+	log_event(LOG_LEVEL_ERROR, "record-unreadable network=%s", key);
+	return 1;
+}
+
+static int restore_network(void *user, const char *key, const json_t *value)
+{
+	struct daemon_main *d = user;
 	struct config *config = NULL;
 
-	if (!source || !f.file || !f.text || read_config(d, source, &f, 1, report, &config) != 0) {
-		log_event(LOG_LEVEL_ERROR, "record-unreadable network=%s", key);
+	if (read_record(d, key, value, &config) != 0)
 		return 0;
-	}
 	const struct d_network *dn = desired_network(config->desired, key);
 	if (dn) {
 		struct net *net = net_new(d, key);
@@ -352,6 +448,7 @@ struct before {
 	struct net *net;
 	struct config *config;
 	const struct d_network *d;
+	json_t *record;		/* NULL: there was none */
 	bool leaving, is_new;
 };
 
@@ -360,17 +457,57 @@ struct change {
 	size_t n, cap;
 };
 
-static void change_net(struct change *c, struct net *net, bool is_new)
+static void change_net(struct daemon_main *d, struct change *c, struct net *net, bool is_new)
 {
+	json_t *record = NULL;
+
+	if (!is_new)
+		(void)record_get(d->records, RECORD_NETWORK, net->name, &record);
 	GROW(c->before, c->n, c->cap);
-	c->before[c->n++] = (struct before){ net, config_ref(net->config), net->d, net->leaving, is_new };
+	c->before[c->n++] = (struct before){ net, config_ref(net->config), net->d, record, net->leaving, is_new };
 }
 
-static void change_undo(struct daemon_main *d, struct change *c)
+/*
+ * Before the first op: if we are killed on the way, the next main finds what
+ * was to be, and brings it about. What goes down keeps its record to the end.
+ */
+static int change_record(struct daemon_main *d, const struct change *c, const struct ctl_request *req,
+			 const json_t *back, struct report *report)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct net *net = c->before[i].net;
+		json_t *o = net->leaving ? NULL : back ? json_incref(json_object_get(back, net->name)) : record_of(net, req);
+		int r = net->leaving ? 0 : o ? record_network(d, net->name, o) : -EINVAL;
+
+		json_decref(o);
+		if (r < 0) {
+			report_error(report, net->name, "cannot be recorded in %s: %s", d->records, strerror(-r));
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* {"NETWORK": its record or null} of all that changes, for confirm.h. */
+static json_t *change_before(const struct change *c)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < c->n; i++)
+		(void)json_object_set_new(o, c->before[i].net->name,
+					  c->before[i].record ? json_incref(c->before[i].record) : json_null());
+	return o;
+}
+
+/* @recorded: change_record() was called. */
+static void change_undo(struct daemon_main *d, struct change *c, bool recorded)
 {
 	while (c->n > 0) {
 		struct before *b = &c->before[--c->n];
 
+		if (recorded && !b->net->leaving)
+			(void)record_network(d, b->net->name, b->record);
+		json_decref(b->record);
 		if (b->is_new) {
 			net_free(d, b->net);
 		} else {
@@ -384,19 +521,18 @@ static void change_undo(struct daemon_main *d, struct change *c)
 	free(c->before);
 }
 
-static void change_commit(struct daemon_main *d, struct change *c, const struct ctl_request *req)
+static void change_commit(struct daemon_main *d, struct change *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		struct net *net = c->before[i].net;
 
 		(void)config_unref(c->before[i].config);
-		if (net->leaving) {
-			(void)record_del(d->records, RECORD_NETWORK, net->name);
-			serve_forget(d, net);
-			net_free(d, net);
-		} else {
-			record_network(d, net, req);
-		}
+		json_decref(c->before[i].record);
+		if (!net->leaving)
+			continue;
+		(void)record_network(d, net->name, NULL);
+		serve_forget(d, net);
+		net_free(d, net);
 	}
 	free(c->before);
 }
@@ -415,11 +551,44 @@ static void want_up(struct daemon_main *d, struct change *c, struct config *conf
 	}
 	if (!net)
 		net = net_new(d, dn->name);
-	change_net(c, net, is_new);
+	change_net(d, c, net, is_new);
 	(void)config_unref(net->config);
 	net->config = config_ref(config);
 	net->d = dn;
 	net->leaving = false;
+}
+
+/* The rest of networks_up(): everything that changes is in @change, which is used up. */
+static int up(struct daemon_main *d, const struct ctl_request *req, struct change *change, struct report *report,
+	      bool dry, json_t **ret_changes)
+{
+	json_t *before = change_before(change), *changes = NULL;
+	int r = 0;
+
+	unstick(d);
+	if (!dry) {
+		repair_forget(d);
+		r = change_record(d, change, req, NULL, report);
+		if (r == 0 && req->confirm_s > 0 && confirm_start(d, before, req->confirm_s) < 0) {
+			report_error(report, "confirm", "how it was cannot be recorded in %s", d->records);
+			r = 1;
+		}
+	}
+	if (r == 0)
+		r = reconcile(d, report, dry ? RECONCILE_DRY : RECONCILE_ASKED, &changes);
+	if (r != 0 || dry)
+		change_undo(d, change, !dry);
+	else
+		change_commit(d, change);
+	/* What failed was put back, and of what changed nothing there is nothing to confirm. */
+	if (req->confirm_s > 0 && !dry && (r != 0 || json_array_size(changes) == 0))
+		confirm_end(d);
+	json_decref(before);
+	if (ret_changes)
+		*ret_changes = changes;
+	else
+		json_decref(changes);
+	return r;
 }
 
 int networks_up(struct daemon_main *d, const struct ctl_request *req, struct report *report, bool dry,
@@ -428,8 +597,16 @@ int networks_up(struct daemon_main *d, const struct ctl_request *req, struct rep
 	size_t errors = report_n_errors(report);
 	struct config *config = NULL;
 	struct change change = { 0 };
-	int r = read_config(d, req->source, req->files, req->n_files, report, &config);
+	unsigned int left = confirm_left(d, mono_now());
+	int r;
 
+	if (left > 0 && !dry) {
+		struct finding *f = report_error(report, "up", "an earlier change waits to be confirmed (%u s left)", left);
+
+		report_help(f, "sixtap confirm keeps it; else everything is put back then");
+		return 1;
+	}
+	r = read_config(d, req->source, req->files, req->n_files, report, &config);
 	if (r != 0)
 		return 1;
 	for (size_t i = 0; i < req->n_networks; i++) {
@@ -447,19 +624,60 @@ int networks_up(struct daemon_main *d, const struct ctl_request *req, struct rep
 			if (net->leaving || !net->d || !str_eq(net->d->source, req->source) ||
 			    desired_network(config->desired, net->name))
 				continue;
-			change_net(&change, net, false);
+			change_net(d, &change, net, false);
 			net->leaving = true;
 		}
 	}
-	if (report_n_errors(report) == errors)
-		r = networks_reconcile(d, report, dry, ret_changes);
+	r = report_n_errors(report) > errors;
+	if (r == 0)
+		r = up(d, req, &change, report, dry, ret_changes);
 	else
-		r = 1;
-	if (r != 0 || dry)
-		change_undo(d, &change);
-	else
-		change_commit(d, &change, req);
+		change_undo(d, &change, false);
 	(void)config_unref(config);
+	return r;
+}
+
+int networks_go_back(struct daemon_main *d, const json_t *before, struct report *report)
+{
+	struct change change = { 0 };
+	const char *name;
+	json_t *record;
+
+	json_object_foreach((json_t *)before, name, record) {
+		struct net *net = networks_find(d, name);
+		struct config *config = NULL;
+		const struct d_network *dn;
+
+		if (json_is_null(record)) {
+			if (!net)
+				continue;
+			change_net(d, &change, net, false);
+			net->leaving = true;
+			continue;
+		}
+		if (read_record(d, name, record, &config) != 0)
+			continue;
+		dn = desired_network(config->desired, name);
+		if (dn) {
+			bool is_new = !net;
+
+			net = net ? net : net_new(d, name);
+			change_net(d, &change, net, is_new);
+			(void)config_unref(net->config);
+			net->config = config_ref(config);
+			net->d = dn;
+			net->leaving = false;
+		}
+		(void)config_unref(config);
+	}
+	unstick(d);
+	int r = change_record(d, &change, NULL, before, report);
+	if (r == 0)
+		r = reconcile(d, report, RECONCILE_ASKED, NULL);
+	if (r != 0)
+		change_undo(d, &change, true);
+	else
+		change_commit(d, &change);
 	return r;
 }
 
@@ -474,14 +692,16 @@ int networks_down(struct daemon_main *d, const struct ctl_request *req, struct r
 			named = named || str_eq(req->networks[i], net->name);
 		if (!named)
 			continue;
-		change_net(&change, net, false);
+		change_net(d, &change, net, false);
 		net->leaving = true;
 	}
 	int r = networks_reconcile(d, report, false, ret_changes);
 
+	for (size_t i = 0; r == 0 && i < change.n; i++)
+		confirm_forget(d, change.before[i].net->name);
 	if (r != 0)
-		change_undo(d, &change);
+		change_undo(d, &change, false);
 	else
-		change_commit(d, &change, req);
+		change_commit(d, &change);
 	return r;
 }

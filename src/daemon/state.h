@@ -30,7 +30,8 @@ struct net {
 	uint64_t sent_hash, ready_hash;		/* of the settings sent to the engine, and of those it serves */
 	uint32_t sent_ifindex;			/* while sent_hash isn't 0: of the bridge that the engine has sockets on */
 	bool dns_listening;			/* the resolver answers for it */
-	char *trouble;				/* what the engine or a failed repair said last; NULL: nothing */
+	char *trouble;				/* what the engine said last; NULL: nothing */
+	char *stuck;				/* why the last reconciliation nobody asked for left it as it was; NULL: it didn't */
 	UT_hash_handle hh;
 };
 
@@ -112,9 +113,11 @@ struct daemon_main {
 	struct main_conf conf;
 	struct loop *loop;
 	struct kern *kern;
-	struct kern_watch *watch;
+	struct repair *repair;
+	struct confirm *confirm;
 	struct loop_fd monitor_src, listen_src;
-	struct loop_timer tick, soon;		/* the shared tick; a reconciliation that was asked for */
+	struct loop_timer tick, soon;		/* the shared tick; a reconciliation that somebody waits for */
+	bool soon_due;				/* @soon means a reconciliation in any case, not only if repair.c finds cause */
 	struct peer engine, resolver;
 	char records[4096];			/* RUN_DIR/state */
 	struct net *nets;
@@ -152,7 +155,23 @@ struct net *networks_find(struct daemon_main *d, const char *name);
  * Return: 0, or 1 when the report has new errors
  */
 int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, json_t **ret_changes);
+
+/**
+ * networks_keep() - Reconcile because something may have changed, not because somebody asked
+ * @d:		main
+ * @report:	gets what went wrong
+ *
+ * Differs from networks_reconcile() in this: a network that can't be planned
+ * (its uplink is gone, say) is left as it is, and the others are seen to; what
+ * others keep taking away is left for a while (repair.h); a router is waited for
+ * in the background.
+ *
+ * Return: 0, or 1 when something is left to be done
+ */
+int networks_keep(struct daemon_main *d, struct report *report);
 void networks_reconcile_soon(struct daemon_main *d, mono_t delay);
+/* What was before an `up --confirm`, as confirm.h keeps it; taken back by the usual way. Return: as networks_reconcile() */
+int networks_go_back(struct daemon_main *d, const json_t *before, struct report *report);
 int networks_up(struct daemon_main *d, const struct ctl_request *req, struct report *report, bool dry,
 		json_t **ret_changes);
 int networks_down(struct daemon_main *d, const struct ctl_request *req, struct report *report, json_t **ret_changes);
@@ -166,6 +185,7 @@ int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struc
 void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name);
 /* Delete ports of ours whose holder misuses its descriptor. Return: how many. */
 size_t guests_punish(struct daemon_main *d, const struct world *world);
+bool guests_misused(const struct daemon_main *d, const struct w_link *link);
 int guests_restore(struct daemon_main *d);
 int guests_forward_parse(struct guest *g, const char *spec, struct report *report);
 

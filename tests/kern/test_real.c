@@ -490,8 +490,8 @@ static void note(struct seen *s, const char *fmt, ...)
 static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, const char *name, mono_t now)
 {
 	(void)now;
-	if (kind == KERN_CHANGE_NFT)
-		note(user, "[nft by %s %s]", name, ifindex == (uint32_t)getpid() ? "us" : "them");
+	if (kind == KERN_CHANGE_NFT || kind == KERN_CHANGE_FIREWALL)
+		note(user, "[%s by %s %s]", kern_change_name[kind], name, ifindex == (uint32_t)getpid() ? "us" : "them");
 	else
 		note(user, "[%s %s%s]", kern_change_name[kind], name, ifindex == UINT32_MAX ? "all" : "");
 }
@@ -543,7 +543,9 @@ static void test_watch(void **state)
 		{ "ip route del default via 198.51.100.9 metric 77", "[default route up0]", "[route", "and no more" },
 		{ "sysctl -qw net.ipv6.conf.up0.forwarding=1", "[netconf up0]", NULL, "one interface's forwarding" },
 		{ "sysctl -qw net.ipv4.ip_forward=1", "[netconf all]", NULL, "all's forwarding" },
-		{ "nft add table inet other", NULL, "[nft", "a foreign table is none of our business" },
+		{ "nft add table inet other", "[firewall by nft them]", "[nft", "a foreign table may be a firewall" },
+		{ "nft add set inet other s '{ type ipv4_addr; }'", NULL, "[", "a set decides nothing by itself" },
+		{ "nft add element inet other s '{ 192.0.2.1 }'", NULL, "[", "and addresses that are banned come often" },
 		{ "nft add table inet sixtap", "[nft by nft them]", NULL, "ours is" },
 		{ "nft flush ruleset", "[nft by nft them]", NULL, "a reload of somebody's firewall" },
 		{ "ip link del tap5", "[gone tap5 'sixtap:br0/x']", NULL, "gone, with its alias" },

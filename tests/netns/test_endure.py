@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What others take away comes back, within a second where the kernel tells; who insists is named, and not fought."""
+import json, os, re, signal, subprocess, time
+import pytest
+from lab import OUTSIDE4, OUTSIDE6, ROUTER4, UPLINK4, Who, alive, wait
+from libnet import GW4, GW6, LAN, WEB4, WEB6, Flow, config, merged
+
+SECOND = 1.3        # the promise is one second; the rest is this machine, which runs other tests as well
+
+
+def log(world):
+    with open(os.path.join(world.sixtap.run_dir, "sixtapd.log")) as f:
+        return f.read()
+
+
+def rules(host):
+    """Chains with their number of rules, and the elements of the sets: what of our tables must come back."""
+    out = {}
+    for family in ("inet", "bridge"):
+        p = host.run("nft", "-j", "list", "table", family, "sixtap", check=False)
+        if p.returncode:
+            continue
+        for o in json.loads(p.stdout)["nftables"]:
+            if "rule" in o:
+                key = (family, o["rule"]["chain"])
+                out[key] = out.get(key, 0) + 1
+            for kind in ("set", "map"):
+                if kind in o and "dynamic" not in o[kind].get("flags", []):
+                    out[family, o[kind]["name"]] = json.dumps(o[kind].get("elem"), sort_keys=True)
+    return out
+
+
+def back(condition, what, timeout=SECOND):
+    started = time.monotonic()
+    wait(condition, timeout, what + " comes back", interval=0.02)
+    return time.monotonic() - started
+
+
+@pytest.fixture
+def web(lan):
+    g = lan.static_guest()
+    Who(g, 80)
+    return g
+
+
+@pytest.mark.parametrize("command", [
+    "flush ruleset", "delete table inet sixtap", "delete table bridge sixtap",
+    "flush chain inet sixtap postrouting", "delete table inet sixtap; delete table bridge sixtap",
+])
+def test_rules(lan, web, command):
+    had = rules(lan.host)
+    assert had and web.ping(OUTSIDE4) and web.ping(OUTSIDE6)
+    lan.host.run("nft", command)
+    back(lambda: rules(lan.host) == had, "the ruleset")
+    assert web.ping(OUTSIDE4) and web.ping(OUTSIDE6)
+    assert lan.outside.fetch(UPLINK4, 8080).startswith("web")
+    wait(lambda: re.search(r"repaired what=\"rules \w+ sixtap\" by=nft\(\d+\)", log(lan)), 2, "the log says who did it")
+    assert lan.sixtap.network()["state"] == "up"
+    assert lan.up()["changes"] == []
+
+
+@pytest.mark.parametrize("address", [GW4 + "/24", GW6 + "/64", "fe80::1/64"])
+def test_gateway_address(lan, web, address):
+    lan.host.ip("addr", "del", address, "dev", "lan")
+    back(lambda: address.split("/")[0] in lan.host.ip("addr", "show", "dev", "lan"), address)
+    assert web.ping(GW4) and web.ping(GW6) and web.ping(OUTSIDE4) and web.ping(OUTSIDE6)
+    assert lan.up()["changes"] == []
+
+
+@pytest.mark.parametrize("key", ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"])
+def test_forwarding(lan, web, key):
+    had = lan.host6(), lan.host.default_route(6)
+    assert all(had)
+    lan.host.sysctl(key, 0)
+    back(lambda: lan.host.sysctl(key) == "1", key)
+    assert web.ping(OUTSIDE4)
+    wait(lambda: web.ping(OUTSIDE6, timeout=1), 5, "IPv6 is forwarded again")
+    assert lan.host.default_route(6) and lan.host6(), "the host has its own IPv6 still"
+
+
+def test_bridge_down(lan, web):
+    lan.host.ip("link", "set", "lan", "down")
+    back(lambda: "UP" in lan.host.links()["lan"]["flags"], "the bridge")
+    wait(lambda: web.ping(GW4, timeout=1) and web.ping(GW6, timeout=1), 5, "the gateway answers")
+    wait(lambda: web.ping(OUTSIDE4, timeout=1) and web.ping(OUTSIDE6, timeout=1), 5, "outside answers")
+    assert lan.up()["changes"] == []
+
+
+def test_bridge_settings(lan, web):
+    lan.host.ip("link", "set", "lan", "type", "bridge", "mcast_snooping", "1")
+    lan.host.ip("link", "set", "lan", "address", "02:00:00:00:00:99")
+    lan.host.ip("link", "set", "lan", "mtu", "1400")
+    wait(lambda: lan.host.links()["lan"]["mtu"] == 1500 and lan.host.links()["lan"]["address"] != "02:00:00:00:00:99", SECOND,
+         "MTU and MAC come back")
+    assert lan.up()["changes"] == []
+
+
+def test_silent_sysctls(lan):
+    """Nothing tells of these: they are read again every 15 s."""
+    silent = {"net.ipv6.conf.eth0.accept_ra": "1", "net.ipv6.conf.lan.accept_ra": "1", "net.ipv6.conf.lan.autoconf": "1",
+              "net.ipv6.conf.lan.addr_gen_mode": "0"}
+    had = {k: lan.host.sysctl(k) for k in silent}
+    for k, v in silent.items():
+        assert had[k] != v
+        lan.host.sysctl(k, v)
+    wait(lambda: {k: lan.host.sysctl(k) for k in silent} == had, 17, "all four are as they were")
+
+
+def tap_guest(world, name="t1"):
+    """A tap held by a process that does nothing: what QEMU is to us."""
+    idle = world.lab.script("qemu", "#!/bin/sh\nexec sleep 600\n")
+    p = world.host.popen(*world.sixtap.argv("run", "--name", name, "lan", "--", idle), env=world.sixtap.env, log=name)
+    g = wait(lambda: (world.sixtap.guest(name) or {}).get("device") and world.sixtap.guest(name), 10, f"{name} is attached")
+    return p, g["device"]
+
+
+def test_port_pulled_out(lan):
+    p, dev = tap_guest(lan)
+    lan.host.ip("link", "set", dev, "nomaster")
+    back(lambda: lan.host.links()[dev].get("master") == "lan", "the port")
+    lan.host.ip("link", "set", dev, "down")
+    back(lambda: "UP" in lan.host.links()[dev]["flags"], "the port")
+    assert lan.up()["changes"] == []
+    p.terminate()
+    p.wait(5)
+
+
+def test_bridge_deleted(lan):
+    """Made anew, served anew, and the taps of running guests are put back into it."""
+    p, dev = tap_guest(lan)
+    had = rules(lan.host)
+    lan.host.ip("link", "del", "lan")
+    back(lambda: lan.host.links().get(dev, {}).get("master") == "lan", "the bridge with its port")
+    wait(lambda: lan.sixtap.network()["state"] == "up", 5, "it is served again")
+    assert rules(lan.host) == had
+    g = lan.guest("g1")
+    assert g.udhcpc()
+    g.slaac()
+    assert g.ping(OUTSIDE4) and g.ping(OUTSIDE6)
+    assert lan.up()["changes"] == []
+    p.terminate()
+    p.wait(5)
+
+
+def test_uplink_down_and_up(lan, web):
+    """Global addresses, routes and the default route of IPv6 vanish with it, and come back by RA."""
+    inside = Flow(web, GW4)
+    lan.host.ip("link", "set", "eth0", "down")
+    time.sleep(0.5)
+    lan.host.ip("link", "set", "eth0", "up")
+    lan.host.ip("route", "replace", "default", "via", ROUTER4, "dev", "eth0")
+    wait(lambda: web.ping(OUTSIDE4, timeout=1), 3, "outside by IPv4")
+    wait(lambda: web.ping(OUTSIDE6, timeout=1), 15, "outside by IPv6")
+    assert lan.host.sysctl("net.ipv6.conf.eth0.accept_ra") == "2"
+    lost, sent = inside.stop()
+    assert lost == 0, f"{lost} of {sent} pings inside were lost"
+
+
+def test_uplink_renamed(lan, web):
+    lan.host.ip("link", "set", "eth0", "down")
+    lan.host.ip("link", "set", "eth0", "name", "wan0")
+    lan.host.ip("link", "set", "wan0", "up")
+    lan.host.ip("route", "replace", "default", "via", ROUTER4, "dev", "wan0")
+    wait(lambda: lan.sixtap.network().get("uplink") == "wan0", 3, "the uplink is followed")
+    wait(lambda: web.ping(OUTSIDE4, timeout=1), 3, "outside by IPv4")
+    wait(lambda: web.ping(OUTSIDE6, timeout=1), 15, "outside by IPv6")
+    # `down` gives the value found back to the interface whatever it is called now.
+    lan.sixtap("down", "-q")
+    assert lan.host.sysctl("net.ipv6.conf.wan0.accept_ra") == "1"
+    lan.host.ip("link", "set", "wan0", "down")
+    lan.host.ip("link", "set", "wan0", "name", "eth0")
+
+
+def test_uplink_replaced(lan, web):
+    """Another interface gets the default route: the uplink follows, and so do the rules."""
+    lan.lab.veth(lan.router, "south2", lan.host, "eth1")
+    for ns, dev, *addrs in ((lan.router, "south2", "198.51.101.1/24", "2001:db8:77:2::1/64"),
+                            (lan.host, "eth1", "198.51.101.2/24", "2001:db8:77:2::2/64")):
+        for a in addrs:
+            ns.ip("addr", "add", a, "dev", dev, *(["nodad"] if ":" in a else []))
+        ns.ip("link", "set", dev, "up")
+    lan.host.ip("route", "replace", "default", "via", "198.51.101.1", "dev", "eth1")
+    lan.host.ip("-6", "route", "add", "default", "via", "2001:db8:77:2::1", "dev", "eth1", "metric", "5")
+    wait(lambda: lan.sixtap.network().get("uplink") == "eth1", SECOND, "the uplink is followed")
+    wait(lambda: web.fetch(OUTSIDE4, 80) == "outside 198.51.101.2", 3, "guests leave by eth1")
+    wait(lambda: web.fetch(OUTSIDE6, 80) == "outside 2001:db8:77:2::2", 3, "guests leave by eth1, IPv6 too")
+    wait(lambda: lan.outside.fetch("198.51.101.2", 8080).startswith("web"), 3, "forwards answer at the new address")
+    lan.host.ip("link", "del", "eth1")
+    lan.host.ip("route", "replace", "default", "via", ROUTER4, "dev", "eth0")
+    wait(lambda: web.fetch(OUTSIDE4, 80).endswith(UPLINK4), 3, "and back")
+
+
+def test_uplink_mtu_below_1280(lan, web):
+    """The kernel takes all of the interface's IPv6 away, and afterwards its settings are the default again."""
+    lan.host.ip("link", "set", "eth0", "mtu", "1200")
+    wait(lambda: not lan.host6(), 3, "the kernel takes its IPv6 away")
+    assert web.ping(OUTSIDE4)
+    lan.host.ip("link", "set", "eth0", "mtu", "1500")
+    back(lambda: lan.host.sysctl("net.ipv6.conf.eth0.accept_ra") == "2", "accept_ra")
+    wait(lambda: lan.host6() and lan.host.default_route(6), 8, "the host has IPv6 again, without waiting for its router's next RA")
+    wait(lambda: web.ping(OUTSIDE6, timeout=1), 5, "and its guests")
+
+
+def test_named_uplink_that_is_gone(world):
+    """One network that can't be helped doesn't keep the others from it."""
+    world.lab.veth(world.router, "south2", world.host, "eth1")
+    world.host.ip("addr", "add", "198.51.101.2/24", "dev", "eth1")
+    world.host.ip("link", "set", "eth1", "up")
+    world.configure(lan=LAN, other={"mode": "nat", "uplink": "eth1", "ipv4": {"address": "192.168.151.1/24"}, "ipv6": "off"})
+    world.up()
+    had = rules(world.host)
+    world.host.ip("link", "del", "eth1")
+    wait(lambda: world.sixtap.network("other")["state"] == "degraded", 3, "other is degraded")
+    assert "eth1" in " ".join(world.sixtap.network("other")["troubles"])
+    assert world.sixtap.network("lan")["state"] == "up"
+    world.host.run("nft", "delete", "table", "inet", "sixtap")
+    back(lambda: "inet" in {f for f, _ in rules(world.host)}, "the table")
+    world.lab.veth(world.router, "south2", world.host, "eth1")
+    wait(lambda: world.sixtap.network("other")["state"] == "up", 3, "eth1 is there again, and other recovers by itself")
+    assert rules(world.host) == had
+    world.sixtap("down", "-q")
+    world.host.ip("link", "del", "eth1")
+
+
+def test_foreign_things_are_left_alone(lan):
+    """What isn't ours neither comes back nor goes."""
+    lan.host.ip("link", "add", "br9", "type", "bridge")
+    lan.host.run("nft", "add table inet mine; add chain inet mine c")
+    lan.host.run("nft", "delete table inet mine")
+    lan.host.ip("addr", "add", "10.9.9.1/24", "dev", "lan")
+    lan.host.ip("link", "del", "br9")
+    time.sleep(0.5)
+    assert "10.9.9.1" in lan.host.ip("addr", "show", "dev", "lan")
+    assert "repaired" not in log(lan)
+    lan.host.ip("addr", "del", "10.9.9.1/24", "dev", "lan")
+
+
+def test_own_changes_end(lan):
+    """A change of ours leads to one more look at most, and then to peace: no work while nothing happens."""
+    main = lan.sixtap.processes()["main"]
+
+    def cpu():
+        with open(f"/proc/{main}/stat") as f:
+            return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+    time.sleep(1)
+    before, text = cpu(), log(lan)
+    time.sleep(5)
+    assert cpu() - before <= 2 and log(lan) == text
+
+
+def test_fight(lan, web):
+    """Five times in a minute and it waits, says so, and recovers by itself; a person's `up` puts it back at once."""
+    for i in range(5):
+        lan.host.run("nft", "flush ruleset")
+        back(lambda: rules(lan.host), "the ruleset")
+    status = lan.sixtap.network()
+    assert status["state"] == "degraded" and re.search(r"nft\(\d+\) takes away rules", " ".join(status["troubles"])), status
+    had = rules(lan.host)
+    lan.host.run("nft", "flush ruleset")
+    time.sleep(1.2)
+    assert not rules(lan.host), "it waits"
+    back(lambda: rules(lan.host) == had, "the ruleset, later", 4)
+    # Meanwhile other things are put back at once.
+    lan.host.run("nft", "flush ruleset")
+    lan.host.ip("addr", "del", GW4 + "/24", "dev", "lan")
+    back(lambda: GW4 in lan.host.ip("addr", "show", "dev", "lan"), GW4)
+    assert not rules(lan.host)
+    assert lan.up()["changed"]
+    assert rules(lan.host) == had
+    assert lan.sixtap.network()["state"] == "up"
+
+
+def test_flush_every_second_for_a_minute(lan, web):
+    """What guests see of it is measured; when it is over everything recovers by itself."""
+    flow, times = Flow(web, OUTSIDE4), []
+    main = lan.sixtap.processes()["main"]
+    stop = time.monotonic() + 60
+    connections = failed = 0
+    while time.monotonic() < stop:
+        started = time.monotonic()
+        lan.host.run("nft", "flush ruleset")
+        if len(times) < 4:
+            times.append(back(lambda: rules(lan.host), "the ruleset"))
+        connections += 1
+        failed += web.fetch(OUTSIDE4, 80, timeout=0.5) == ""
+        time.sleep(max(0, 1 - (time.monotonic() - started)))
+    degraded = lan.sixtap.network()
+    wait(lambda: web.fetch(OUTSIDE4, 80, timeout=1), 65, "guests reach the outside again")
+    lost, sent = flow.stop()
+    repairs = log(lan).count('repaired what="rules inet')
+    print(f"\nback after {', '.join(f'{t:.2f}' for t in times)} s; {failed} of {connections} new connections and "
+          f"{lost} of {sent} pings failed; {repairs} repairs")
+    assert degraded["state"] == "degraded"
+    assert lan.sixtap.processes()["main"] == main
+    assert max(times) < SECOND
+    wait(lambda: lan.sixtap.network()["state"] == "up", 150, "it is up again after a time of peace", interval=1)
