@@ -74,6 +74,8 @@ void foreign_parse_match(const char *name, uint32_t rev, const void *info, size_
 			 const char **comment);
 /* What a target of xtables does to the packet. */
 enum fw_verdict foreign_target_verdict(const char *name);
+struct fw_cond *foreign_add(struct foreign_conds *list, enum fw_cond_kind kind, bool negated);
+const char *foreign_name_of(struct arena *arena, const void *bytes, size_t len);
 /* A name or a beginning of one ("virbr*"), from at most 16 bytes. */
 void foreign_add_name(struct foreign_conds *list, enum fw_cond_kind kind, bool negated, const void *bytes, size_t len);
 void foreign_add_range(struct foreign_conds *list, enum fw_cond_kind kind, bool negated, uint32_t first, uint32_t last);
