@@ -124,8 +124,7 @@ static int start(struct daemon_main *d, const struct main_conf *conf, struct rep
 	r = kern_new(&d->kern, &(struct kern_conf){ .run_dir = d->records, .proc_sys_fd = -1,
 						    .tun_fd_dir = conf->ends.tun_dir_fd, .xt_names = conf->xt_names,
 						    .guard = &conf->guard }, report);
-	if (r >= 0)
-		r = paths_secret(conf->state_dir, d->secret);
+	memcpy(d->secret, conf->ends.secret, sizeof(d->secret));
 	if (r >= 0)
 		r = loop_new(&d->loop);
 	if (r >= 0)

@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -47,6 +48,7 @@ struct child {
 struct monitor {
 	const struct monitor_conf *conf;
 	struct confine_ids ids;
+	uint8_t secret[16];
 	int lock_fd, listen_fd, signal_fd, tun_dir_fd;
 	struct kern_guard guard;	/* loaded here, used by main */
 	int main_fd;		/* our end of main's socket; -1 while main is down */
@@ -120,6 +122,13 @@ static int prepare(struct monitor *m)
 	r = make_dir(leases, 0700, m->ids.uid[CONFINE_ENGINE], m->ids.gid[CONFINE_ENGINE]);
 	if (r < 0 && r != -EROFS)	/* served all the same, without new leases; `status` says so */
 		return fail("cannot make the lease folder", leases, r);
+	r = paths_secret(state, m->secret);
+	if (r < 0) {
+		log_event(LOG_LEVEL_ERROR, "no-secret path=\"%s/secret\" error=\"%s\": derived MACs and ULAs last until the daemon ends",
+			  state, strerror(-r));
+		if (getrandom(m->secret, sizeof(m->secret), 0) != (ssize_t)sizeof(m->secret))
+			return fail("cannot make a secret", state, -errno);
+	}
 	m->listen_fd = control_listen(socket_path, 0666);
 	if (m->listen_fd < 0)
 		return fail("cannot listen", socket_path, m->listen_fd);
@@ -282,6 +291,7 @@ static int start_main(struct monitor *m)
 	if (r < 0)
 		return r;
 	struct daemon_child child = { .monitor_fd = ends[1], .listen_fd = m->listen_fd, .tun_dir_fd = m->tun_dir_fd };
+	memcpy(child.secret, m->secret, sizeof(child.secret));
 	pid_t pid = start(m, CONFINE_MAIN, &child, -1, ends[0]);
 	(void)close(ends[1]);
 	if (pid < 0) {

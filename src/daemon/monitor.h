@@ -32,6 +32,7 @@ struct daemon_child {
 	int monitor_fd;		/* SOCK_SEQPACKET: struct monitor_msg */
 	int listen_fd;		/* the control socket */
 	int tun_dir_fd;		/* private tmpfs with a node "tun"; -1: use /dev/net/tun */
+	uint8_t secret[16];	/* paths_secret(): only root may write it where the host has no machine id */
 	pid_t monitor_pid;
 };
 
