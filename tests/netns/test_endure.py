@@ -271,8 +271,13 @@ def test_fight(lan, web):
 
 
 def test_flush_every_second_for_a_minute(lan, web):
-    """What guests see of it is measured; when it is over everything recovers by itself."""
-    flow, times = Flow(web, OUTSIDE4), []
+    """
+    What guests' new connections see of it is measured; when it is over everything recovers by itself.
+
+    Not asserted, because it isn't so: that a flow which goes on sending all through a gap recovers. The kernel tracks
+    it without translation meanwhile, and keeps to that until the flow pauses for as long as conntrack remembers it.
+    """
+    times = []
     main = lan.sixtap.processes()["main"]
     stop = time.monotonic() + 60
     connections = failed = 0
@@ -286,10 +291,9 @@ def test_flush_every_second_for_a_minute(lan, web):
         time.sleep(max(0, 1 - (time.monotonic() - started)))
     degraded = lan.sixtap.network()
     wait(lambda: web.fetch(OUTSIDE4, 80, timeout=1), 65, "guests reach the outside again")
-    lost, sent = flow.stop()
     repairs = log(lan).count('repaired what="rules inet')
-    print(f"\nback after {', '.join(f'{t:.2f}' for t in times)} s; {failed} of {connections} new connections and "
-          f"{lost} of {sent} pings failed; {repairs} repairs")
+    print(f"\nback after {', '.join(f'{t:.2f}' for t in times)} s; {failed} of {connections} new connections "
+          f"failed; {repairs} repairs")
     assert degraded["state"] == "degraded"
     assert lan.sixtap.processes()["main"] == main
     assert max(times) < SECOND
