@@ -16,12 +16,14 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "kern/guard.h"
+#include "kern/guard.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 #include "kern/tap.h"
 #include "model/world.h"
 
 #define RECORD_GUEST "guest"
+#define PLAIN_GUESTS_TOGETHER (250 * MONO_MS)
 #define IFF_LOWER_UP_ (1u << 16)	/* linux/if.h and net/if.h don't go together */
 
 static uint64_t start_time(int64_t pid)
@@ -167,10 +169,11 @@ void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name)
 		bool more = g->n_forwards > 0 || g->n_ips > 0;
 		struct net *net = networks_find(d, g->network);
 
+		bool plain = !more;
 		more = more || !net || !net->d || !desired_guest(net->d, g->name);
 		remove_guest(d, g);
 		if (more)
-			networks_reconcile_soon(d, 20 * MONO_MS);
+			networks_reconcile_soon(d, plain ? PLAIN_GUESTS_TOGETHER : 20 * MONO_MS);
 	}
 }
 
@@ -391,6 +394,47 @@ static int make_nic(struct daemon_main *d, const struct net *net, struct guest *
 	return 1;
 }
 
+/* Has this guest nothing that rules or services must know of before it runs? */
+static bool is_plain(const struct daemon_main *d, const struct net *net, const struct guest *g)
+{
+	const struct plan_result *result = networks_result(d, net->name);
+	const struct d_guest *declared = desired_guest(net->d, g->name);
+
+	if (!result || !result->service || g->n_ips > 0 || g->n_forwards > 0)
+		return false;
+	if (declared && (declared->n_forwards > 0 || !mac_eq(&declared->mac, &g->mac)))
+		return false;
+	for (size_t i = 0; i < result->n_forwards; i++)
+		if (str_eq(result->forwards[i].guest->name, g->name))
+			return false;
+	return true;
+}
+
+/*
+ * What the plan says of one more port (plan/guard.c), and no more: its guard. To observe and plan everything
+ * for each guest takes longer the more of them there are. Which addresses it owns by its MAC, and whatever
+ * else there is, follows a moment later with all that came meanwhile.
+ *
+ * Return: 0, or negative errno: then it has to be the whole plan
+ */
+static int guard_port(struct daemon_main *d, const struct net *net, const struct guest *g)
+{
+	const uint32_t group = network_group(net->name);
+	struct nft_elem add[] = {
+		{ .set = "port", .key_len = sizeof(g->ifindex), .data_len = GUARD_PORT_DATA },
+		{ .set = "attached", .key_len = sizeof(g->ifindex) },
+	};
+	char why[GUARD_WHY_MAX];
+
+	if (!net->d->spoof_check)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(add); i++)
+		memcpy(add[i].key, &g->ifindex, sizeof(g->ifindex));
+	memcpy(add[0].data, &group, sizeof(group));
+	memcpy(add[0].data + sizeof(group), g->mac.b, sizeof(g->mac.b));
+	return kern_guard_elems(d->kern, NULL, 0, add, ARRAY_LEN(add), why);
+}
+
 int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struct control *who, struct report *report,
 		  struct guest **ret, int *fds)
 {
@@ -410,6 +454,11 @@ int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struc
 	guests_record(d, g);
 	struct guest *added = STEAL_PTR(g);
 	add_guest(d, added);
+	if (is_plain(d, net, added) && guard_port(d, net, added) == 0) {
+		networks_reconcile_soon(d, PLAIN_GUESTS_TOGETHER);
+		*ret = added;
+		return 0;
+	}
 	/* What a guest brings along (addresses, forwards, a name) must hold before it runs. */
 	if (networks_reconcile(d, report, false, NULL) != 0 && report_n_errors(report) > 0) {
 		for (unsigned int i = 0; i < a->queues; i++)
