@@ -425,7 +425,8 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_FOLDER(test_round_trip), WITH_FOLDER(test_gone), WITH_FOLDER(test_one_network),	 WITH_FOLDER(test_killed),
+		WITH_FOLDER(test_round_trip), WITH_FOLDER(test_gone),     WITH_FOLDER(test_one_network),
+		WITH_FOLDER(test_killed),
 		WITH_FOLDER(test_no_database), WITH_FOLDER(test_damaged), WITH_FOLDER(test_foreign),
 		WITH_FOLDER(test_newer),      WITH_FOLDER(test_odd_rows), WITH_FOLDER(test_second),
 		cmocka_unit_test(test_unwritable), WITH_FOLDER(test_read_only), WITH_FOLDER(test_full),
