@@ -2,343 +2,20 @@
 /*
  * ruleset - the firewall of all networks, as text and as elements
  *
- * What the chains have to know about the kernel:
- * - With br_netfilter, frames that the bridge forwards pass the inet hooks with
- *   iif = oif = the bridge, and a frame that prerouting translates to a guest of
- *   the same bridge is bridged, not routed. So (bridge, bridge) is always
- *   accepted, and source translation for it is limited to translated flows.
- *   POSTROUTING sees such frames without an input interface, which is why a
- *   hairpin is recognised by the source address (own4, own6).
- * - A guest that reaches itself through its own forward then needs its bridge
- *   port in hairpin mode, which also sends the guest's multicasts back to it
- *   (it would see its own DAD probes). The table in family bridge lets only
- *   those frames back that are addressed to the guest's own MAC.
- * - Neighbour discovery passes everywhere. DHCP is dropped in input: the engine
- *   sees it by packet socket, and the kernel would answer "port unreachable".
- * - nat chains see the first packet of a flow only; the filter chains cost every
- *   packet one lookup by each interface, and those of guests two or three more.
+ * What networks, forwards and guards are as elements, and what differs. The
+ * tables they go into are plan/schema.c's, their words plan/ruleset_text.c's.
  */
 #include "plan/ruleset.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <inttypes.h>
 #include <linux/netfilter.h>
-#include <stdio.h>
-
-/* Fields of keys; each padded to 4 bytes. */
-enum field {
-	FIELD_END,
-	FIELD_IFNAME,
-	FIELD_PROTO,
-	FIELD_PORT,
-	FIELD_IP4,
-	FIELD_IP6,
-	FIELD_MAC,
-	FIELD_MARK,
-	FIELD_RAW6,	/* an IPv6 address, in sets that are asked with raw payload too: nft has no word for the target of ND */
-	FIELD_INDEX,
-	FIELD_N_,
-};
-
-static const struct {
-	const char *type;
-	uint8_t size, padded;
-} fields[FIELD_N_] = {
-	[FIELD_END] = { "", 0, 0 },
-	[FIELD_IFNAME] = { "ifname", 16, 16 },
-	[FIELD_PROTO] = { "inet_proto", 1, 4 },
-	[FIELD_PORT] = { "inet_service", 2, 4 },
-	[FIELD_IP4] = { "ipv4_addr", 4, 4 },
-	[FIELD_IP6] = { "ipv6_addr", 16, 16 },
-	[FIELD_MAC] = { "ether_addr", 6, 8 },
-	[FIELD_MARK] = { "mark", 4, 4 },
-	[FIELD_RAW6] = { "", 16, 16 },
-	[FIELD_INDEX] = { "", 4, 4 },
-};
-
-enum data {
-	DATA_NONE,
-	DATA_VERDICT,
-	DATA_IP4_PORT,
-	DATA_IP6_PORT,
-	DATA_MARK,
-	DATA_GUARD,	/* of the guards: not nft's */
-};
-
-#define KEY_FIELDS 4
-
-struct set {
-	uint8_t family;
-	const char *name;
-	enum field key[KEY_FIELDS + 1];
-	bool interval;
-	enum data data;
-	bool guard;			/* of the guard chains */
-	const char *type;		/* instead of what the key says */
-};
-
-static const struct set sets[] = {
-	/* inet: who is who */
-	{ NFPROTO_INET, "nets", { FIELD_IFNAME }, .data = DATA_NONE },
-	{ NFPROTO_INET, "same", { FIELD_IFNAME, FIELD_IFNAME }, .data = DATA_NONE },
-	{ NFPROTO_INET, "uplinks", { FIELD_IFNAME, FIELD_IFNAME }, .data = DATA_NONE },
-	{ NFPROTO_INET, "gateway4", { FIELD_IFNAME, FIELD_IP4 }, .data = DATA_NONE },
-	{ NFPROTO_INET, "gateway6", { FIELD_IFNAME, FIELD_IP6 }, .data = DATA_NONE },
-	{ NFPROTO_INET, "dns4", { FIELD_IFNAME, FIELD_IP4 }, .data = DATA_NONE },
-	{ NFPROTO_INET, "dns6", { FIELD_IFNAME, FIELD_IP6 }, .data = DATA_NONE },
-	{ NFPROTO_INET, "own4", { FIELD_IFNAME, FIELD_IP4 }, .interval = true },
-	{ NFPROTO_INET, "own6", { FIELD_IFNAME, FIELD_IP6 }, .interval = true },
-	/* inet: what happens to whom */
-	{ NFPROTO_INET, "input_from", { FIELD_IFNAME }, .data = DATA_VERDICT },
-	{ NFPROTO_INET, "output_to", { FIELD_IFNAME }, .data = DATA_VERDICT },
-	{ NFPROTO_INET, "forward_from", { FIELD_IFNAME }, .data = DATA_VERDICT },
-	{ NFPROTO_INET, "forward_to", { FIELD_IFNAME }, .data = DATA_VERDICT },
-	{ NFPROTO_INET, "snat4", { FIELD_IFNAME }, .data = DATA_VERDICT },
-	{ NFPROTO_INET, "snat6", { FIELD_IFNAME }, .data = DATA_VERDICT },
-	/* inet: forwards; _at: of one address of the host; _from: for those in from4, from6 only */
-	{ NFPROTO_INET, "dnat4", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP4_PORT },
-	{ NFPROTO_INET, "dnat6", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP6_PORT },
-	{ NFPROTO_INET, "dnat4_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, .data = DATA_IP4_PORT },
-	{ NFPROTO_INET, "dnat6_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, .data = DATA_IP6_PORT },
-	{ NFPROTO_INET, "dnat4_from", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP4_PORT },
-	{ NFPROTO_INET, "dnat6_from", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP6_PORT },
-	{ NFPROTO_INET, "dnat4_at_from", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, .data = DATA_IP4_PORT },
-	{ NFPROTO_INET, "dnat6_at_from", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, .data = DATA_IP6_PORT },
-	{ NFPROTO_INET, "from4", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, .interval = true },
-	{ NFPROTO_INET, "from6", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, .interval = true },
-	{ NFPROTO_INET, "from4_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP4, FIELD_IP4 }, .interval = true },
-	{ NFPROTO_INET, "from6_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP6, FIELD_IP6 }, .interval = true },
-	/* bridge */
-	{ NFPROTO_BRIDGE, "reflecting", { FIELD_IFNAME, FIELD_IFNAME }, .data = DATA_NONE },
-	{ NFPROTO_BRIDGE, "selves", { FIELD_MAC, FIELD_MAC }, .data = DATA_NONE },
-	/* bridge, guards: which ports, with which MAC; who owns which address; what was learnt of ports of others */
-	{ NFPROTO_BRIDGE, "guarded", { FIELD_IFNAME }, .data = DATA_VERDICT, .guard = true },
-	{ NFPROTO_BRIDGE, "nets_of", { FIELD_IFNAME }, .data = DATA_MARK, .guard = true },
-	{ NFPROTO_BRIDGE, "known", { FIELD_IFNAME }, .data = DATA_NONE, .guard = true },
-	{ NFPROTO_BRIDGE, "macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true },
-	{ NFPROTO_BRIDGE, "owned4", { FIELD_MARK, FIELD_IP4 }, .data = DATA_NONE, .guard = true },
-	{ NFPROTO_BRIDGE, "owners4", { FIELD_MARK, FIELD_IP4, FIELD_MAC }, .data = DATA_NONE, .guard = true },
-	{ NFPROTO_BRIDGE, "owned6", { FIELD_MARK, FIELD_RAW6 }, .data = DATA_NONE, .guard = true,
-	  .type = "typeof meta mark . @nh,64,128" },
-	{ NFPROTO_BRIDGE, "owners6", { FIELD_MARK, FIELD_RAW6, FIELD_MAC }, .data = DATA_NONE, .guard = true,
-	  .type = "typeof meta mark . @nh,64,128 . ether saddr" },
-	{ NFPROTO_BRIDGE, "learnt", { FIELD_IFNAME }, .data = DATA_NONE, .guard = true,
-	  .type = "type ifname; size 8192; flags dynamic" },
-	{ NFPROTO_BRIDGE, "learnt_macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true,
-	  .type = "type ifname . ether_addr; size 8192; flags dynamic" },
-	/* the eBPF guards */
-	{ GUARD_FAMILY, "attached", { FIELD_INDEX }, .data = DATA_NONE },
-	{ GUARD_FAMILY, "owner", { FIELD_MARK, FIELD_IP6 }, .data = DATA_GUARD },
-	{ GUARD_FAMILY, "port", { FIELD_INDEX }, .data = DATA_GUARD },
-};
-
-/* Sets that fill themselves and forget; nobody but the kernel looks at their elements. */
-static const char guard_memory[] =
-	"\tset claimed4 {\n\t\ttype mark . ipv4_addr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
-	"\tset claims4 {\n\t\ttype mark . ipv4_addr . ether_addr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
-	"\tset claimed6 {\n\t\ttypeof meta mark . @nh,64,128; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
-	"\tset claims6 {\n\t\ttypeof meta mark . @nh,64,128 . ether saddr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
-	"\tset meter_nd {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
-	"\tset meter_mld {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
-	"\tset meter_arp {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
-	"\tset meter_dhcp {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n";
-
-#define CHAIN_RULES 16
-
-struct chain {
-	uint8_t family;
-	const char *name;
-	const char *hook;		/* NULL: reached by jumps only */
-	const char *rules[CHAIN_RULES];	/* up to the first NULL */
-	bool guard;
-};
-
-#define ND "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept"
-#define MLD "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept"
-#define DHCP "udp dport { 67, 547 } drop"
-#define ANSWERS "ct state established,related accept"
-#define REFUSE "reject with icmpx admin-prohibited"
-
-/* In an order in which each chain comes before those that jump to it. */
-static const struct chain chains[] = {
-	/* guest → host */
-	{ NFPROTO_INET, "services", NULL, .rules = {
-		"icmp type echo-request accept",
-		"icmpv6 type echo-request accept",
-		"meta l4proto { tcp, udp } th dport 53 accept",
-	} },
-	{ NFPROTO_INET, "host_yes", NULL, .rules = { DHCP } },
-	{ NFPROTO_INET, "host_services", NULL, .rules = {
-		DHCP,
-		ANSWERS,
-		ND,
-		MLD,
-		"iifname . ip daddr @gateway4 jump services",
-		"iifname . ip6 daddr @gateway6 jump services",
-		REFUSE,
-	} },
-	{ NFPROTO_INET, "host_no", NULL, .rules = { DHCP, ANSWERS, ND, MLD, REFUSE } },
-	/* host → guest */
-	{ NFPROTO_INET, "guest_answers", NULL, .rules = { ANSWERS, ND, "icmpv6 type nd-router-advert accept", MLD, "drop" } },
-	{ NFPROTO_INET, "guest_no", NULL, .rules = { ND, "icmpv6 type nd-router-advert accept", MLD, "drop" } },
-	/* guest → elsewhere */
-	{ NFPROTO_INET, "from_nat", NULL, .rules = {
-		"iifname . oifname @same accept",
-		"oifname @nets " REFUSE,
-		"accept",
-	} },
-	{ NFPROTO_INET, "from_nat_by_uplink", NULL, .rules = {
-		"iifname . oifname @same accept",
-		"oifname @nets " REFUSE,
-		ANSWERS,
-		"iifname . oifname @uplinks accept",
-		REFUSE,
-	} },
-	{ NFPROTO_INET, "from_isolated", NULL, .rules = {
-		"iifname . oifname @same accept",
-		REFUSE,
-	} },
-	/* elsewhere → guest */
-	{ NFPROTO_INET, "to_nat", NULL, .rules = { ANSWERS, "ct status dnat accept", "drop" } },
-	{ NFPROTO_INET, "to_isolated", NULL, .rules = { "drop" } },
-	{ NFPROTO_INET, "forwards", NULL, .rules = {
-		"th dport 53 iifname . ip daddr @dns4 return",
-		"th dport 53 iifname . ip6 daddr @dns6 return",
-		"meta l4proto . th dport . ip daddr . ip saddr @from4_at "
-			"dnat ip to meta l4proto . th dport . ip daddr map @dnat4_at_from",
-		"meta l4proto . th dport . ip6 daddr . ip6 saddr @from6_at "
-			"dnat ip6 to meta l4proto . th dport . ip6 daddr map @dnat6_at_from",
-		"dnat ip to meta l4proto . th dport . ip daddr map @dnat4_at",
-		"dnat ip6 to meta l4proto . th dport . ip6 daddr map @dnat6_at",
-		"fib daddr type != local return",
-		"ip6 daddr fe80::/10 return",
-		"meta l4proto . th dport . ip saddr @from4 dnat ip to meta l4proto . th dport map @dnat4_from",
-		"meta l4proto . th dport . ip6 saddr @from6 dnat ip6 to meta l4proto . th dport map @dnat6_from",
-		"dnat ip to meta l4proto . th dport map @dnat4",
-		"dnat ip6 to meta l4proto . th dport map @dnat6",
-	} },
-	{ NFPROTO_INET, "input", "type filter hook input priority filter; policy accept;", .rules = {
-		"iifname vmap @input_from",
-	} },
-	{ NFPROTO_INET, "output", "type filter hook output priority filter; policy accept;", .rules = {
-		"oifname vmap @output_to",
-	} },
-	{ NFPROTO_INET, "forward", "type filter hook forward priority filter; policy accept;", .rules = {
-		"iifname vmap @forward_from",
-		"oifname vmap @forward_to",
-	} },
-	{ NFPROTO_INET, "prerouting", "type nat hook prerouting priority dstnat; policy accept;", .rules = {
-		"meta l4proto { tcp, udp } goto forwards",
-	} },
-	{ NFPROTO_INET, "output_nat", "type nat hook output priority -100; policy accept;", .rules = {
-		"ip daddr 127.0.0.0/8 return",
-		"ip6 daddr ::1 return",
-		"meta l4proto { tcp, udp } goto forwards",
-	} },
-	{ NFPROTO_INET, "postrouting", "type nat hook postrouting priority srcnat; policy accept;", .rules = {
-		"ct status dnat oifname . ip saddr @own4 masquerade",
-		"ct status dnat oifname . ip6 saddr @own6 masquerade",
-		"oifname @nets return",
-		"meta nfproto ipv4 iifname vmap @snat4",
-		"meta nfproto ipv6 iifname vmap @snat6",
-	} },
-	/*
-	 * What a guest may say, as src/bpf/guard.bpf.c has it, whose head explains it: there with tc, here for hosts that
-	 * can't. The mark holds the network meanwhile.
-	 */
-	{ NFPROTO_BRIDGE, "guard_dhcp4", NULL, .rules = {
-		"udp sport 67 drop",
-		"udp dport 68 drop",
-		"udp dport 67 update @meter_dhcp { iifname limit rate over 50/second burst 50 packets } drop",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_dhcp6", NULL, .rules = {
-		"udp sport 547 drop",
-		"udp dport 546 drop",
-		"udp dport 547 update @meter_dhcp { iifname limit rate over 50/second burst 50 packets } drop",
-		"udp dport != 546 return",	/* as good as always, unless the header isn't there */
-		"frag frag-off > 0 return",
-		"drop",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_ip4", NULL, .rules = {
-		"meta mark . ip saddr @owned4 meta mark . ip saddr . ether saddr != @owners4 drop",
-		"meta l4proto udp goto guard_dhcp4",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_arp", NULL, .rules = {
-		"update @meter_arp { iifname limit rate over 200/second burst 200 packets } drop",
-		"arp htype != 1 drop",
-		"arp ptype != 0x0800 drop",
-		"iifname . arp saddr ether != @macs iifname . arp saddr ether != @learnt_macs drop",
-		"arp saddr ip 0.0.0.0 return",
-		"meta mark . arp saddr ip . ether saddr @owners4 return",
-		"meta mark . arp saddr ip @owned4 drop",
-		"meta mark . arp saddr ip . ether saddr @claims4 return",
-		"meta mark . arp saddr ip @claimed4 drop",
-		"add @claimed4 { meta mark . arp saddr ip } add @claims4 { meta mark . arp saddr ip . ether saddr }",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_nd", NULL, .rules = {
-		"exthdr frag exists drop",
-		"update @meter_nd { iifname limit rate over 200/second burst 200 packets } drop",
-		"icmpv6 type nd-router-solicit return",
-		"icmpv6 type nd-neighbor-solicit ip6 saddr != :: return",
-		"meta mark . @th,64,128 . ether saddr @owners6 return",
-		"meta mark . @th,64,128 @owned6 drop",
-		"meta mark . @th,64,128 . ether saddr @claims6 return",
-		"meta mark . @th,64,128 @claimed6 drop",
-		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_icmp6", NULL, .rules = {
-		"icmpv6 type { nd-router-advert, nd-redirect } drop",
-		"icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } goto guard_nd",
-		"icmpv6 type { 130, 131, 132, 143 } update @meter_mld { iifname limit rate over 100/second burst 100 packets } drop",
-		"icmpv6 type != 255 return",
-		"frag frag-off > 0 return",
-		"drop",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_ip6", NULL, .rules = {
-		"meta mark . @nh,64,128 @owned6 meta mark . @nh,64,128 . ether saddr != @owners6 drop",
-		"meta l4proto ipv6-icmp goto guard_icmp6",
-		"meta l4proto udp goto guard_dhcp6",
-		"meta l4proto != 255 return",	/* an upper layer that is hidden has no number at all */
-		"drop",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_mac", NULL, .rules = {
-		"ether type != { ip, ip6, arp } drop",
-		"meta mark set iifname map @nets_of",
-		"ether type vmap { ip : jump guard_ip4, ip6 : jump guard_ip6, arp : jump guard_arp }",
-		"meta mark set 0 accept",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard", NULL, .rules = {
-		"iifname . ether saddr @macs goto guard_mac",
-		"iifname . ether saddr @learnt_macs goto guard_mac",
-		"iifname @known drop",
-		"iifname @learnt drop",
-		"ether saddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop",
-		"add @learnt { iifname } add @learnt_macs { iifname . ether saddr } goto guard_mac",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "prerouting", "type filter hook prerouting priority -300; policy accept;", .rules = {
-		"iifname vmap @guarded",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "reflection", NULL, .rules = {
-		"ether saddr . ether daddr @selves accept",
-		"drop",
-	} },
-	{ NFPROTO_BRIDGE, "forward", "type filter hook forward priority filter; policy accept;", .rules = {
-		"iifname . oifname @reflecting goto reflection",
-	} },
-};
-
-static const struct set *set_find(uint8_t family, const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(sets); i++)
-		if (sets[i].family == family && str_eq(sets[i].name, name))
-			return &sets[i];
-	return NULL;
-}
+#include "plan/ruleset_text.h"
+#include "plan/schema.h"
 
 bool ruleset_set_by_device(uint8_t family, const char *set)
 {
-	const struct set *s = set_find(family, set);
+	const struct schema_set *s = schema_set_find(family, set);
 
 	return s && s->key[0] == FIELD_IFNAME;
 }
@@ -350,18 +27,15 @@ struct builder {
 	uint8_t family;
 	struct nft_elem *elems;
 	size_t n, cap;
-	FILE *text;
-	char *text_buf;
-	size_t text_len;
 };
 
 /* Append one field, padded. Both keys get it; a range's end overwrites the second afterwards. */
-static void key_put(struct nft_elem *e, enum field field, const void *value)
+static void key_put(struct nft_elem *e, enum schema_field field, const void *value)
 {
-	assert((size_t)e->key_len + fields[field].padded <= sizeof(e->key));
-	memcpy(e->key + e->key_len, value, fields[field].size);
-	memcpy(e->key_end + e->key_len, value, fields[field].size);
-	e->key_len = (uint8_t)(e->key_len + fields[field].padded);
+	assert((size_t)e->key_len + schema_fields[field].padded <= sizeof(e->key));
+	memcpy(e->key + e->key_len, value, schema_fields[field].size);
+	memcpy(e->key_end + e->key_len, value, schema_fields[field].size);
+	e->key_len = (uint8_t)(e->key_len + schema_fields[field].padded);
 }
 
 static void key_ifname(struct nft_elem *e, const char *name)
@@ -405,12 +79,12 @@ static struct nft_elem *elem_begin(struct builder *b, const char *set)
 
 static void elem_done(const struct builder *b, struct nft_elem *e)
 {
-	const struct set *s = set_find(b->family, e->set);
+	const struct schema_set *s = schema_set_find(b->family, e->set);
 	size_t len = 0;
 
 	assert(s);
-	for (const enum field *f = s->key; *f != FIELD_END; f++)
-		len += fields[*f].padded;
+	for (const enum schema_field *f = s->key; *f != FIELD_END; f++)
+		len += schema_fields[*f].padded;
 	assert(len == e->key_len);
 	assert((s->data == DATA_VERDICT) == (e->verdict != NFT_VERDICT_NONE));
 	if (s->interval)
@@ -518,13 +192,6 @@ static void add_forward(struct builder *b, const struct ruleset_forward *f)
 
 #define NAT_PORT_FIRST 50000	/* conf/'s default */
 #define NAT_PORT_LAST 65535
-#define CHAIN_NAME 32		/* as in struct nft_elem */
-
-/* What makes one translation chain differ from another. */
-struct snat {
-	uint16_t first, last;
-	struct ip address4, address6;
-};
 
 static int snat_cmp(const struct snat *a, const struct snat *b)
 {
@@ -569,23 +236,6 @@ static struct snat *snats_of(struct arena *arena, const struct ruleset_network *
 		if (snat_cmp(&list[i], &list[*ret_n - 1]) != 0)
 			list[(*ret_n)++] = list[i];
 	return list;
-}
-
-/* By content, so that the name means the same in every version of the tables: "snat_any", "snat_50000_65535", … */
-static const char *snat_chain_name(const struct snat *s, char buf[static CHAIN_NAME])
-{
-	uint32_t h = 2166136261u;	/* FNV-1a of both addresses */
-
-	for (size_t i = 0; i < 16; i++)
-		h = (h ^ s->address4.b[i]) * 16777619u;
-	for (size_t i = 0; i < 16; i++)
-		h = (h ^ s->address6.b[i]) * 16777619u;
-	(void)str_copy(buf, CHAIN_NAME, "snat_any");
-	if (ip_is_set(&s->address4) || ip_is_set(&s->address6))
-		(void)snprintf(buf, CHAIN_NAME, "snat_%u_%u_%08x", s->first, s->last, h);
-	else if (s->first > 0)
-		(void)snprintf(buf, CHAIN_NAME, "snat_%u_%u", s->first, s->last);
-	return buf;
 }
 
 static void add_nat(struct builder *b, const struct ruleset_network *n)
@@ -657,7 +307,7 @@ static void add_reflection(struct builder *b, const struct ruleset_network *n)
 
 /* ---- guards ---- */
 
-static void key_u32(struct nft_elem *e, enum field field, uint32_t v)
+static void key_u32(struct nft_elem *e, enum schema_field field, uint32_t v)
 {
 	key_put(e, field, &v);
 }
@@ -683,7 +333,7 @@ static void add_nft_port(struct builder *b, const struct ruleset_network *n, con
 static void add_nft_owner(struct builder *b, const struct ruleset_network *n, const struct ruleset_owner *owner)
 {
 	bool six = owner->ip.family == AF_INET6;
-	enum field ip = six ? FIELD_RAW6 : FIELD_IP4;
+	enum schema_field ip = six ? FIELD_RAW6 : FIELD_IP4;
 	struct nft_elem *e = elem_begin(b, six ? "owned6" : "owned4");
 
 	key_u32(e, FIELD_MARK, n->group);
@@ -742,227 +392,7 @@ static void add_guard(struct builder *bridge, struct builder *guard, const struc
 	}
 }
 
-/* ---- text ---- */
-
-static const char *family_name(uint8_t family)
-{
-	return family == NFPROTO_INET ? "inet" : "bridge";
-}
-
-static void text_set(FILE *f, const struct set *s)
-{
-	static const char *const data_type[] = {
-		[DATA_NONE] = "",
-		[DATA_VERDICT] = " : verdict",
-		[DATA_IP4_PORT] = " : ipv4_addr . inet_service",
-		[DATA_IP6_PORT] = " : ipv6_addr . inet_service",
-		[DATA_MARK] = " : mark",
-		[DATA_GUARD] = "",
-	};
-
-	if (s->type) {
-		(void)fprintf(f, "\tset %s {\n\t\t%s\n\t}\n", s->name, s->type);
-		return;
-	}
-	(void)fprintf(f, "\t%s %s {\n\t\ttype ", s->data == DATA_NONE ? "set" : "map", s->name);
-	for (const enum field *k = s->key; *k != FIELD_END; k++)
-		(void)fprintf(f, "%s%s", k == s->key ? "" : " . ", fields[*k].type);
-	(void)fprintf(f, "%s\n%s\t}\n", data_type[s->data], s->interval ? "\t\tflags interval\n" : "");
-}
-
-/* The rules of a translation chain; ports exist in TCP and UDP only, the rest (ICMP) goes by the plain rule. */
-static size_t text_snat_rules(FILE *f, const struct snat *s)
-{
-	const struct ip *addresses[] = { &s->address4, &s->address6 };
-	char ports[16] = "";
-	size_t n = 0;
-
-	if (s->first > 0)
-		(void)snprintf(ports, sizeof(ports), ":%u-%u", s->first, s->last);
-	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
-		const struct ip *ip = addresses[i];
-		bool six = ip->family == AF_INET6;
-
-		if (!ip_is_set(ip))
-			continue;
-		if (s->first > 0) {
-			(void)fprintf(f, "\t\tmeta l4proto { tcp, udp } snat %s to %s%s%s%s\n", six ? "ip6" : "ip",
-				      six ? "[" : "", IP_STR(ip), six ? "]" : "", ports);
-			n++;
-		}
-		(void)fprintf(f, "\t\tsnat %s to %s\n", six ? "ip6" : "ip", IP_STR(ip));
-		n++;
-	}
-	if (s->first > 0) {
-		(void)fprintf(f, "\t\tmeta l4proto { tcp, udp } masquerade to %s\n", ports);
-		n++;
-	}
-	(void)fprintf(f, "\t\tmasquerade\n");
-	return n + 1;
-}
-
-/* Chains and sets as one block without the table's line; fills in table->chains. */
-static void text_structure(FILE *f, struct arena *arena, uint8_t family, bool guard, const struct snat *snats,
-			   size_t n_snats, struct w_table *table)
-{
-	size_t cap = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(sets); i++)
-		if (sets[i].family == family && (guard || !sets[i].guard))
-			text_set(f, &sets[i]);
-	if (guard)
-		(void)fputs(guard_memory, f);
-	for (size_t i = 0; i < n_snats && family == NFPROTO_INET; i++) {
-		char name[CHAIN_NAME];
-
-		(void)fprintf(f, "\tchain %s {\n", snat_chain_name(&snats[i], name));
-		size_t n_rules = text_snat_rules(f, &snats[i]);
-		(void)fprintf(f, "\t}\n");
-		ARENA_GROW(arena, table->chains, table->n_chains, cap);
-		table->chains[table->n_chains++] = (struct w_chain){ arena_strdup(arena, name), (uint32_t)n_rules };
-	}
-	for (size_t i = 0; i < ARRAY_LEN(chains); i++) {
-		const struct chain *c = &chains[i];
-		uint32_t n_rules = 0;
-
-		if (c->family != family || (c->guard && !guard))
-			continue;
-		(void)fprintf(f, "\tchain %s {\n", c->name);
-		if (c->hook)
-			(void)fprintf(f, "\t\t%s\n", c->hook);
-		for (; n_rules < CHAIN_RULES && c->rules[n_rules]; n_rules++)
-			(void)fprintf(f, "\t\t%s\n", c->rules[n_rules]);
-		(void)fprintf(f, "\t}\n");
-		ARENA_GROW(arena, table->chains, table->n_chains, cap);
-		table->chains[table->n_chains++] = (struct w_chain){ c->name, n_rules };
-	}
-}
-
-/* nft has no escapes in strings, and takes a trailing asterisk for a wildcard. */
-static bool ifname_is_plain(const uint8_t name[static 16])
-{
-	for (size_t i = 0; i < 16 && name[i]; i++)
-		if (!isalnum(name[i]) && !strchr("._-@:", name[i]))
-			return false;
-	return name[0] != '\0';
-}
-
-static bool elem_is_plain(const struct set *s, const struct nft_elem *e)
-{
-	const uint8_t *p = e->key;
-
-	for (const enum field *k = s->key; *k != FIELD_END; p += fields[*k].padded, k++)
-		if (*k == FIELD_IFNAME && !ifname_is_plain(p))
-			return false;
-	return true;
-}
-
-static void text_field(FILE *f, enum field field, const uint8_t *b)
-{
-	struct ip ip = { 0 };
-	struct mac mac;
-	uint32_t mark;
-
-	switch (field) {
-	case FIELD_IFNAME:
-		(void)fprintf(f, "\"%.16s\"", (const char *)b);
-		break;
-	case FIELD_PROTO:
-		(void)fprintf(f, "%u", b[0]);
-		break;
-	case FIELD_PORT:
-		(void)fprintf(f, "%u", b[0] << 8 | b[1]);
-		break;
-	case FIELD_IP4:
-	case FIELD_IP6:
-		ip.family = field == FIELD_IP4 ? AF_INET : AF_INET6;
-		memcpy(ip.b, b, fields[field].size);
-		(void)fprintf(f, "%s", IP_STR(&ip));
-		break;
-	case FIELD_MAC:
-		memcpy(mac.b, b, sizeof(mac.b));
-		(void)fprintf(f, "%s", MAC_STR(&mac));
-		break;
-	case FIELD_MARK:
-		memcpy(&mark, b, sizeof(mark));
-		(void)fprintf(f, "%u", mark);
-		break;
-	case FIELD_RAW6:
-		(void)fputs("0x", f);
-		for (size_t i = 0; i < 16; i++)
-			(void)fprintf(f, "%02x", b[i]);
-		break;
-	case FIELD_INDEX:
-	case FIELD_END:
-	case FIELD_N_:
-		assert(0);
-	}
-}
-
-static void text_elem(FILE *f, const struct set *s, const struct nft_elem *e)
-{
-	static const char *const verdicts[NFT_VERDICT_N_] = {
-		[NFT_VERDICT_NONE] = "",
-		[NFT_VERDICT_ACCEPT] = "accept",
-		[NFT_VERDICT_DROP] = "drop",
-		[NFT_VERDICT_JUMP] = "jump ",
-		[NFT_VERDICT_GOTO] = "goto ",
-		[NFT_VERDICT_RETURN] = "return",
-	};
-	size_t at = 0;
-
-	for (const enum field *k = s->key; *k != FIELD_END; at += fields[*k].padded, k++) {
-		(void)fputs(k == s->key ? "" : " . ", f);
-		text_field(f, *k, e->key + at);
-		if (e->key_end_len > 0 && memcmp(e->key + at, e->key_end + at, fields[*k].size) != 0) {
-			(void)fputc('-', f);
-			text_field(f, *k, e->key_end + at);
-		}
-	}
-	if (s->data == DATA_VERDICT)
-		(void)fprintf(f, " : %s%s", verdicts[e->verdict], e->chain);
-	if (s->data == DATA_MARK) {
-		(void)fputs(" : ", f);
-		text_field(f, FIELD_MARK, e->data);
-	}
-	if (s->data == DATA_IP4_PORT || s->data == DATA_IP6_PORT) {
-		enum field ip = s->data == DATA_IP4_PORT ? FIELD_IP4 : FIELD_IP6;
-
-		(void)fputs(" : ", f);
-		text_field(f, ip, e->data);
-		(void)fputs(" . ", f);
-		text_field(f, FIELD_PORT, e->data + fields[ip].padded);
-	}
-}
-
-static void text_elems(FILE *f, struct arena *arena, struct ruleset_table *ret)
-{
-	const struct w_table *table = &ret->table;
-	struct nft_elem *rest = NULL;
-	size_t cap = 0;
-
-	for (size_t i = 0; i < table->n_elems;) {
-		const char *set = table->elems[i].set;
-		const struct set *s = set_find(table->family, set);
-		bool any = false;
-
-		for (; i < table->n_elems && str_eq(table->elems[i].set, set); i++) {
-			if (!elem_is_plain(s, &table->elems[i])) {
-				ARENA_GROW(arena, rest, ret->n_rest, cap);
-				rest[ret->n_rest++] = table->elems[i];
-				continue;
-			}
-			if (!any)
-				(void)fprintf(f, "add element %s sixtap %s {\n", family_name(table->family), set);
-			(void)fputs(any ? ",\n\t" : "\t", f);
-			text_elem(f, s, &table->elems[i]);
-			any = true;
-		}
-		if (any)
-			(void)fputs("\n}\n", f);
-	}
-	ret->rest = rest;
-}
+/* ---- the whole ---- */
 
 /* Equal keys by what they lead to, so that the outcome doesn't hang on qsort(). */
 static int qsort_elem(const void *a, const void *b)
@@ -1001,24 +431,6 @@ static size_t elems_sort(struct nft_elem *elems, size_t n)
 	return used;
 }
 
-static FILE *text_open(char **buf, size_t *len)
-{
-	FILE *f = open_memstream(buf, len);
-
-	if (!f)
-		abort();	/* out of memory, as everywhere */
-	return f;
-}
-
-static const char *text_close(struct arena *arena, FILE *f, char **buf)
-{
-	(void)fclose(f);
-	const char *s = arena_strdup(arena, *buf);
-	free(*buf);
-	*buf = NULL;
-	return s;
-}
-
 /*
  * An element that was made for a network we know nothing of now. When it has a
  * translation chain of its own and the table is replaced, the plain translation
@@ -1029,10 +441,10 @@ static void add_kept(struct builder *b, const struct nft_elem *kept, const struc
 	char name[CHAIN_NAME];
 	bool known = kept->verdict != NFT_VERDICT_GOTO;
 
-	if (!set_find(b->family, kept->set))
+	if (!schema_set_find(b->family, kept->set))
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(chains) && !known; i++)
-		known = chains[i].family == b->family && str_eq(chains[i].name, kept->chain);
+	for (size_t i = 0; i < schema_n_chains && !known; i++)
+		known = schema_chains[i].family == b->family && str_eq(schema_chains[i].name, kept->chain);
 	for (size_t i = 0; i < n_snats && !known; i++)
 		known = str_eq(snat_chain_name(&snats[i], name), kept->chain);
 	struct nft_elem *e = elem_begin(b, kept->set);
@@ -1045,34 +457,15 @@ static void render(struct arena *arena, struct builder *b, const struct snat *sn
 		   struct ruleset_table *ret)
 {
 	struct w_table *t = &ret->table;
-	char *buf = NULL;
-	size_t len;
 
 	*ret = (struct ruleset_table){ .table = { .present = present, .family = b->family }, .structure = "" };
 	if (!present)
 		return;
-	FILE *f = text_open(&buf, &len);
-	text_structure(f, arena, b->family, guard, snats, n_snats, t);
-	ret->structure = text_close(arena, f, &buf);
+	ret->structure = ruleset_structure(arena, t, guard, snats, n_snats);
 	qsort(t->chains, t->n_chains, sizeof(*t->chains), qsort_chain);
 	t->comment = arena_printf(arena, "sixtap %016" PRIx64, fnv1a(ret->structure));
 	t->n_elems = elems_sort(b->elems, b->n);
 	t->elems = b->elems;
-}
-
-void ruleset_text(struct arena *arena, struct ruleset_table *table)
-{
-	const char *family = family_name(table->table.family);
-	char *buf = NULL;
-	size_t len;
-	FILE *f = text_open(&buf, &len);
-
-	(void)fprintf(f, "add table %s sixtap\ndelete table %s sixtap\n", family, family);
-	if (table->table.present) {
-		(void)fprintf(f, "table %s sixtap {\n\tcomment \"%s\"\n%s}\n", family, table->table.comment, table->structure);
-		text_elems(f, arena, table);
-	}
-	table->text = text_close(arena, f, &buf);
 }
 
 void ruleset_forward_elems(struct arena *arena, const struct ruleset_forward *forward, const struct nft_elem **ret,
@@ -1103,10 +496,12 @@ void ruleset_make(struct arena *arena, const struct ruleset_network *networks, s
 	}
 	for (size_t i = 0; i < kept->n_inet; i++)
 		add_kept(&inet, &kept->inet[i], snats, n_snats);
-	for (size_t i = 0; i < kept->n_bridge; i++)
+	for (size_t i = 0; i < kept->n_bridge; i++) {
+		const struct schema_set *set = schema_set_find(NFPROTO_BRIDGE, kept->bridge[i].set);
+
 		add_kept(&bridge, &kept->bridge[i], NULL, 0);
-	for (size_t i = 0; i < kept->n_bridge; i++)
-		in_nft |= set_find(NFPROTO_BRIDGE, kept->bridge[i].set) && set_find(NFPROTO_BRIDGE, kept->bridge[i].set)->guard;
+		in_nft |= set && set->guard;
+	}
 	render(arena, &inet, snats, n_snats, false, inet.n > 0, &ret->inet);
 	render(arena, &bridge, NULL, 0, in_nft, bridge.n > 0, &ret->bridge);
 	ret->guard = (struct ruleset_table){ .table = { .present = true, .family = GUARD_FAMILY, .elems = guard.elems } };
@@ -1147,7 +542,7 @@ void ruleset_diff(struct arena *arena, const struct w_table *have, const struct 
 			continue;
 		}
 		if (c <= 0) {
-			if (set_find(want->family, have->elems[h].set)) {
+			if (schema_set_find(want->family, have->elems[h].set)) {
 				ARENA_GROW(arena, del, n_del, cap_del);
 				del[n_del++] = have->elems[h];
 			}

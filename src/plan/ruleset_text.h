@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ruleset_text - our tables in nft's words
+ *
+ * Inside plan/ruleset only; ruleset_text() is in plan/ruleset.h. Nothing of a
+ * user's is written but interface names, and of those only what nft's language
+ * can say.
+ */
+#pragma once
+#include "plan/ruleset.h"
+
+#define CHAIN_NAME 32		/* as in struct nft_elem */
+
+/* What makes one translation chain differ from another. */
+struct snat {
+	uint16_t first, last;
+	struct ip address4, address6;
+};
+
+/* By content, so that the name means the same in every version of the tables: "snat_any", "snat_50000_65535", … */
+const char *snat_chain_name(const struct snat *snat, char buf[static CHAIN_NAME]);
+
+/**
+ * ruleset_structure() - Chains, rules and empty sets of one table
+ * @table:	family is set; gets its chains, in @arena, not sorted yet
+ * @guard:	with the guard chains
+ * @snats:	one translation chain each, in table inet
+ *
+ * Return: one block without the table's own line, in @arena
+ */
+const char *ruleset_structure(struct arena *arena, struct w_table *table, bool guard, const struct snat *snats,
+			      size_t n_snats);
