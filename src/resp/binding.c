@@ -366,6 +366,17 @@ void bindings_revert(struct bindings *bs, struct binding *b, mono_t now)
 	store_set_state(bs, b, BINDING_STATE_OFFERED, now + BINDING_OFFER_MS * MONO_MS);
 }
 
+void bindings_not_saved(struct bindings *bs, const struct lease *lease, mono_t now)
+{
+	struct binding *b = store_find(bs, &lease->ip);
+	struct binding_key key = {
+		.mac = lease->mac, .iaid = lease->iaid, .id_len = lease->client.len, .id = lease->client.b,
+	};
+
+	if (b && bindings_is_for(bs, b, &key))
+		bindings_revert(bs, b, now);
+}
+
 void bindings_quarantine(struct bindings *bs, struct binding *b, const struct mac *user, mono_t now)
 {
 	store_forget_client(bs, b);
@@ -377,6 +388,32 @@ void bindings_quarantine(struct bindings *bs, struct binding *b, const struct ma
 	if (user)
 		b->mac = *user;
 	store_set_state(bs, b, BINDING_STATE_QUARANTINED, now + BINDING_QUARANTINE_S * MONO_S);
+}
+
+void bindings_decline(struct bindings *bs, struct binding *b, mono_t now, struct lease *ret)
+{
+	binding_lease(bs, b, ret);
+	ret->expires = 0;
+	if (now - bs->decline_window > BINDING_QUARANTINE_S * MONO_S) {
+		bs->decline_window = now;
+		bs->n_declines = 0;
+	}
+	if (bs->n_declines++ < BINDING_DECLINES)
+		bindings_quarantine(bs, b, NULL, now);
+	else
+		bindings_forget(bs, b);
+}
+
+bool bindings_end(struct bindings *bs, const struct ip *ip, struct lease *ret)
+{
+	struct binding *b = store_find(bs, ip);
+
+	if (!b || b->state != BINDING_STATE_LEASED)
+		return false;
+	binding_lease(bs, b, ret);
+	ret->expires = 0;
+	bindings_forget(bs, b);
+	return true;
 }
 
 bool bindings_seen(struct bindings *bs, const struct ip *ip, const struct mac *user, mono_t now)

@@ -37,6 +37,7 @@
 #define BINDING_PROBE_MS 50u		/* how long a probe waits for an answer */
 #define BINDING_PROBED_S 600u		/* how long the result of a probe holds */
 #define BINDING_QUARANTINE_S 600u
+#define BINDING_DECLINES 16u
 
 enum binding_state {
 	BINDING_STATE_IDLE,
@@ -140,8 +141,30 @@ void bindings_forget(struct bindings *bs, struct binding *b);
 /* Back to what it was before bindings_offer() or a bindings_lease() that couldn't be written. */
 void bindings_revert(struct bindings *bs, struct binding *b, mono_t now);
 
+/* As bindings_revert(), for a lease as it was told: when its client is still the last one of that address. */
+void bindings_not_saved(struct bindings *bs, const struct lease *lease, mono_t now);
+
 /* Somebody else (@user, or NULL: not known) uses it. Declared addresses don't go into quarantine, but become IDLE. */
 void bindings_quarantine(struct bindings *bs, struct binding *b, const struct mac *user, mono_t now);
+
+/**
+ * bindings_decline() - A client says that its address is somebody else's
+ * @b:		LEASED
+ * @ret:	the lease that ended, for the fact
+ *
+ * The first BINDING_DECLINES within BINDING_QUARANTINE_S put the address into
+ * quarantine, others only have it probed again: else a guest could burn the
+ * range.
+ */
+void bindings_decline(struct bindings *bs, struct binding *b, mono_t now, struct lease *ret);
+
+/**
+ * bindings_end() - End a lease by order of the owner; its client is forgotten
+ * @ret:	the lease that ended, for the fact
+ *
+ * Return: true when there was one
+ */
+bool bindings_end(struct bindings *bs, const struct ip *ip, struct lease *ret);
 
 /**
  * bindings_seen() - An address was seen in use

@@ -76,6 +76,8 @@ struct bindings {
 	uint64_t fresh, n_range;	/* offset of the next address never looked at */
 	struct declared *declared;	/* sorted by MAC, then order */
 	size_t n_declared, cap_declared;
+	mono_t decline_window;		/* when the first of n_declines came */
+	uint32_t n_declines;
 };
 
 void store_init(struct bindings *bs, const uint8_t seed[static 16]);

@@ -12,9 +12,6 @@
  * (RFC 2131 4.1) unless the broadcast flag is set: the kernel's neighbour table
  * isn't asked. A frame whose source isn't chaddr is dropped, so that the guards
  * which pin a guest's MAC also pin the address it can ask for.
- *
- * DECLINE could be used to burn the pool: the first 16 in ten minutes put the
- * address into quarantine, others only have it probed again.
  */
 #include "resp/dhcp4.h"
 
@@ -29,7 +26,6 @@
 
 #define PENDING_MAX 64u
 #define PENDING_WAIT (100 * MONO_MS)
-#define DECLINES 16u
 #define TTL 64
 #define HTYPE_ETHERNET 1	/* the type in front of a client id that is a MAC */
 
@@ -46,8 +42,6 @@ struct dhcp4 {
 	struct dhcp4_stats stats;
 	struct pending pending[PENDING_MAX];	/* the oldest first */
 	uint32_t n_pending;
-	mono_t decline_window;
-	uint32_t n_declined;
 };
 
 static const struct in_addr broadcast_ip = { .s_addr = INADDR_BROADCAST };
@@ -349,16 +343,7 @@ static void on_decline(struct dhcp4 *d, const struct dhcp4_msg *msg, mono_t now,
 		return;
 	}
 	d->stats.n_conflict++;
-	binding_lease(d->bindings, b, &lease);
-	lease.expires = 0;
-	if (now - d->decline_window > BINDING_QUARANTINE_S * MONO_S) {
-		d->decline_window = now;
-		d->n_declined = 0;
-	}
-	if (d->n_declined++ < DECLINES)
-		bindings_quarantine(d->bindings, b, NULL, now);
-	else
-		bindings_forget(d->bindings, b);
+	bindings_decline(d->bindings, b, now, &lease);
 	tell(d, FACT_LEASE_GONE, &lease, false, out);
 }
 
@@ -444,26 +429,16 @@ void dhcp4_seen(struct dhcp4 *d, const struct ip *ip, const struct mac *mac, mon
 
 void dhcp4_not_saved(struct dhcp4 *d, const struct lease *lease, mono_t now)
 {
-	struct binding *b = bindings_at(d->bindings, &lease->ip);
-	struct binding_key key = {
-		.mac = lease->mac, .iaid = lease->iaid, .id_len = lease->client.len, .id = lease->client.b,
-	};
-
-	if (b && bindings_is_for(d->bindings, b, &key))
-		bindings_revert(d->bindings, b, now);
+	bindings_not_saved(d->bindings, lease, now);
 }
 
 bool dhcp4_forget(struct dhcp4 *d, const struct ip *ip, mono_t now, struct out *out)
 {
-	struct binding *b = bindings_at(d->bindings, ip);
 	struct lease lease;
 
 	(void)now;
-	if (!b || binding_state(b) != BINDING_STATE_LEASED || out->n_facts >= OUT_FACTS)
+	if (out->n_facts >= OUT_FACTS || !bindings_end(d->bindings, ip, &lease))
 		return false;
-	binding_lease(d->bindings, b, &lease);
-	lease.expires = 0;
-	bindings_forget(d->bindings, b);
 	tell(d, FACT_LEASE_GONE, &lease, false, out);
 	return true;
 }
@@ -521,26 +496,4 @@ const struct dhcp4_stats *dhcp4_stats(const struct dhcp4 *d)
 uint32_t dhcp4_n_leases(const struct dhcp4 *d)
 {
 	return bindings_n_leased(d->bindings);
-}
-
-struct each {
-	const struct dhcp4 *dhcp4;
-	void (*fn)(void *user, const struct lease *lease);
-	void *user;
-};
-
-static void each_one(void *user, const struct lease *lease)
-{
-	const struct each *each = user;
-	struct lease named = *lease;
-
-	memcpy(named.network, each->dhcp4->service.network, sizeof(named.network));
-	each->fn(each->user, &named);
-}
-
-void dhcp4_each_lease(const struct dhcp4 *d, void (*fn)(void *user, const struct lease *lease), void *user)
-{
-	struct each each = { .dhcp4 = d, .fn = fn, .user = user };
-
-	bindings_each_leased(d->bindings, each_one, &each);
 }

@@ -92,6 +92,3 @@ int dhcp4_tick(struct dhcp4 *dhcp4, mono_t now, struct out *out);
 
 const struct dhcp4_stats *dhcp4_stats(const struct dhcp4 *dhcp4);
 uint32_t dhcp4_n_leases(const struct dhcp4 *dhcp4);
-
-/* Every lease held now, in no order. */
-void dhcp4_each_lease(const struct dhcp4 *dhcp4, void (*fn)(void *user, const struct lease *lease), void *user);

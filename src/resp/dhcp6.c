@@ -27,7 +27,6 @@
 
 #define PENDING_MAX 64u
 #define PENDING_WAIT (100 * MONO_MS)
-#define DECLINES 16u
 #define HOP_LIMIT 64
 #define FACTS_PER_MESSAGE (SERVICE_HOST_IPS + DHCP6_IAS)	/* the declared ones, and one for each association */
 #define DUID_UUID 4		/* RFC 6355 */
@@ -46,8 +45,6 @@ struct dhcp6 {
 	struct dhcp6_stats stats;
 	struct pending *pending;		/* PENDING_MAX, the oldest first */
 	uint32_t n_pending;
-	mono_t decline_window;
-	uint32_t n_declined;
 };
 
 /* One reply being written. */
@@ -479,21 +476,13 @@ static bool give_back(struct dhcp6 *d, const struct dhcp6_msg *msg, const struct
 
 	if (!b || binding_state(b) != BINDING_STATE_LEASED || !bindings_is_for(d->bindings, b, key))
 		return false;
-	binding_lease(d->bindings, b, &lease);
 	if (msg->type == DHCP6_RELEASE) {
+		binding_lease(d->bindings, b, &lease);
 		lease.expires = now;
 		bindings_release(d->bindings, b, now);
 	} else {
 		d->stats.n_conflict++;
-		lease.expires = 0;
-		if (now - d->decline_window > BINDING_QUARANTINE_S * MONO_S) {
-			d->decline_window = now;
-			d->n_declined = 0;
-		}
-		if (d->n_declined++ < DECLINES)
-			bindings_quarantine(d->bindings, b, NULL, now);
-		else
-			bindings_forget(d->bindings, b);
+		bindings_decline(d->bindings, b, now, &lease);
 	}
 	tell(d, FACT_LEASE_GONE, &lease, false, out);
 	return true;
@@ -629,26 +618,16 @@ void dhcp6_seen(struct dhcp6 *d, const struct ip *ip, const struct mac *mac, mon
 
 void dhcp6_not_saved(struct dhcp6 *d, const struct lease *lease, mono_t now)
 {
-	struct binding *b = bindings_at(d->bindings, &lease->ip);
-	struct binding_key key = {
-		.mac = lease->mac, .iaid = lease->iaid, .id_len = lease->client.len, .id = lease->client.b,
-	};
-
-	if (b && bindings_is_for(d->bindings, b, &key))
-		bindings_revert(d->bindings, b, now);
+	bindings_not_saved(d->bindings, lease, now);
 }
 
 bool dhcp6_forget(struct dhcp6 *d, const struct ip *ip, mono_t now, struct out *out)
 {
-	struct binding *b = bindings_at(d->bindings, ip);
 	struct lease lease;
 
 	(void)now;
-	if (!b || binding_state(b) != BINDING_STATE_LEASED || out->n_facts >= OUT_FACTS)
+	if (out->n_facts >= OUT_FACTS || !bindings_end(d->bindings, ip, &lease))
 		return false;
-	binding_lease(d->bindings, b, &lease);
-	lease.expires = 0;
-	bindings_forget(d->bindings, b);
 	tell(d, FACT_LEASE_GONE, &lease, false, out);
 	return true;
 }
@@ -703,26 +682,4 @@ const struct dhcp6_stats *dhcp6_stats(const struct dhcp6 *d)
 uint32_t dhcp6_n_leases(const struct dhcp6 *d)
 {
 	return bindings_n_leased(d->bindings);
-}
-
-struct each {
-	const struct dhcp6 *dhcp6;
-	void (*fn)(void *user, const struct lease *lease);
-	void *user;
-};
-
-static void each_one(void *user, const struct lease *lease)
-{
-	const struct each *each = user;
-	struct lease named = *lease;
-
-	memcpy(named.network, each->dhcp6->service.network, sizeof(named.network));
-	each->fn(each->user, &named);
-}
-
-void dhcp6_each_lease(const struct dhcp6 *d, void (*fn)(void *user, const struct lease *lease), void *user)
-{
-	struct each each = { .dhcp6 = d, .fn = fn, .user = user };
-
-	bindings_each_leased(d->bindings, each_one, &each);
 }

@@ -91,6 +91,3 @@ int dhcp6_tick(struct dhcp6 *dhcp6, mono_t now, struct out *out);
 
 const struct dhcp6_stats *dhcp6_stats(const struct dhcp6 *dhcp6);
 uint32_t dhcp6_n_leases(const struct dhcp6 *dhcp6);
-
-/* Every lease held now, in no order. */
-void dhcp6_each_lease(const struct dhcp6 *dhcp6, void (*fn)(void *user, const struct lease *lease), void *user);
