@@ -18,6 +18,13 @@
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
+#define SWAP(a, b)                        \
+	do {                              \
+		__typeof__(a) tmp_ = (a); \
+		(a) = (b);                \
+		(b) = tmp_;               \
+	} while (0)
+
 /* Take ownership out of a variable: returns the value, leaves the empty value. */
 #define STEAL_PTR(p)                       \
 	({                                 \

@@ -11,22 +11,27 @@
 
 #define UDP_HEADER_LEN 8
 
-static int parse(struct rd packet, struct udp *ret, size_t *ret_len, uint16_t *ret_sum)
+/* @ret_sum: the checksum as it was sent; 0: none */
+static int parse(uint8_t proto, struct rd packet, struct udp *ret, size_t *ret_len, uint16_t *ret_sum)
 {
 	struct rd r = packet;
-	struct udp udp;
 
-	udp.src = rd_be16(&r);
-	udp.dst = rd_be16(&r);
-	size_t len = rd_be16(&r);
-	uint16_t sum = rd_be16(&r);
-	if (!rd_ok(&r) || len < UDP_HEADER_LEN || len > packet.left)
+	if (proto != IPPROTO_UDP)
+		return UDP_E_NOT_OURS;
+	ret->src = rd_be16(&r);
+	ret->dst = rd_be16(&r);
+	*ret_len = rd_be16(&r);
+	*ret_sum = rd_be16(&r);
+	if (!rd_ok(&r) || *ret_len < UDP_HEADER_LEN || *ret_len > packet.left)
 		return UDP_E_MALFORMED;
-	udp.payload = rd_sub(&r, len - UDP_HEADER_LEN);
-	*ret = udp;
-	*ret_len = len;
-	*ret_sum = sum;
+	ret->payload = rd_sub(&r, *ret_len - UDP_HEADER_LEN);
 	return 0;
+}
+
+/* Over the pseudo header and the packet, whose checksum makes a whole of it. */
+static bool sum_is_right(uint64_t pseudo, const struct rd *packet, size_t len)
+{
+	return checksum_end(checksum_add(pseudo, packet->p, len)) == 0;
 }
 
 int udp_parse4(const struct ipv4 *ip, bool csum_ready, struct udp *ret)
@@ -34,18 +39,13 @@ int udp_parse4(const struct ipv4 *ip, bool csum_ready, struct udp *ret)
 	struct udp udp;
 	uint16_t sum;
 	size_t len;
+	int r = parse(ip->proto, ip->payload, &udp, &len, &sum);
 
-	if (ip->proto != IPPROTO_UDP)
-		return UDP_E_NOT_OURS;
-	int r = parse(ip->payload, &udp, &len, &sum);
 	if (r != 0)
 		return r;
-	if (csum_ready && sum != 0) {
-		uint64_t pseudo = checksum_pseudo4(ip->src, ip->dst, IPPROTO_UDP, len);
-
-		if (checksum_end(checksum_add(pseudo, ip->payload.p, len)) != 0)
-			return UDP_E_MALFORMED;
-	}
+	if (csum_ready && sum != 0 &&
+	    !sum_is_right(checksum_pseudo4(ip->src, ip->dst, IPPROTO_UDP, len), &ip->payload, len))
+		return UDP_E_MALFORMED;
 	*ret = udp;
 	return 0;
 }
@@ -55,18 +55,13 @@ int udp_parse6(const struct ipv6 *ip, bool csum_ready, struct udp *ret)
 	struct udp udp;
 	uint16_t sum;
 	size_t len;
+	int r = parse(ip->proto, ip->payload, &udp, &len, &sum);
 
-	if (ip->proto != IPPROTO_UDP)
-		return UDP_E_NOT_OURS;
-	int r = parse(ip->payload, &udp, &len, &sum);
 	if (r != 0)
 		return r;
-	if (csum_ready) {
-		uint64_t pseudo = checksum_pseudo6(&ip->src, &ip->dst, IPPROTO_UDP, len);
-
-		if (sum == 0 || checksum_end(checksum_add(pseudo, ip->payload.p, len)) != 0)
-			return UDP_E_MALFORMED;
-	}
+	if (csum_ready && (sum == 0 || !sum_is_right(checksum_pseudo6(&ip->src, &ip->dst, IPPROTO_UDP, len),
+						     &ip->payload, len)))
+		return UDP_E_MALFORMED;
 	*ret = udp;
 	return 0;
 }

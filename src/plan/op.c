@@ -135,24 +135,17 @@ bool op_undo(const struct op *op, struct op *ret)
 	case OP_NFT_TABLE:
 		if (!op->nft.old_text)
 			return false;
-		u.nft.text = op->nft.old_text;
-		u.nft.old_text = op->nft.text;
-		u.nft.table = op->nft.old_table;
-		u.nft.old_table = op->nft.table;
+		SWAP(u.nft.text, u.nft.old_text);
+		SWAP(u.nft.table, u.nft.old_table);
 		break;
 	case OP_NFT_ELEMS:
-		u.nft.add = op->nft.del;
-		u.nft.n_add = op->nft.n_del;
-		u.nft.del = op->nft.add;
-		u.nft.n_del = op->nft.n_add;
+		SWAP(u.nft.add, u.nft.del);
+		SWAP(u.nft.n_add, u.nft.n_del);
 		break;
 	case OP_RULE:
-		u.rule.add = op->rule.old;
-		u.rule.n_add = op->rule.n_old;
-		u.rule.before = op->rule.old_before;
-		u.rule.old = op->rule.add;
-		u.rule.n_old = op->rule.n_add;
-		u.rule.old_before = op->rule.before;
+		SWAP(u.rule.add, u.rule.old);
+		SWAP(u.rule.n_add, u.rule.n_old);
+		SWAP(u.rule.before, u.rule.old_before);
 		break;
 	case OP_SERVE:
 	case OP_UNSERVE:
