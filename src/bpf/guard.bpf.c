@@ -133,6 +133,29 @@ static __always_inline int may_claim(const struct sender *s)
 	return PASS;
 }
 
+/*
+ * A probe for duplicates is no claim: who has the address must hear it, or
+ * nobody would tell the prober. But one that probes for it itself just now
+ * would give up; so that nobody can keep another from its address, it is spared.
+ */
+static __always_inline int may_probe(const struct sender *s)
+{
+	const __u64 *owner = bpf_map_lookup_elem(&owners, &s->address);
+	const struct guard_claim *claim = bpf_map_lookup_elem(&claims, &s->address);
+	__u64 now = bpf_ktime_get_ns();
+	struct guard_claim mine = { .mac = s->mac, .since = now, .probed = now };
+
+	if (claim && claim->mac != s->mac) {
+		if (claim->probed && now - claim->probed < GUARD_DAD_NS)
+			return DROP;
+		if (now - claim->since < GUARD_CLAIM_NS)
+			return PASS;
+	}
+	if (!owner || *owner == s->mac)
+		bpf_map_update_elem(&claims, &s->address, &mine, BPF_ANY);
+	return PASS;
+}
+
 static __always_inline int guard_arp(struct __sk_buff *skb, struct sender *s)
 {
 	__u8 b[28];	/* header, sender MAC 8, sender IP 14, target MAC 18, target IP 24 */
@@ -200,7 +223,7 @@ static __always_inline int guard_nd(struct __sk_buff *skb, struct sender *s, __u
 		return from_any ? PASS : may_claim(s);
 	if (bpf_skb_load_bytes(skb, at + 8, s->address.ip, 16) < 0)
 		return DROP;
-	return may_claim(s);
+	return type == ICMP6_NS ? may_probe(s) : may_claim(s);
 }
 
 static __always_inline int guard_icmp6(struct __sk_buff *skb, struct sender *s, __u32 at, int fragment, int from_any)

@@ -12,6 +12,7 @@
 #define GUARD_CLAIMS_MAX 65536
 
 #define GUARD_CLAIM_NS 3000000000ULL	/* how long a claim holds unless main confirms it: DAD and the way to main take less */
+#define GUARD_DAD_NS 1200000000ull	/* RFC 4862 5.4: DupAddrDetectTransmits 1, RetransTimer 1 s; and a little */
 #define GUARD_WINDOW_NS 1000000000ULL	/* of a meter */
 
 /* What each port may send in a second; the rest is dropped. nft's fallback has the same figures. */
@@ -53,6 +54,7 @@ struct guard_address {
 struct guard_claim {
 	__u64 mac;
 	__u64 since;		/* ns, monotonic */
+	__u64 probed;		/* when it probed for the address last (DAD); 0: it has spoken from it since */
 };
 
 /* The six bytes as they stand in the frame, in the low bytes of a little-endian number, the rest zero. */

@@ -97,6 +97,8 @@ const char schema_guard_memory[] =
 	"\tset claims4 {\n\t\ttype mark . ipv4_addr . ether_addr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
 	"\tset claimed6 {\n\t\ttypeof meta mark . @nh,64,128; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
 	"\tset claims6 {\n\t\ttypeof meta mark . @nh,64,128 . ether saddr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
+	"\tset probed6 {\n\t\ttypeof meta mark . @nh,64,128; size 65536; flags dynamic, timeout; timeout 1200ms\n\t}\n"
+	"\tset probes6 {\n\t\ttypeof meta mark . @nh,64,128 . ether saddr; size 65536; flags dynamic, timeout; timeout 1200ms\n\t}\n"
 	"\tset meter_nd {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
 	"\tset meter_mld {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
 	"\tset meter_arp {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
@@ -223,11 +225,26 @@ const struct schema_chain schema_chains[] = {
 		"meta mark . arp saddr ip @claimed4 drop",
 		"add @claimed4 { meta mark . arp saddr ip } add @claims4 { meta mark . arp saddr ip . ether saddr }",
 	}, .guard = true },
+	{ NFPROTO_BRIDGE, "guard_probe", NULL, .rules = {
+		"add @probed6 { meta mark . @th,64,128 } add @probes6 { meta mark . @th,64,128 . ether saddr }",
+	}, .guard = true },
+	/* A probe for duplicates: who has the address must hear it, but not one that probes for it itself just now. */
+	{ NFPROTO_BRIDGE, "guard_dad", NULL, .rules = {
+		"meta mark . @th,64,128 . ether saddr @probes6 return",
+		"meta mark . @th,64,128 @probed6 drop",
+		"meta mark . @th,64,128 . ether saddr @owners6 goto guard_probe",
+		"meta mark . @th,64,128 @owned6 return",
+		"meta mark . @th,64,128 . ether saddr @claims6 goto guard_probe",
+		"meta mark . @th,64,128 @claimed6 return",
+		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }",
+		"goto guard_probe",
+	}, .guard = true },
 	{ NFPROTO_BRIDGE, "guard_nd", NULL, .rules = {
 		"exthdr frag exists drop",
 		"update @meter_nd { iifname limit rate over 200/second burst 200 packets } drop",
 		"icmpv6 type nd-router-solicit return",
 		"icmpv6 type nd-neighbor-solicit ip6 saddr != :: return",
+		"icmpv6 type nd-neighbor-solicit goto guard_dad",
 		"meta mark . @th,64,128 . ether saddr @owners6 return",
 		"meta mark . @th,64,128 @owned6 drop",
 		"meta mark . @th,64,128 . ether saddr @claims6 return",
