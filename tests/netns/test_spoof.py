@@ -296,7 +296,7 @@ def test_duplicate_address_detection(world, guard):
     if p:
         p.kill()
     s.evil.ip("addr", "add", WEB6 + "/64", "dev", "eth0")
-    wait(lambda: "dadfailed" in s.evil.ip("-6", "addr", "show", "to", WEB6).stdout, 5,
+    wait(lambda: "dadfailed" in s.evil.ip("-6", "addr", "show", "to", WEB6), 5,
          "who takes another's address is told so")
     assert s.other.ping(WEB6)
     assert caches(s).get(("other", WEB6)) == WEB_MAC
