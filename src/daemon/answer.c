@@ -146,6 +146,11 @@ static json_t *text_or_skip(json_t *to, const char *key, const char *s)
 	return to;
 }
 
+static json_t *seconds_left(const struct lease *lease, mono_t now)
+{
+	return json_integer(lease->expires > now ? (json_int_t)((lease->expires - now) / MONO_S) : 0);
+}
+
 static void add_address(json_t *guest, const struct ip *ip, const char *kind, const struct holder *h, mono_t now)
 {
 	const char *list_name = ip->family == AF_INET ? "ipv4" : "ipv6";
@@ -159,8 +164,7 @@ static void add_address(json_t *guest, const struct ip *ip, const char *kind, co
 	json_t *o = json_pack("{s:s, s:s}", "address", IP_STR(ip), "kind", kind);
 
 	if (h && h->is_lease && h->lease.expires != MONO_NEVER)
-		(void)json_object_set_new(o, "expires", json_integer(h->lease.expires > now ?
-									      (json_int_t)((h->lease.expires - now) / MONO_S) : 0));
+		(void)json_object_set_new(o, "expires", seconds_left(&h->lease, now));
 	(void)json_array_append_new(details, o);
 }
 
@@ -168,12 +172,7 @@ static const char *kind_of(const struct holder *h)
 {
 	if (h->is_lease)
 		return "lease";
-	if (h->key.ip.family == AF_INET6) {
-		struct in6_addr eui64 = ip6_eui64(&h->key.ip.v6, &h->neighbour.mac);
-
-		return memcmp(&eui64, &h->key.ip.v6, sizeof(eui64)) == 0 ? "slaac" : "seen";
-	}
-	return "seen";
+	return h->key.ip.family == AF_INET6 && ip6_is_eui64(&h->key.ip.v6, &h->neighbour.mac) ? "slaac" : "seen";
 }
 
 static json_t *guest_new_json(const char *name, const struct mac *mac, const char *device, const char *state)
@@ -373,17 +372,12 @@ static json_t *leases_json(const struct daemon_main *d, const struct ctl_request
 
 		if (!h->is_lease || !wanted(req, h->key.network))
 			continue;
-		const struct d_guest *g = networks_guest_by_mac(d, h->key.network, &h->lease.mac);
-		const char *name = g ? g->name : h->lease.hostname;
-		for (size_t i = 0; i < d->n_guests; i++)
-			if (mac_eq(&d->guests[i]->mac, &h->lease.mac) && str_eq(d->guests[i]->network, h->key.network))
-				name = d->guests[i]->name;
+		const char *name = serve_guest_name(d, h->key.network, &h->lease.mac);
 		json_t *o = json_pack("{s:s, s:s, s:s}", "network", h->key.network, "mac", MAC_STR(&h->lease.mac), "address",
 				      IP_STR(&h->key.ip));
 
-		text_or_skip(o, "guest", name);
-		(void)json_object_set_new(o, "expires", json_integer(h->lease.expires > now ?
-									      (json_int_t)((h->lease.expires - now) / MONO_S) : 0));
+		text_or_skip(o, "guest", *name ? name : h->lease.hostname);
+		(void)json_object_set_new(o, "expires", seconds_left(&h->lease, now));
 		for (size_t i = 0; root && i < h->lease.client.len; i++)
 			(void)snprintf(hex + i * 2, 3, "%02x", h->lease.client.b[i]);
 		text_or_skip(o, h->key.ip.family == AF_INET ? "client_id" : "duid", hex);

@@ -101,8 +101,7 @@ static void forget_told(struct daemon_main *d, const char *network)
 	}
 }
 
-/* The guest that runs or is declared with this MAC; "" when there is none. */
-static const char *guest_name(const struct daemon_main *d, const char *network, const struct mac *mac)
+const char *serve_guest_name(const struct daemon_main *d, const char *network, const struct mac *mac)
 {
 	for (size_t i = 0; i < d->n_guests; i++)
 		if (str_eq(d->guests[i]->network, network) && mac_eq(&d->guests[i]->mac, mac))
@@ -129,15 +128,13 @@ static bool is_guest_name(const struct daemon_main *d, const char *network, cons
 static void tell_holder(struct daemon_main *d, const struct holder *h)
 {
 	const struct mac *mac = h->is_lease ? &h->lease.mac : &h->neighbour.mac;
-	const char *name = guest_name(d, h->key.network, mac);
+	const char *name = serve_guest_name(d, h->key.network, mac);
 
 	if (h->is_lease && !*name && !is_guest_name(d, h->key.network, h->lease.hostname))
 		name = h->lease.hostname;
 	if (!h->is_lease && h->key.ip.family == AF_INET6) {
 		/* Of the addresses a guest made itself only the one from its MAC is known to stay. */
-		struct in6_addr eui64 = ip6_eui64(&h->key.ip.v6, mac);
-
-		if (memcmp(&eui64, &h->key.ip.v6, sizeof(eui64)) != 0)
+		if (!ip6_is_eui64(&h->key.ip.v6, mac))
 			return;
 	}
 	tell_name(d, h->key.network, name, &h->key.ip);

@@ -198,6 +198,8 @@ bool seats_has(const struct daemon_main *d, uint32_t bridge, const struct mac *m
 int serve_op(void *user, const struct op *op, struct report *report);	/* struct apply_hooks */
 int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid);
 void serve_upstream(struct daemon_main *d);		/* read resolv.conf, tell the resolver what changed */
+/* The guest that runs or is declared with this MAC; "" when there is none. */
+const char *serve_guest_name(const struct daemon_main *d, const char *network, const struct mac *mac);
 void serve_names(struct daemon_main *d);		/* tell the resolver all names */
 void serve_forget(struct daemon_main *d, struct net *net);	/* leases and names of a network that is down */
 

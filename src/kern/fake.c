@@ -16,7 +16,7 @@
 
 struct fake_kern {
 	struct world *w;
-	size_t cap_links, cap_addrs, cap_routes, cap_sysctls, cap_found, cap_listeners;
+	size_t cap_links, cap_addrs, cap_routes, cap_sysctls, cap_found;
 	uint32_t next_ifindex;
 	uint64_t next_handle;
 };
@@ -160,12 +160,6 @@ void fake_kern_addr(struct fake_kern *f, const struct w_addr *addr)
 
 		fake_kern_route(f, &r);
 	}
-}
-
-void fake_kern_listener(struct fake_kern *f, const struct w_listener *listener)
-{
-	ARENA_GROW(f->w->arena, f->w->listeners, f->w->n_listeners, f->cap_listeners);
-	f->w->listeners[f->w->n_listeners++] = *listener;
 }
 
 void fake_kern_firewall(struct fake_kern *f, const struct fw_table *table)

@@ -24,7 +24,6 @@ uint32_t fake_kern_link(struct fake_kern *fake, const struct w_link *link);
 void fake_kern_addr(struct fake_kern *fake, const struct w_addr *addr);	/* with its connected route */
 void fake_kern_route(struct fake_kern *fake, const struct w_route *route);
 void fake_kern_sysctl(struct fake_kern *fake, const char *path, const char *value);
-void fake_kern_listener(struct fake_kern *fake, const struct w_listener *listener);
 
 void fake_kern_firewall(struct fake_kern *fake, const struct fw_table *table);	/* somebody else's */
 

@@ -95,11 +95,6 @@ void nlb_u8(struct nlb *b, uint16_t type, uint8_t v)
 	nlb_put(b, type, &v, sizeof(v));
 }
 
-void nlb_u16(struct nlb *b, uint16_t type, uint16_t v)
-{
-	nlb_put(b, type, &v, sizeof(v));
-}
-
 void nlb_u32(struct nlb *b, uint16_t type, uint32_t v)
 {
 	nlb_put(b, type, &v, sizeof(v));

@@ -36,7 +36,6 @@ void nlb_reset(struct nlb *b);	/* empty again; the memory stays */
 void nlb_msg(struct nlb *b, uint16_t type, uint16_t flags, const void *header, size_t n);
 void nlb_put(struct nlb *b, uint16_t type, const void *data, size_t n);
 void nlb_u8(struct nlb *b, uint16_t type, uint8_t v);
-void nlb_u16(struct nlb *b, uint16_t type, uint16_t v);
 void nlb_u32(struct nlb *b, uint16_t type, uint32_t v);
 void nlb_be32(struct nlb *b, uint16_t type, uint32_t v);
 void nlb_strz(struct nlb *b, uint16_t type, const char *s);	/* with its NUL */

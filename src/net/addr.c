@@ -342,6 +342,13 @@ struct in6_addr ip6_eui64(const struct in6_addr *prefix64, const struct mac *mac
 	return a;
 }
 
+bool ip6_is_eui64(const struct in6_addr *ip, const struct mac *mac)
+{
+	struct in6_addr eui64 = ip6_eui64(ip, mac);
+
+	return memcmp(&eui64, ip, sizeof(eui64)) == 0;
+}
+
 struct mac mac_of_multicast6(const struct in6_addr *group)
 {
 	struct mac mac = { { 0x33, 0x33 } };

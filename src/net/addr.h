@@ -89,6 +89,7 @@ uint64_t range_size(const struct ip_range *range);	/* UINT64_MAX when it is more
 /* RFC 4291 2.7.1 and appendix A, RFC 2464 7. */
 struct in6_addr ip6_solicited_node(const struct in6_addr *target);
 struct in6_addr ip6_eui64(const struct in6_addr *prefix64, const struct mac *mac);
+bool ip6_is_eui64(const struct in6_addr *ip, const struct mac *mac);	/* is its interface identifier made of @mac? */
 struct mac mac_of_multicast6(const struct in6_addr *group);
 
 /*

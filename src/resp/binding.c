@@ -589,11 +589,6 @@ struct ip binding_ip(const struct bindings *bs, const struct binding *b)
 	return ip;
 }
 
-mono_t binding_expires(const struct binding *b)
-{
-	return b->deadline;
-}
-
 bool bindings_is_for(const struct bindings *bs, const struct binding *b, const struct binding_key *key)
 {
 	return !mac_is_zero(&b->mac) && store_matches(bs, b, key);

@@ -204,7 +204,6 @@ void bindings_each_leased(const struct bindings *bs, void (*fn)(void *user, cons
 enum binding_state binding_state(const struct binding *b);
 bool binding_is_declared(const struct binding *b);
 struct ip binding_ip(const struct bindings *bs, const struct binding *b);
-mono_t binding_expires(const struct binding *b);		/* LEASED */
 
 /* Is, or was last, this client's. */
 bool bindings_is_for(const struct bindings *bs, const struct binding *b, const struct binding_key *key);
