@@ -90,6 +90,12 @@ void nlb_put(struct nlb *b, uint16_t type, const void *data, size_t n)
 	close_msg(b);
 }
 
+void nlb_raw(struct nlb *b, const void *data, size_t n)
+{
+	memcpy(room(b, n), data, n);
+	close_msg(b);
+}
+
 void nlb_u8(struct nlb *b, uint16_t type, uint8_t v)
 {
 	nlb_put(b, type, &v, sizeof(v));

@@ -41,6 +41,7 @@ void nlb_be32(struct nlb *b, uint16_t type, uint32_t v);
 void nlb_strz(struct nlb *b, uint16_t type, const char *s);	/* with its NUL */
 size_t nlb_nest(struct nlb *b, uint16_t type);	/* sets NLA_F_NESTED */
 void nlb_end(struct nlb *b, size_t nest);
+void nlb_raw(struct nlb *b, const void *data, size_t n);	/* no attribute: the header inside VETH_INFO_PEER */
 void nlb_cancel(struct nlb *b, size_t nest);	/* as if it had never begun */
 
 /* ------------------------------------------------------------------- parsing */

@@ -8,6 +8,9 @@
 #include "net/ipv6.h"
 
 enum icmpv6_type {
+	ICMPV6_TOO_BIG = 2,
+	ICMPV6_ECHO = 128,
+	ICMPV6_ECHO_REPLY = 129,
 	ICMPV6_MLD_QUERY = 130,
 	ICMPV6_MLD_REPORT = 131,
 	ICMPV6_MLD_DONE = 132,
