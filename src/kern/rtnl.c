@@ -418,6 +418,40 @@ size_t rtnl_put_link_complete(struct nlb *b, uint32_t ifindex, const struct op_l
 	return b->n_msgs - before;
 }
 
+static void put_port(struct nlb *b, const struct op_link *link)
+{
+	size_t info = nlb_nest(b, IFLA_LINKINFO);
+
+	nlb_strz(b, IFLA_INFO_SLAVE_KIND, "bridge");
+	size_t data = nlb_nest(b, IFLA_INFO_SLAVE_DATA);
+	if (link->mask & OP_LINK_HAIRPIN)
+		nlb_u8(b, IFLA_BRPORT_MODE, link->hairpin);
+	if (link->mask & OP_LINK_PORT) {
+		nlb_u8(b, IFLA_BRPORT_UNICAST_FLOOD, link->port.flood);
+		nlb_u8(b, IFLA_BRPORT_MCAST_FLOOD, link->port.mcast_flood);
+		nlb_u8(b, IFLA_BRPORT_BCAST_FLOOD, link->port.bcast_flood);
+		nlb_u8(b, IFLA_BRPORT_ISOLATED, link->port.isolated);
+		nlb_u8(b, IFLA_BRPORT_MULTICAST_ROUTER, link->port.mcast_router);
+	}
+	nlb_end(b, data);
+	nlb_end(b, info);
+}
+
+/* As `bridge vlan add|del dev PORT vid N pvid untagged`. */
+static void put_pvid(struct nlb *b, uint32_t ifindex, const struct op_link *link)
+{
+	const struct ifinfomsg ifi = { .ifi_family = AF_BRIDGE, .ifi_index = (int)ifindex };
+	const struct bridge_vlan_info vlan = {
+		.flags = link->has_pvid ? BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED : 0,
+		.vid = link->pvid,
+	};
+
+	nlb_msg(b, link->has_pvid ? RTM_SETLINK : RTM_DELLINK, 0, &ifi, sizeof(ifi));
+	size_t spec = nlb_nest(b, IFLA_AF_SPEC);
+	nlb_put(b, IFLA_BRIDGE_VLAN_INFO, &vlan, sizeof(vlan));
+	nlb_end(b, spec);
+}
+
 size_t rtnl_put_link_set(struct nlb *b, uint32_t ifindex, const struct op_link *link, uint32_t master)
 {
 	const uint32_t early = OP_LINK_MAC | OP_LINK_MTU | OP_LINK_GROUP | OP_LINK_ALIAS | OP_LINK_MASTER | OP_LINK_GENMODE;
@@ -432,20 +466,15 @@ size_t rtnl_put_link_set(struct nlb *b, uint32_t ifindex, const struct op_link *
 		link_msg(b, RTM_NEWLINK, 0, ifindex, link->name, 0, 0);
 		put_linkinfo(b, link, true);
 	}
-	if ((link->mask & OP_LINK_HAIRPIN) || ((link->mask & OP_LINK_UP) && link->up)) {
+	if ((link->mask & (OP_LINK_HAIRPIN | OP_LINK_PORT)) || ((link->mask & OP_LINK_UP) && link->up)) {
 		bool up = (link->mask & OP_LINK_UP) && link->up;
 
 		link_msg(b, RTM_NEWLINK, 0, ifindex, link->name, up ? IFF_UP : 0, up ? IFF_UP : 0);
-		if (link->mask & OP_LINK_HAIRPIN) {
-			size_t info = nlb_nest(b, IFLA_LINKINFO);
-
-			nlb_strz(b, IFLA_INFO_SLAVE_KIND, "bridge");
-			size_t data = nlb_nest(b, IFLA_INFO_SLAVE_DATA);
-			nlb_u8(b, IFLA_BRPORT_MODE, link->hairpin);
-			nlb_end(b, data);
-			nlb_end(b, info);
-		}
+		if (link->mask & (OP_LINK_HAIRPIN | OP_LINK_PORT))
+			put_port(b, link);
 	}
+	if (link->mask & OP_LINK_PVID)
+		put_pvid(b, ifindex, link);
 	return b->n_msgs - before;
 }
 

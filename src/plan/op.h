@@ -52,6 +52,14 @@ enum op_link_attr {
 	OP_LINK_BRIDGE = 1 << 6,	/* stp, mcast_snooping, forward_delay */
 	OP_LINK_HAIRPIN = 1 << 7,	/* bridge port */
 	OP_LINK_MASTER = 1 << 8,
+	OP_LINK_PORT = 1 << 11,		/* of a bridge port: all of link.port */
+	OP_LINK_PVID = 1 << 12,		/* the VLAN of a bridge port's untagged frames: link.pvid */
+};
+
+/* How a bridge treats one of its ports. */
+struct op_port {
+	bool flood, mcast_flood, bcast_flood, isolated;
+	uint8_t mcast_router;		/* MDB_RTR_TYPE_* */
 };
 
 struct op_link {
@@ -68,6 +76,9 @@ struct op_link {
 	bool stp, mcast_snooping;
 	uint32_t forward_delay;
 	bool hairpin;
+	struct op_port port;
+	uint16_t pvid;
+	bool has_pvid;			/* false: the port is taken out of that VLAN */
 	char master[16];		/* "" : none */
 };
 
