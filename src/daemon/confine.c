@@ -158,11 +158,11 @@ static int main_filter(scmp_filter_ctx ctx)
 			return r;
 	}
 	/* Maps that it was handed may be looked at and changed; no new ones, no programs. */
-	const struct scmp_arg_cmp below = { .arg = 0, .op = SCMP_CMP_LT, .datum_a = BPF_MAP_LOOKUP_ELEM };
-	const struct scmp_arg_cmp above = { .arg = 0, .op = SCMP_CMP_GT, .datum_a = BPF_MAP_GET_NEXT_KEY };
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, below);
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, above);
+	const struct scmp_arg_cmp above = { .arg = 0, .op = SCMP_CMP_GT, .datum_a = BPF_MAP_LOOKUP_BATCH };
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, above);
+	for (unsigned int cmd = 0; r == 0 && cmd < BPF_MAP_LOOKUP_BATCH; cmd++)
+		if (cmd < BPF_MAP_LOOKUP_ELEM || cmd > BPF_MAP_GET_NEXT_KEY)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1, argument_is(0, cmd));
 	return r;
 }
 

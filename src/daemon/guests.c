@@ -16,14 +16,12 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "kern/guard.h"
-#include "kern/guard.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 #include "kern/tap.h"
 #include "model/world.h"
 
 #define RECORD_GUEST "guest"
-#define PLAIN_GUESTS_TOGETHER (250 * MONO_MS)
 #define IFF_LOWER_UP_ (1u << 16)	/* linux/if.h and net/if.h don't go together */
 
 static uint64_t start_time(int64_t pid)
@@ -172,8 +170,10 @@ void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name)
 		bool plain = !more;
 		more = more || !net || !net->d || !desired_guest(net->d, g->name);
 		remove_guest(d, g);
-		if (more)
-			networks_reconcile_soon(d, plain ? PLAIN_GUESTS_TOGETHER : 20 * MONO_MS);
+		if (more && plain)
+			networks_reconcile_together(d);
+		else if (more)
+			networks_reconcile_soon(d, 20 * MONO_MS);
 	}
 }
 
@@ -455,7 +455,7 @@ int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struc
 	struct guest *added = STEAL_PTR(g);
 	add_guest(d, added);
 	if (is_plain(d, net, added) && guard_port(d, net, added) == 0) {
-		networks_reconcile_soon(d, PLAIN_GUESTS_TOGETHER);
+		networks_reconcile_together(d);
 		*ret = added;
 		return 0;
 	}

@@ -22,9 +22,11 @@ static int on_soon(struct loop_timer *timer, mono_t now)
 {
 	struct daemon_main *d = CONTAINER_OF(timer, struct daemon_main, soon);
 	_cleanup_(report_freep) struct report *report = report_new();
-	bool due = repair_due(d) || d->soon_due;
+	bool due = repair_due(d) || d->soon_due || networks_together_due(d, now);
 
 	d->soon_due = false;
+	if (due)
+		d->plain_since = 0;	/* what fails now is tried again */
 	if (due && networks_keep(d, report) != 0)
 		for (size_t i = 0; i < report_n(report); i++)
 			log_event(LOG_LEVEL_ERROR, "reconcile-failed key=%s what=\"%s\"",

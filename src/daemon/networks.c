@@ -22,6 +22,8 @@
 #include "kern/records.h"
 
 #define RECORD_NETWORK "network"
+#define TOGETHER_QUIET (250 * MONO_MS)	/* plain guests come one after the other: until none has for so long, */
+#define TOGETHER_MAX MONO_S		/* but never longer than this, nobody looks at everything */
 #define SEEN_HOLDS (60 * 60 * MONO_S)	/* what a guest was seen to use stays its own; the engine tells again every 5 min */
 
 static struct config *config_ref(struct config *c)
@@ -316,7 +318,9 @@ static int reconcile(struct daemon_main *d, struct report *report, enum reconcil
 	d->plan_arena = STEAL_PTR(arena);
 	repair_learn(d, world, d->plan->ops, how == RECONCILE_ASKED, mono_now());
 	serve_names(d);
+	seats_find_ports(d, world);
 	seats_learn(d);
+	d->plain_since = 0;
 	return 0;
 }
 
@@ -357,6 +361,27 @@ void networks_reconcile_soon(struct daemon_main *d, mono_t delay)
 	d->soon_due = true;
 	if (!d->soon.source || at < d->soon.deadline)
 		(void)loop_timer_set(d->loop, &d->soon, at);
+}
+
+void networks_reconcile_together(struct daemon_main *d)
+{
+	mono_t now = loop_now(d->loop), at = mono_add(now, TOGETHER_QUIET);
+
+	d->plain_last = now;
+	if (d->plain_since == 0)
+		d->plain_since = now;
+	if (!d->soon.source || at < d->soon.deadline)
+		(void)loop_timer_set(d->loop, &d->soon, at);
+}
+
+bool networks_together_due(struct daemon_main *d, mono_t now)
+{
+	mono_t at = mono_min(mono_add(d->plain_last, TOGETHER_QUIET), mono_add(d->plain_since, TOGETHER_MAX));
+
+	if (d->plain_since == 0 || now >= at)
+		return d->plain_since != 0;
+	(void)loop_timer_set(d->loop, &d->soon, at);
+	return false;
 }
 
 /* ---- records ---- */

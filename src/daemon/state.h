@@ -117,6 +117,7 @@ struct daemon_main {
 	struct confirm *confirm;
 	struct loop_fd monitor_src, listen_src;
 	struct loop_timer tick, soon;		/* the shared tick; a reconciliation that somebody waits for */
+	mono_t plain_since, plain_last;		/* the first and last guest that waits for networks_reconcile_together(); 0: none */
 	bool soon_due;				/* @soon means a reconciliation in any case, not only if repair.c finds cause */
 	struct peer engine, resolver;
 	char records[4096];			/* RUN_DIR/state */
@@ -128,6 +129,8 @@ struct daemon_main {
 	struct holder *holders;
 	struct told *told;
 	struct seat *seats;
+	uint32_t *open_ports;			/* where more MACs may be seen than one that we know */
+	size_t n_open_ports, cap_open_ports;
 	struct conn *conns;
 	struct account *accounts;
 	struct loop_timer patience;		/* until connections that are held may go on */
@@ -170,6 +173,9 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
  */
 int networks_keep(struct daemon_main *d, struct report *report);
 void networks_reconcile_soon(struct daemon_main *d, mono_t delay);
+/* For what has been seen to already and only has to be looked at again: together with what else comes, at most 1 s later. */
+void networks_reconcile_together(struct daemon_main *d);
+bool networks_together_due(struct daemon_main *d, mono_t now);	/* asked by the timer; sets it again when not */
 /* What was before an `up --confirm`, as confirm.h keeps it; taken back by the usual way. Return: as networks_reconcile() */
 int networks_go_back(struct daemon_main *d, const json_t *before, struct report *report);
 int networks_up(struct daemon_main *d, const struct ctl_request *req, struct report *report, bool dry,
@@ -190,6 +196,7 @@ int guests_restore(struct daemon_main *d);
 int guests_forward_parse(struct guest *g, const char *spec, struct report *report);
 
 /* seats.c */
+void seats_find_ports(struct daemon_main *d, const struct world *world);	/* which to ask */
 void seats_learn(struct daemon_main *d);		/* look at the bridges' forwarding tables */
 void seats_link_gone(struct daemon_main *d, uint32_t ifindex);
 bool seats_has(const struct daemon_main *d, uint32_t bridge, const struct mac *mac);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fdb - which port of which bridge a MAC was seen at
+ * fdb - which MACs were seen at a port of a bridge
  */
 #include "kern/fdb.h"
 
+#include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -32,12 +33,12 @@ static int on_entry(void *user, const struct nlmsghdr *nlh)
 	return 0;
 }
 
-int kern_fdb(struct kern *kern, kern_fdb_fn fn, void *user)
+int kern_fdb(struct kern *kern, uint32_t port, kern_fdb_fn fn, void *user)
 {
-	const struct ndmsg nd = { .ndm_family = AF_BRIDGE };
+	const struct ndmsg nd = { .ndm_family = AF_BRIDGE, .ndm_ifindex = (int)port };
 	struct dump dump = { fn, user };
 	char why[NL_WHY_MAX];
-	int r = kern_rt(kern);
+	int r = port == 0 ? -EINVAL : kern_rt(kern);	/* 0 means all, of all bridges */
 
 	for (int i = 0; r == 0 && i < NL_TRIES; i++) {
 		nlb_reset(&kern->b);

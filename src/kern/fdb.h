@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fdb - which port of which bridge a MAC was seen at
+ * fdb - which MACs were seen at a port of a bridge
  */
 #pragma once
 #include <stdint.h>
@@ -11,13 +11,15 @@
 typedef void (*kern_fdb_fn)(void *user, const struct mac *mac, uint32_t port, uint32_t bridge);
 
 /**
- * kern_fdb() - Read the forwarding tables of all bridges
+ * kern_fdb() - Read a port's part of its bridge's forwarding table
  * @kern:	the kernel
- * @fn:		called for each entry that belongs to a port
+ * @port:	its interface index
+ * @fn:		called for each entry that belongs to the port
  * @user:	handed to @fn
  *
- * Entries age out 5 minutes after the last frame; those of a port go with it.
+ * Entries age out 5 minutes after the last frame, and go with the port. For each port the kernel walks the whole table of
+ * its bridge: asking about a thousand takes 10 ms.
  *
- * Return: 0, or a negative errno
+ * Return: 0 (also when it is no port), or a negative errno
  */
-int kern_fdb(struct kern *kern, kern_fdb_fn fn, void *user);
+int kern_fdb(struct kern *kern, uint32_t port, kern_fdb_fn fn, void *user);

@@ -18,6 +18,8 @@
 
 _Static_assert(GUARD_WHY_MAX == NL_WHY_MAX, "one size of reasons");
 
+#define MAP_BATCH 512	/* entries that are read at once */
+
 /* ----------------------------------------------------------------------- load */
 
 #ifdef HAVE_GUARD_OBJECT
@@ -127,39 +129,63 @@ static struct nft_elem *new_elem(struct world *w, size_t *cap, const char *set, 
 	return e;
 }
 
+/*
+ * A map's next keys and values: at most MAP_BATCH, in one system call. *@at is where to go on; NULL to begin with.
+ *
+ * Return: 1 when there are more, 0 at the end, or negative errno
+ */
+static int read_map(int fd, uint32_t **at, uint32_t *cursor, void *keys, void *values, uint32_t *ret_n)
+{
+	*ret_n = MAP_BATCH;
+	int r = bpf_map_lookup_batch(fd, *at, cursor, keys, values, ret_n, NULL);
+
+	*at = cursor;
+	if (r < 0 && r != -ENOENT)
+		*ret_n = 0;
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
 static int read_ports(struct kern *kern, struct world *w, size_t *cap)
 {
-	uint32_t key, *last = NULL;
-	struct guard_port p;
+	uint32_t keys[MAP_BATCH], ids[MAP_BATCH], cursor, *at = NULL, n;
+	struct guard_port values[MAP_BATCH];
+	int more;
 
-	for (unsigned int i = 0; i < GUARD_PORTS_MAX && bpf_map_get_next_key(kern->guard.ports, last, &key) == 0; i++) {
-		last = &key;
-		if (bpf_map_lookup_elem(kern->guard.ports, &key, &p) < 0)
-			continue;
-		struct nft_elem *e = new_elem(w, cap, "port", &key, sizeof(key));
-		memcpy(e->data, &p.net, sizeof(p.net));
-		mac_of(p.mac, e->data + sizeof(p.net));
-		e->data_len = GUARD_PORT_DATA;
-		if (tc_attached(kern, key) == kern->guard.prog_id)
-			(void)new_elem(w, cap, "attached", &key, sizeof(key));
-	}
-	return errno == ENOENT ? 0 : -errno;
+	do {
+		more = read_map(kern->guard.ports, &at, &cursor, keys, values, &n);
+		int r = more < 0 ? more : tc_attached(kern, keys, n, ids);
+		if (r < 0)
+			return r;
+		for (uint32_t i = 0; i < n; i++) {
+			struct nft_elem *e = new_elem(w, cap, "port", &keys[i], sizeof(keys[i]));
+
+			memcpy(e->data, &values[i].net, sizeof(values[i].net));
+			mac_of(values[i].mac, e->data + sizeof(values[i].net));
+			e->data_len = GUARD_PORT_DATA;
+			if (ids[i] == kern->guard.prog_id)
+				(void)new_elem(w, cap, "attached", &keys[i], sizeof(keys[i]));
+		}
+	} while (more > 0);
+	return more;
 }
 
 static int read_owners(struct kern *kern, struct world *w, size_t *cap)
 {
-	struct guard_address key, *last = NULL;
-	uint64_t mac;
+	struct guard_address keys[MAP_BATCH];
+	uint32_t cursor, *at = NULL, n;
+	uint64_t values[MAP_BATCH];
+	int more;
 
-	for (unsigned int i = 0; i < GUARD_OWNERS_MAX && bpf_map_get_next_key(kern->guard.owners, last, &key) == 0; i++) {
-		last = &key;
-		if (bpf_map_lookup_elem(kern->guard.owners, &key, &mac) < 0)
-			continue;
-		struct nft_elem *e = new_elem(w, cap, "owner", &key, sizeof(key));
-		mac_of(mac, e->data);
-		e->data_len = GUARD_OWNER_DATA;
-	}
-	return errno == ENOENT ? 0 : -errno;
+	do {
+		more = read_map(kern->guard.owners, &at, &cursor, keys, values, &n);
+		for (uint32_t i = 0; i < n; i++) {
+			struct nft_elem *e = new_elem(w, cap, "owner", &keys[i], sizeof(keys[i]));
+
+			mac_of(values[i], e->data);
+			e->data_len = GUARD_OWNER_DATA;
+		}
+	} while (more > 0);
+	return more;
 }
 
 int kern_guard_observe(struct kern *kern, struct world *world)
@@ -170,9 +196,7 @@ int kern_guard_observe(struct kern *kern, struct world *world)
 	if (kern->guard.prog < 0)
 		return 0;
 	world->guard.present = true;
-	errno = ENOENT;
 	int r = read_ports(kern, world, &cap);
-	errno = ENOENT;
 	return r < 0 ? r : read_owners(kern, world, &cap);
 }
 

@@ -390,9 +390,11 @@ int nl_batch(struct nl *nl, struct nlb *b, struct nl_result *ret)
 	int r = send_all(nl, b, &seq);
 	if (r < 0)
 		return r;
+	/* rtnetlink tells as it goes, nfnetlink when it has seen everything. */
+	const bool in_order = ((const struct nlmsghdr *)(const void *)b->p)->nlmsg_type != NFNL_MSG_BATCH_BEGIN;
 	for (;;) {
 		const struct nlmsghdr *nlh;
-		ssize_t n = receive(nl);
+		ssize_t n = in_order && acked ? -EAGAIN : receive(nl);
 
 		if (n == -EAGAIN)
 			return failed || acked ? 0 : -EPROTO;
@@ -408,4 +410,37 @@ int nl_batch(struct nl *nl, struct nlb *b, struct nl_result *ret)
 			acked = acked || nlh->nlmsg_seq == last->nlmsg_seq;
 		}
 	}
+}
+
+int nl_ask(struct nl *nl, struct nlb *b, nl_answer_fn fn, void *user)
+{
+	size_t left = b->n_msgs;
+	bool lost = false;
+	uint32_t seq;
+
+	if (left == 0)
+		return 0;
+	int r = send_all(nl, b, &seq);
+	if (r < 0)
+		return r;
+	while (left > 0) {
+		const struct nlmsghdr *nlh;
+		ssize_t n = receive(nl);	/* the kernel answers before it lets us go on */
+
+		if (n == -ENOBUFS) {
+			lost = true;
+			continue;
+		}
+		if (n < 0)
+			return lost && n == -EAGAIN ? -ENOBUFS : (int)n;
+		NL_EACH(nlh, nl->buf, n) {
+			uint32_t i = nlh->nlmsg_seq - seq;
+
+			if (i >= b->n_msgs || left == 0)
+				continue;
+			fn(user, i, nlh->nlmsg_type == NLMSG_ERROR ? NULL : nlh);
+			left--;
+		}
+	}
+	return 0;
 }

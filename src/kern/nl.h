@@ -187,3 +187,17 @@ struct nl_result {
  * Return: 0 when the results are known, or the negative errno of the socket (then nothing is known)
  */
 int nl_batch(struct nl *nl, struct nlb *b, struct nl_result *ret);
+
+/* What message @i of nl_ask() was answered with; NULL: it failed. */
+typedef void (*nl_answer_fn)(void *user, size_t i, const struct nlmsghdr *nlh);
+
+/**
+ * nl_ask() - Send many questions in one system call
+ * @nl:		socket
+ * @b:		requests that have one answer each; about 64, as all answers wait in the socket's buffer
+ * @fn:		called for each of them, in any order
+ * @user:	for @fn
+ *
+ * Return: 0, or the negative errno of the socket (then some weren't answered)
+ */
+int nl_ask(struct nl *nl, struct nlb *b, nl_answer_fn fn, void *user);

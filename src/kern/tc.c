@@ -16,6 +16,7 @@
 #define PRIORITY 66u
 #define NAME "sixtap"
 #define HANDLE 1u
+#define QUESTIONS 64	/* in one system call */
 #define INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 #define EGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
 
@@ -52,6 +53,7 @@ static int send_one(struct kern *kern, char why[static NL_WHY_MAX])
 
 int tc_attach(struct kern *kern, uint32_t ifindex, int fd, char why[static NL_WHY_MAX])
 {
+	struct nl_result results[2];	/* of the qdisc, of the filter */
 	int r = kern_rt(kern);
 
 	if (r < 0)
@@ -59,11 +61,6 @@ int tc_attach(struct kern *kern, uint32_t ifindex, int fd, char why[static NL_WH
 	nlb_reset(&kern->b);
 	tc_msg(&kern->b, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex, TC_H_CLSACT, TC_H_MAKE(TC_H_CLSACT, 0), 0);
 	nlb_strz(&kern->b, TCA_KIND, "clsact");
-	r = send_one(kern, why);
-	if (r < 0 && r != -EEXIST)
-		return r;
-	why[0] = '\0';
-	nlb_reset(&kern->b);
 	tc_msg(&kern->b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, INGRESS, HANDLE, our_info());
 	nlb_strz(&kern->b, TCA_KIND, "bpf");
 	size_t options = nlb_nest(&kern->b, TCA_OPTIONS);
@@ -71,7 +68,14 @@ int tc_attach(struct kern *kern, uint32_t ifindex, int fd, char why[static NL_WH
 	nlb_strz(&kern->b, TCA_BPF_NAME, NAME);
 	nlb_u32(&kern->b, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
 	nlb_end(&kern->b, options);
-	return send_one(kern, why);
+	r = nl_batch(&kern->rt, &kern->b, results);
+	/* A qdisc that is there already, of whatever kind, either takes the filter or makes it fail. */
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(results); i++) {
+		r = i == 0 && results[i].err == -EEXIST ? 0 : results[i].err;
+		if (r < 0)
+			(void)str_copy(why, NL_WHY_MAX, results[i].why);
+	}
+	return r;
 }
 
 struct look {
@@ -111,11 +115,30 @@ static int look_at(struct kern *kern, uint32_t ifindex, uint32_t parent, struct 
 	return nl_dump(&kern->rt, &kern->b, on_filter, look, why);
 }
 
-uint32_t tc_attached(struct kern *kern, uint32_t ifindex)
+static void on_answer(void *user, size_t i, const struct nlmsghdr *nlh)
 {
 	struct look look = { 0 };
+	uint32_t *ids = user;
 
-	return look_at(kern, ifindex, INGRESS, &look) == 0 ? look.id : 0;
+	if (nlh)	/* else there is no such filter, qdisc or port */
+		(void)on_filter(&look, nlh);
+	ids[i] = look.id;
+}
+
+int tc_attached(struct kern *kern, const uint32_t *ifindexes, size_t n, uint32_t *ret_ids)
+{
+	int r = kern_rt(kern);
+
+	for (size_t done = 0; r == 0 && done < n; done += QUESTIONS) {
+		nlb_reset(&kern->b);
+		for (size_t i = done; i < n && i < done + QUESTIONS; i++) {
+			ret_ids[i] = 0;
+			tc_msg(&kern->b, RTM_GETTFILTER, 0, ifindexes[i], INGRESS, HANDLE, our_info());
+			nlb_strz(&kern->b, TCA_KIND, "bpf");
+		}
+		r = nl_ask(&kern->rt, &kern->b, on_answer, ret_ids + done);
+	}
+	return r;
 }
 
 int tc_detach(struct kern *kern, uint32_t ifindex, char why[static NL_WHY_MAX])

@@ -14,5 +14,5 @@ int tc_attach(struct kern *kern, uint32_t ifindex, int fd, char why[static NL_WH
 /* Take ours away, and the clsact qdisc when nothing else is in it. 0 also when there is none, or no such port. */
 int tc_detach(struct kern *kern, uint32_t ifindex, char why[static NL_WHY_MAX]);
 
-/* Id of the program in our filter; 0: there is none. */
-uint32_t tc_attached(struct kern *kern, uint32_t ifindex);
+/* Ids of the programs in our filters on @n ports; 0: there is none. Return: 0 or negative errno. */
+int tc_attached(struct kern *kern, const uint32_t *ifindexes, size_t n, uint32_t *ret_ids);

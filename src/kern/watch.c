@@ -10,7 +10,9 @@
  */
 #include "kern/watch.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/netconf.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -286,6 +288,32 @@ static int on_nf(struct loop_fd *src, uint32_t events, mono_t now)
 
 /* ------------------------------------------------------------------- new, free */
 
+/*
+ * What nobody asks for ends in the kernel: a bridge's own word on its ports, which comes with each guest half a dozen
+ * times and again whenever a port changes its state, and routes that aren't in the main table, as each address makes some.
+ */
+static void leave_out(int fd)
+{
+	const uint32_t family_at = NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_family);
+	const uint32_t table_at = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_table);
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWLINK), 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 2, 5),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, family_at),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_BRIDGE, 2, 3),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, table_at),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RT_TABLE_MAIN, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog prog = { ARRAY_LEN(code), code };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));	/* without, all is heard and passed over */
+}
+
 /* Return: a descriptor that hears these groups, or negative errno. */
 static int open_groups(int protocol, const unsigned int *groups, size_t n)
 {
@@ -297,6 +325,8 @@ static int open_groups(int protocol, const unsigned int *groups, size_t n)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buf, sizeof(buf)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buf, sizeof(buf));
+	if (protocol == NETLINK_ROUTE)
+		leave_out(fd);
 	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
 		return -errno;
 	for (size_t i = 0; i < n; i++)
