@@ -16,10 +16,12 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "kern/guard.h"
+#include "kern/nft.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 #include "kern/tap.h"
 #include "model/world.h"
+#include "plan/ruleset.h"
 
 #define RECORD_GUEST "guest"
 #define IFF_LOWER_UP_ (1u << 16)	/* linux/if.h and net/if.h don't go together */
@@ -358,13 +360,36 @@ static int settle(struct daemon_main *d, const struct net *net, const struct ctl
 	return 0;
 }
 
+/*
+ * The guard of one more port, before it is one: a tap that is up already has to be stopped for it, which takes the kernel
+ * longer than all the rest. To observe and plan everything for each guest would take longer the more of them there are.
+ * Which addresses it owns by its MAC, and whatever else there is, follows a moment later with all that came meanwhile.
+ *
+ * Return: 0, or negative errno: then it has to be the whole plan
+ */
+static int guard_port(struct daemon_main *d, const struct net *net, const struct guest *g)
+{
+	const struct ruleset_network n = { .guarded_by_bpf = d->conf.guard.prog >= 0, .group = network_group(net->name) };
+	const struct ruleset_port port = { .name = g->device, .ifindex = g->ifindex, .mac = g->mac };
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	const struct nft_elem *elems;
+	char why[GUARD_WHY_MAX];
+	size_t n_elems;
+
+	if (!net->d->spoof_check)
+		return 0;
+	uint8_t family = ruleset_port_elems(arena, &n, &port, &elems, &n_elems);
+	return family == GUARD_FAMILY ? kern_guard_elems(d->kern, NULL, 0, elems, n_elems, why) :
+					kern_nft_elems(d->kern, family, NULL, 0, elems, n_elems, why);
+}
+
 static int make_nic(struct daemon_main *d, const struct net *net, struct guest *g, unsigned int queues,
-		    struct report *report, int *fds)
+		    struct report *report, int *fds, bool *ret_guarded)
 {
 	const struct plan_result *result = networks_result(d, net->name);
 	char alias[128], why[KERN_WHY_MAX] = "";
 	struct op_link set = {
-		.mask = OP_LINK_MASTER | OP_LINK_MTU | OP_LINK_ALIAS | OP_LINK_GROUP | OP_LINK_UP | OP_LINK_MAC | OP_LINK_HAIRPIN,
+		.mask = OP_LINK_MASTER | OP_LINK_MTU | OP_LINK_ALIAS | OP_LINK_GROUP | OP_LINK_UP | OP_LINK_MAC,
 		.mac = g->mac,
 		.up = true,
 		.alias = alias,
@@ -383,8 +408,11 @@ static int make_nic(struct daemon_main *d, const struct net *net, struct guest *
 	(void)str_copy(set.master, sizeof(set.master), net->d->bridge);
 	set.mtu = result ? result->mtu : 0;
 	set.hairpin = result && result->port_hairpin;
+	if (set.hairpin)
+		set.mask |= OP_LINK_HAIRPIN;
 	if (set.mtu == 0)
 		set.mask &= ~(uint32_t)OP_LINK_MTU;
+	*ret_guarded = guard_port(d, net, g) == 0;
 	r = kern_port_attach(d->kern, g->ifindex, &set, why);
 	if (r == 0)
 		return 0;
@@ -410,31 +438,6 @@ static bool is_plain(const struct daemon_main *d, const struct net *net, const s
 	return true;
 }
 
-/*
- * What the plan says of one more port (plan/guard.c), and no more: its guard. To observe and plan everything
- * for each guest takes longer the more of them there are. Which addresses it owns by its MAC, and whatever
- * else there is, follows a moment later with all that came meanwhile.
- *
- * Return: 0, or negative errno: then it has to be the whole plan
- */
-static int guard_port(struct daemon_main *d, const struct net *net, const struct guest *g)
-{
-	const uint32_t group = network_group(net->name);
-	struct nft_elem add[] = {
-		{ .set = "port", .key_len = sizeof(g->ifindex), .data_len = GUARD_PORT_DATA },
-		{ .set = "attached", .key_len = sizeof(g->ifindex) },
-	};
-	char why[GUARD_WHY_MAX];
-
-	if (!net->d->spoof_check)
-		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(add); i++)
-		memcpy(add[i].key, &g->ifindex, sizeof(g->ifindex));
-	memcpy(add[0].data, &group, sizeof(group));
-	memcpy(add[0].data + sizeof(group), g->mac.b, sizeof(g->mac.b));
-	return kern_guard_elems(d->kern, NULL, 0, add, ARRAY_LEN(add), why);
-}
-
 int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struct control *who, struct report *report,
 		  struct guest **ret, int *fds)
 {
@@ -449,12 +452,13 @@ int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struc
 	}
 	if (who->uid != 0 && users_may_run(d, who, net, a->name, report) != 0)
 		return 1;
-	if (settle(d, net, a, who, g, report) != 0 || make_nic(d, net, g, a->queues, report, fds) != 0)
+	bool guarded;
+	if (settle(d, net, a, who, g, report) != 0 || make_nic(d, net, g, a->queues, report, fds, &guarded) != 0)
 		return 1;
 	guests_record(d, g);
 	struct guest *added = STEAL_PTR(g);
 	add_guest(d, added);
-	if (is_plain(d, net, added) && guard_port(d, net, added) == 0) {
+	if (guarded && is_plain(d, net, added)) {
 		networks_reconcile_together(d);
 		*ret = added;
 		return 0;

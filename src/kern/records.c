@@ -13,6 +13,7 @@
 #include "base/mem.h"
 
 #define RECORD_MAX (256 * 1024)		/* bytes of a file that is still read */
+#define NEW_FILE (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
 #define SUFFIX ".json"
 #define FOUND_KIND "sysctl"
 
@@ -74,14 +75,13 @@ static bool decode(const char *name, char key[static NAME_MAX + 1])
 static int open_dir(const char *run_dir, const char *kind, bool make)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/%s", run_dir, kind);
-
-	if (make && mkdir(path, 0700) < 0 && errno == ENOENT) {
-		if (mkdir(run_dir, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-	}
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT && make) {
+		if ((mkdir(run_dir, 0755) < 0 && errno != EEXIST) || (mkdir(path, 0700) < 0 && errno != EEXIST))
+			return -errno;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
 	return fd < 0 ? -errno : fd;
 }
 
@@ -114,8 +114,11 @@ int record_put(const char *run_dir, const char *kind, const char *key, const jso
 	if (dir < 0)
 		return dir;
 	(void)snprintf(temp, sizeof(temp), ".new-%d", (int)gettid());
-	(void)unlinkat(dir, temp, 0);	/* of a process that was killed */
-	_cleanup_(closep) int fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_(closep) int fd = openat(dir, temp, NEW_FILE, 0600);
+	if (fd < 0 && errno == EEXIST) {	/* of a process that was killed */
+		(void)unlinkat(dir, temp, 0);
+		fd = openat(dir, temp, NEW_FILE, 0600);
+	}
 	if (fd < 0)
 		return -errno;
 	int r = write_all(fd, text, strlen(text));

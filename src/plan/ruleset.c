@@ -376,14 +376,19 @@ static void add_bpf_owner(struct builder *b, const struct ruleset_network *n, co
 	elem_done(b, e);
 }
 
+static void add_port(struct builder *bridge, struct builder *guard, const struct ruleset_network *n,
+		     const struct ruleset_port *port)
+{
+	if (n->guarded_by_bpf)
+		add_bpf_port(guard, n, port);
+	else
+		add_nft_port(bridge, n, port);
+}
+
 static void add_guard(struct builder *bridge, struct builder *guard, const struct ruleset_network *n)
 {
-	for (size_t i = 0; n->guarded && i < n->n_ports; i++) {
-		if (n->guarded_by_bpf)
-			add_bpf_port(guard, n, &n->ports[i]);
-		else
-			add_nft_port(bridge, n, &n->ports[i]);
-	}
+	for (size_t i = 0; n->guarded && i < n->n_ports; i++)
+		add_port(bridge, guard, n, &n->ports[i]);
 	for (size_t i = 0; n->guarded && i < n->n_owners; i++) {
 		if (n->guarded_by_bpf)
 			add_bpf_owner(guard, n, &n->owners[i]);
@@ -476,6 +481,17 @@ void ruleset_forward_elems(struct arena *arena, const struct ruleset_forward *fo
 	add_forward(&b, forward);
 	*ret_n = elems_sort(b.elems, b.n);
 	*ret = b.elems;
+}
+
+uint8_t ruleset_port_elems(struct arena *arena, const struct ruleset_network *network, const struct ruleset_port *port,
+			   const struct nft_elem **ret, size_t *ret_n)
+{
+	struct builder b = { .arena = arena, .family = network->guarded_by_bpf ? GUARD_FAMILY : NFPROTO_BRIDGE };
+
+	add_port(&b, &b, network, port);
+	*ret_n = elems_sort(b.elems, b.n);
+	*ret = b.elems;
+	return b.family;
 }
 
 void ruleset_make(struct arena *arena, const struct ruleset_network *networks, size_t n,

@@ -114,6 +114,19 @@ void ruleset_forward_elems(struct arena *arena, const struct ruleset_forward *fo
 			   size_t *ret_n);
 
 /**
+ * ruleset_port_elems() - What the guard of one port is
+ * @arena:	where the elements live
+ * @network:	its group and guarded_by_bpf are looked at
+ * @port:	the port
+ * @ret:	its elements, sorted
+ * @ret_n:	how many
+ *
+ * Return: the family of the table they belong to: GUARD_FAMILY or NFPROTO_BRIDGE
+ */
+uint8_t ruleset_port_elems(struct arena *arena, const struct ruleset_network *network, const struct ruleset_port *port,
+			   const struct nft_elem **ret, size_t *ret_n);
+
+/**
  * ruleset_diff() - Elements that have to go and to come
  * @arena:	where the result lives
  * @have:	what the kernel has
