@@ -2,7 +2,7 @@
 /*
  * nl - netlink requests, answers and attributes
  *
- * Inside kern/ only, over libmnl. A builder that grows and is sticky when an attribute
+ * For kern/, and for diag/ to read with; over libmnl. A builder that grows and is sticky when an attribute
  * doesn't fit into netlink's 16-bit length; a walk over attributes that checks
  * each against a policy (too short: as if it weren't there); a socket that
  * sends many requests in one system call and tells the failures apart.

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * snap_read - what the readers of a snapshot share
+ *
+ * Inside diag/ only. Each reader fills its arrays in any order; what it can't
+ * read it tells by snapshot_add_unread(). snapshot_finish() sorts.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "diag/snapshot.h"
+#include "kern/nl.h"
+
+struct snap_reader {
+	struct snapshot *s;
+	const struct snapshot_conf *conf;
+	struct nl rt, nf;	/* open, but for nf without privileges */
+	struct nlb b;
+	char why[NL_WHY_MAX];	/* of the last failure of snap_dump() */
+};
+
+/**
+ * snap_dump() - Send the one request in r->b and visit its answers
+ * @r:		the reader
+ * @nl:		r->rt or r->nf
+ * @fn:		called for each answer
+ * @user:	for @fn
+ * @n, @n2:	counts of what @fn appends; put back before a dump that changed meanwhile is read again. @n2: or NULL
+ *
+ * Return: 0, or a negative errno with r->why
+ */
+int snap_dump(struct snap_reader *r, struct nl *nl, nl_fn fn, void *user, size_t *n, size_t *n2);
+
+/* Text without control characters but newline and tab, and UTF-8. */
+bool snap_is_clean(const char *text);
+
+/* A copy of @text in the arena, with '?' for what isn't clean. */
+const char *snap_text_copy(struct snapshot *s, const char *text);
+
+#define SNAP_PROC_MAX (16U << 20)
+
+/**
+ * snap_file() - Read a small file whole
+ * @path:	absolute
+ * @ret:	set when 0 is returned: terminated, free()
+ *
+ * Return: 0, or a negative errno (EFBIG: more than SNAP_PROC_MAX)
+ */
+int snap_file(const char *path, char **ret);
+
+/* The next line of *at, without its end, terminated in place; NULL: none left. */
+char *snap_line(char **at);
+
+/* An address of @family from an attribute. Return: false when the size is wrong. */
+bool snap_ip(const struct nlattr *a, uint8_t family, struct ip *ret);
+struct mac snap_mac(const struct nlattr *a);	/* zero when it isn't 6 bytes */
+
+/* Append a zeroed element to s->FIELD. */
+#define SNAP_ADD(s, field)                                                       \
+	({                                                                       \
+		struct snapshot *s_ = (s);                                       \
+		ARENA_GROW_POW2(s_->arena, s_->field, s_->n_##field);            \
+		memset(&s_->field[s_->n_##field], 0, sizeof(s_->field[0]));      \
+		&s_->field[s_->n_##field++];                                     \
+	})
+
+/* As ARENA_GROW() of an array whose capacity is the power of two above its count. */
+#define ARENA_GROW_POW2(arena, arr, n)                                                    \
+	do {                                                                              \
+		if ((n) == 0 || ((n) >= 8 && ((n) & ((n) - 1)) == 0)) {                     \
+			__typeof__(arr) new_ = arena_alloc((arena), (n) ? (n) * 2 : 8, sizeof(*(arr))); \
+			if ((n) > 0)                                                      \
+				memcpy(new_, (arr), (n) * sizeof(*(arr)));                \
+			(arr) = new_;                                                     \
+		}                                                                         \
+	} while (0)
+
+/* The readers, in the order they are called. Links first: others ask for them. */
+int snap_read_links(struct snap_reader *r);		/* negative errno: no rtnetlink at all */
+void snap_read_addrs(struct snap_reader *r);
+void snap_read_routes(struct snap_reader *r);
+void snap_read_neighs(struct snap_reader *r);
+void snap_read_bridges(struct snap_reader *r);
+void snap_read_proc(struct snap_reader *r);
