@@ -86,6 +86,14 @@ static const struct cmd_info commands[] = {
 	  "      --force         add it even where the host itself listens\n" },
 	{ "guests", NULL, cmd_guests, "guests [NETWORK]", "who has which address, from everything that is known", NULL },
 	{ "leases", NULL, cmd_leases, "leases [NETWORK]", "who has which address, from the DHCP servers", NULL },
+	{ "rs", NULL, cmd_rs, "rs IFACE", "ask for router advertisements, and what the kernel made of them",
+	  "      --wait SECONDS  between solicitations, and after the last (default 4)\n"
+	  "      --count N       solicitations at most (default 3)\n" },
+	{ "ns", "nd", cmd_ns, "ns ADDRESS[%IFACE] [IFACE]", "who has an IPv6 address: ask by neighbour solicitation",
+	  "      --unicast MAC   ask this MAC only, as a reachability probe does\n"
+	  "      --dad           ask as duplicate address detection does: is the address free?\n"
+	  "      --wait SECONDS  between solicitations, and after the last (default 1)\n"
+	  "      --count N       solicitations at most (default 3)\n" },
 	{ "addrsel", NULL, cmd_addrsel, "addrsel DEST…", "which source and destination a program will use, and why",
 	  "      --source ADDR[/LEN][,deprecated][,temporary][,home][,tunnel][,dev=NAME]\n"
 	  "                      judge for a made-up host with this address; may be repeated\n"

@@ -18,6 +18,7 @@ enum icmpv6_type {
 	ICMPV6_RA = 134,
 	ICMPV6_NS = 135,
 	ICMPV6_NA = 136,
+	ICMPV6_REDIRECT = 137,
 	ICMPV6_MLD2_REPORT = 143,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mld - Multicast Listener Discovery reports: which groups a guest joins
+ * mld - Multicast Listener Discovery: which groups a guest joins, and who asks
  *
  * No sockets, no clock, no allocation. Fuzzed by tests/fuzz/fuzz_mld.c.
  */
@@ -66,6 +66,45 @@ int mld_parse(struct rd msg, const struct ndp_meta *meta, struct mld_report *ret
 	if (type == ICMPV6_MLD2_REPORT)
 		return read_v2(&msg, ret);
 	return read_v1(&msg, type == ICMPV6_MLD_REPORT ? MLD_IS_EXCLUDE : MLD_TO_INCLUDE, ret);
+}
+
+#define V1_QUERY 24	/* bytes; RFC 3810 8.1 tells the versions apart by them */
+#define V2_QUERY 28
+
+/* RFC 3810 5.1.3: from 32768 on, a floating point number. */
+static uint32_t response_ms(uint16_t code)
+{
+	if (code < 0x8000)
+		return code;
+	return (0x1000u | (code & 0xfffu)) << ((code >> 12 & 7) + 3);
+}
+
+int mld_parse_query(struct rd msg, const struct ndp_meta *meta, struct mld_query *ret)
+{
+	struct mld_query query = { .src = meta->src, .version = msg.left >= V2_QUERY ? 2 : 1 };
+	size_t len = msg.left;
+	uint8_t type = rd_u8(&msg);
+
+	rd_take(&msg, 3);	/* code, checksum */
+	if (type != ICMPV6_MLD_QUERY)
+		return MLD_E_NOT_OURS;
+	uint16_t code = rd_be16(&msg);
+	rd_take(&msg, 2);
+	rd_copy(&msg, &query.group, sizeof(query.group));
+	if (len > V1_QUERY && len < V2_QUERY)
+		return MLD_E_MALFORMED;
+	if (query.version == 2) {
+		rd_take(&msg, 2);	/* S, QRV, QQIC */
+		query.n_sources = rd_be16(&msg);
+		rd_take(&msg, query.n_sources * sizeof(struct in6_addr));
+	}
+	if (!rd_ok(&msg) || meta->hop_limit != MLD_HOP_LIMIT || !IN6_IS_ADDR_LINKLOCAL(&meta->src))
+		return MLD_E_MALFORMED;
+	if (!IN6_IS_ADDR_UNSPECIFIED(&query.group) && !IN6_IS_ADDR_MULTICAST(&query.group))
+		return MLD_E_MALFORMED;
+	query.max_response_ms = query.version == 2 ? response_ms(code) : code;
+	*ret = query;
+	return 0;
 }
 
 bool mld_record_joins(const struct mld_record *record)

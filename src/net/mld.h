@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mld - Multicast Listener Discovery reports: which groups a guest joins
+ * mld - Multicast Listener Discovery: which groups a guest joins, and who asks
  *
- * MLDv1 report and done (RFC 2710), MLDv2 report (RFC 3810 5.2). Queries are
- * not read: the bridge and the host's own stack deal with them.
+ * MLDv1 report and done (RFC 2710), MLDv2 report (RFC 3810 5.2), queries of both.
+ * Only those who look on read queries: the bridge and the host's own stack answer.
  */
 #pragma once
 #include "base/rd.h"
@@ -51,6 +51,16 @@ struct mld_report {
  * Return: 0, MLD_E_NOT_OURS (another type) or MLD_E_MALFORMED
  */
 int mld_parse(struct rd msg, const struct ndp_meta *meta, struct mld_report *ret);
+
+struct mld_query {
+	struct in6_addr src, group;	/* group ::: all of them */
+	uint8_t version;		/* 1 or 2 */
+	uint32_t max_response_ms;
+	uint16_t n_sources;
+};
+
+/* The same for a query (RFC 2710 3, RFC 3810 5.1 and 8.1). */
+int mld_parse_query(struct rd msg, const struct ndp_meta *meta, struct mld_query *ret);
 
 /* True when a record says that the guest listens to the group from now on. */
 bool mld_record_joins(const struct mld_record *record);

@@ -158,6 +158,30 @@ int ndp_parse_na(struct rd msg, const struct ndp_meta *meta, struct ndp_na *ret)
 	return 0;
 }
 
+int ndp_parse_redirect(struct rd msg, const struct ndp_meta *meta, struct ndp_redirect *ret)
+{
+	struct ndp_redirect redirect = { .src = meta->src };
+	unsigned int n = 0;
+	struct rd body;
+	uint8_t type;
+	int r = open_message(&msg, meta, ICMPV6_REDIRECT);
+
+	if (r != 0)
+		return r;
+	rd_take(&msg, 4);
+	rd_copy(&msg, &redirect.target, sizeof(redirect.target));
+	rd_copy(&msg, &redirect.dest, sizeof(redirect.dest));
+	while (ndp_opt_next(&msg, &type, &body))
+		if (++n > NDP_OPTIONS)
+			return NDP_E_MALFORMED;
+	if (!rd_ok(&msg) || !IN6_IS_ADDR_LINKLOCAL(&meta->src) || IN6_IS_ADDR_MULTICAST(&redirect.dest))
+		return NDP_E_MALFORMED;
+	if (!IN6_IS_ADDR_LINKLOCAL(&redirect.target) && !IN6_ARE_ADDR_EQUAL(&redirect.target, &redirect.dest))
+		return NDP_E_MALFORMED;
+	*ret = redirect;
+	return 0;
+}
+
 static bool read_prefix(struct rd body, struct ndp_ra *ra)
 {
 	struct ndp_prefix p;

@@ -58,6 +58,10 @@ struct ndp_na {
 	struct mac tlla;
 };
 
+struct ndp_redirect {
+	struct in6_addr src, target, dest;
+};
+
 /* RFC 4191 2.1; a router's reserved value reads as medium, a route with it is left out. */
 enum ndp_preference {
 	NDP_PREFERENCE_MEDIUM = 0,
@@ -135,7 +139,7 @@ bool ndp_opt_next(struct rd *msg, uint8_t *ret_type, struct rd *ret_body);
  * @meta:	addresses and hop limit of the packet
  * @ret:	set only when 0 is returned
  *
- * The same for the other three.
+ * The same for the other four; redirects by RFC 4861 8.1.
  *
  * Return: 0, NDP_E_NOT_OURS (another type) or NDP_E_MALFORMED
  */
@@ -143,6 +147,7 @@ int ndp_parse_rs(struct rd msg, const struct ndp_meta *meta, struct ndp_rs *ret)
 int ndp_parse_ra(struct rd msg, const struct ndp_meta *meta, struct ndp_ra *ret);
 int ndp_parse_ns(struct rd msg, const struct ndp_meta *meta, struct ndp_ns *ret);
 int ndp_parse_na(struct rd msg, const struct ndp_meta *meta, struct ndp_na *ret);
+int ndp_parse_redirect(struct rd msg, const struct ndp_meta *meta, struct ndp_redirect *ret);
 
 /**
  * ndp_put_rs() - Write an IPv6 packet with a message in it
