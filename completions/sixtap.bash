@@ -77,7 +77,7 @@ _sixtap_value() {
 	--advise | --no-route) _sixtap_reply $'ipv4\nipv6' ;;
 	--format) _sixtap_reply $'gai.conf\ncloud-init' ;;
 	--device) _sixtap_reply $'virtio-net-pci\ne1000e\ne1000\nrtl8139' ;;
-	--name | --mac | --ipv4 | --ipv6 | --forward | --queues | --id | --source | --confirm | --from-address) COMPREPLY=() ;;
+	--name | --mac | --ipv4 | --ipv6 | --forward | --queues | --id | --source | --confirm | --from-address | --wait | --count | --unicast) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 	return 0
@@ -88,7 +88,7 @@ _sixtap_takes_value() {
 	case $1 in
 	-c | --config | --color | --netns | --run-dir | --state-dir | --svg | --gai-conf | --save | --from | --pcap | --guest | \
 		--advise | --no-route | --format | --device | --name | --mac | --ipv4 | --ipv6 | --forward | --queues | --id | \
-		--source | --confirm) return 0 ;;
+		--source | --confirm | --wait | --count | --unicast | --timeout) return 0 ;;
 	esac
 	return 1
 }
@@ -114,6 +114,7 @@ _sixtap_argument() {
 		;;
 	path) _sixtap_reply "$(_sixtap_guests; echo outside)" ;;
 	slaac | rs | watch) _sixtap_reply "$(_sixtap_interfaces)" ;;
+	ns | nd) if ((n == 1)); then _sixtap_reply "$(_sixtap_interfaces)"; fi ;;
 	help) _sixtap_reply "$(_sixtap_commands)" ;;
 	addrsel) COMPREPLY=($(compgen -A hostname -- "$cur")) ;;
 	esac

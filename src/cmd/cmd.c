@@ -293,7 +293,7 @@ void cmd_json(struct cmd *cmd, json_t *answer)
 
 	(void)json_object_update(whole, answer);
 	json_decref(answer);
-	(void)json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | json_spelling());
+	(void)json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15) | json_spelling());
 	(void)fputc('\n', stdout);
 	json_decref(whole);
 	cmd->said_json = true;

@@ -179,10 +179,10 @@ static void as_text(const struct cmd *cmd, const struct ask *ask, const struct q
 		const struct answer *a = &q->answers[i];
 		struct ip src = ip6(a->src);
 
-		(void)printf("%s %s%s%s   %s%s%safter %.3f s%s%s", cmd_glyph(cmd, q->dad ? GLYPH_ERROR : GLYPH_OK), cmd_bold(cmd),
+		(void)printf("%s %s%s%s   %s%s%sin %.1f ms%s%s", cmd_glyph(cmd, q->dad ? GLYPH_ERROR : GLYPH_OK), cmd_bold(cmd),
 			     mac_is_zero(&a->mac) ? IP_STR(&src) : MAC_STR(&a->mac), cmd_plain(cmd),
 			     a->rival ? "checks the same address for duplicates   " : "", a->router ? "router   " : "",
-			     cmd_dim(cmd), a->after_s, !ip_eq(&src, &q->target) && !a->rival ? ", from " : "",
+			     cmd_dim(cmd), a->after_s * 1000, !ip_eq(&src, &q->target) && !a->rival ? ", from " : "",
 			     !ip_eq(&src, &q->target) && !a->rival ? IP_STR(&src) : "");
 		(void)printf("%s%s%s\n", a->solicited || a->rival || q->dad ? "" : ", unasked",
 			     a->override || a->rival ? "" : ", doesn't override", cmd_plain(cmd));

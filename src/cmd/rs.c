@@ -67,13 +67,31 @@ static bool on_heard(void *user, const struct heard *heard, int outcome, double 
 
 /* ------------------------------------------------------------------ what the kernel has */
 
-/* Addresses of a prefix on the link that were not typed in by hand. */
-static const struct w_addr *address_of(const struct world *w, uint32_t ifindex, const struct prefix *prefix, size_t *at)
+static struct prefix prefix_of(const struct ndp_prefix *p)
+{
+	return (struct prefix){ .ip = ip6(p->prefix), .len = p->len };
+}
+
+/* Is @prefix the longest of the RA's that holds the address? */
+static bool is_longest(const struct ndp_ra *ra, const struct prefix *prefix, const struct ip *ip)
+{
+	for (size_t i = 0; i < ra->n_prefixes; i++) {
+		struct prefix other = prefix_of(&ra->prefixes[i]);
+
+		if (other.len > prefix->len && prefix_contains(&other, ip))
+			return false;
+	}
+	return prefix_contains(prefix, ip);
+}
+
+/* The interface's next address of a prefix of the RA. */
+static const struct w_addr *address_of(const struct world *w, uint32_t ifindex, const struct ndp_ra *ra,
+				       const struct prefix *prefix, size_t *at)
 {
 	for (; *at < w->n_addrs; ++*at) {
 		const struct w_addr *a = &w->addrs[*at];
 
-		if (a->ifindex == ifindex && a->prefix.ip.family == AF_INET6 && prefix_contains(prefix, &a->prefix.ip))
+		if (a->ifindex == ifindex && a->prefix.ip.family == AF_INET6 && is_longest(ra, prefix, &a->prefix.ip))
 			return &w->addrs[(*at)++];
 	}
 	return NULL;
@@ -103,11 +121,6 @@ static const struct w_route *on_link_route(const struct world *w, uint32_t ifind
 			return r;
 	}
 	return NULL;
-}
-
-static struct prefix prefix_of(const struct ndp_prefix *p)
-{
-	return (struct prefix){ .ip = ip6(p->prefix), .len = p->len };
 }
 
 /* ------------------------------------------------------------------ as text */
@@ -213,7 +226,7 @@ static void show_kernel(const struct cmd *cmd, const struct world *w, const stru
 		const struct w_addr *addr;
 		size_t at = 0, n = 0;
 
-		while ((addr = address_of(w, ask->link->ifindex, &prefix, &at))) {
+		while ((addr = address_of(w, ask->link->ifindex, &a->ra, &prefix, &at))) {
 			(void)snprintf(text, sizeof(text), "%s %s", cmd_glyph(cmd, addr->flags & IFA_F_DADFAILED ? GLYPH_ERROR :
 											      GLYPH_OK),
 				       PREFIX_STR(&addr->prefix));
@@ -239,9 +252,9 @@ static void show_advert(const struct cmd *cmd, const struct world *w, const stru
 	struct ip router = ip6(a->src);
 	char text[256];
 
-	(void)printf("\n%s %s%s%s   %s%s%safter %.3f s%s\n", cmd_glyph(cmd, a->wrong ? GLYPH_ERROR : GLYPH_OK), cmd_bold(cmd),
+	(void)printf("\n%s %s%s%s   %s%s%sin %.1f ms%s\n", cmd_glyph(cmd, a->wrong ? GLYPH_ERROR : GLYPH_OK), cmd_bold(cmd),
 		     IP_STR(&router), cmd_plain(cmd), ask->ethernet ? MAC_STR(&a->mac) : "", ask->ethernet ? "   " : "",
-		     cmd_dim(cmd), a->after_s, cmd_plain(cmd));
+		     cmd_dim(cmd), a->after_s * 1000, cmd_plain(cmd));
 	if (a->wrong) {
 		(void)printf("  every host ignores this RA: %s\n", a->why);
 		return;
@@ -379,7 +392,7 @@ static json_t *json_kernel(const struct world *w, const struct ask *ask, const s
 			const struct w_addr *addr;
 			size_t at = 0, n = json_array_size(addrs);
 
-			while ((addr = address_of(w, ask->link->ifindex, &prefix, &at)))
+			while ((addr = address_of(w, ask->link->ifindex, &a->ra, &prefix, &at)))
 				append_once(addrs, PREFIX_STR(&addr->prefix));
 			if (json_array_size(addrs) == n)
 				append_once(because, v.prefixes[i].why);
@@ -425,7 +438,7 @@ static int finish(struct cmd *cmd, struct ask *ask, const struct answers *answer
 			(void)json_array_append_new(list, json_advert(&answers->v[i]));
 		cmd_json(cmd, json_pack("{s:s, s:i, s:o, s:o}", "interface", ask->link->name, "solicitations", (int)ask->sent,
 					"advertisements", list, "kernel", json_kernel(after, ask, &s, answers)));
-	} else if (!cmd->quiet) {
+	} else if (!cmd->quiet && !cmd->json) {
 		(void)printf("%s%s%s · RS from %s", cmd_bold(cmd), ask->link->name, cmd_plain(cmd),
 			     from ? IP_STR(&from->prefix.ip) : "::");
 		(void)printf("%s%s%s\n", cmd_dim(cmd), from ? "" : "   it has no usable link-local address", cmd_plain(cmd));
