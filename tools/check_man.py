@@ -44,7 +44,7 @@ named = set()
 for line in source.splitlines():
     if line.startswith("*") and not line.startswith("*-"):
         named |= {w for w in re.findall(r"\*([a-z]+)\*", line.split("[")[0].split("_")[0])}
-differ("commands", set(commands), named - {"apply"}, "sixtap --help", "sixtap.8")
+differ("commands", set(commands), named - {"apply", "nd"}, "sixtap --help", "sixtap.8")
 everywhere = options(help_text)
 inside = everywhere.copy()
 for c in commands:
