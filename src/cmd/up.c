@@ -26,13 +26,9 @@ static const char *text(const json_t *o, const char *key)
 }
 
 /* The address that guests appear behind; "" when the uplink has none of that family. */
-static const char *uplink_address(const char *uplink, int family, char buf[static IP_STRLEN])
+static const char *uplink_address(const struct ifaddrs *all, const char *uplink, int family, char buf[static IP_STRLEN])
 {
-	struct ifaddrs *all = NULL;
-
 	buf[0] = '\0';
-	if (getifaddrs(&all) < 0)
-		return buf;
 	for (const struct ifaddrs *a = all; a && !buf[0]; a = a->ifa_next) {
 		struct ip ip;
 
@@ -45,24 +41,23 @@ static const char *uplink_address(const char *uplink, int family, char buf[stati
 		if (!ip_is_link_local(&ip))
 			(void)ip_format(&ip, buf);
 	}
-	freeifaddrs(all);
 	return buf;
 }
 
-static void print_behind(const json_t *n, int family)
+static void print_behind(const json_t *n, const struct ifaddrs *all, int family)
 {
 	const char *uplink = text(n, family == AF_INET6 && text(n, "uplink6") ? "uplink6" : "uplink");
 	char buf[IP_STRLEN];
 
 	if (!uplink)
 		(void)printf("NAT, once there is an uplink");
-	else if (*uplink_address(uplink, family, buf))
+	else if (*uplink_address(all, uplink, family, buf))
 		(void)printf("NAT behind %s", buf);
 	else
 		(void)printf("NAT through %s", uplink);
 }
 
-static void print_network(struct cmd *cmd, const json_t *n, bool changed, double seconds)
+static void print_network(struct cmd *cmd, const json_t *n, const struct ifaddrs *all, bool changed, double seconds)
 {
 	const char *name = text(n, "name"), *mode = text(n, "mode");
 	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6");
@@ -74,17 +69,40 @@ static void print_network(struct cmd *cmd, const json_t *n, bool changed, double
 	if (v4) {
 		(void)printf("  IPv4  %-28s ", text(v4, "address"));
 		if (str_eq(mode, "nat"))
-			print_behind(n, AF_INET);
+			print_behind(n, all, AF_INET);
 		(void)putchar('\n');
 	}
 	if (v6) {
 		(void)printf("  IPv6  %-28s %s%s", text(v6, "address"), text(v6, "source"),
 			     json_is_true(json_object_get(v6, "nat")) ? ", " : "");
 		if (json_is_true(json_object_get(v6, "nat")))
-			print_behind(n, AF_INET6);
+			print_behind(n, all, AF_INET6);
 		(void)putchar('\n');
 	}
 	(void)printf("  %s%.2f s%s\n", cmd_dim(cmd), seconds, cmd_plain(cmd));
+}
+
+static bool is_named(const char *name, char **names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (str_eq(names[i], name))
+			return true;
+	return n == 0;
+}
+
+/* Those that were asked for; one reading of the host's addresses serves all. */
+static void print_networks(struct cmd *cmd, const json_t *networks, char **names, int n_names, bool changed, double seconds)
+{
+	struct ifaddrs *all = NULL;
+	const json_t *n;
+	size_t i;
+
+	if (changed && getifaddrs(&all) < 0)
+		all = NULL;
+	json_array_foreach((json_t *)networks, i, n)
+		if (is_named(text(n, "name"), names, n_names))
+			print_network(cmd, n, all, changed, seconds);
+	freeifaddrs(all);
 }
 
 /* The networks that say `autostart: yes`; free the list, not the names. */
@@ -160,7 +178,6 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 	bool wait = true, autostart = false;
 	unsigned int confirm = 0;
 	json_t *answer = NULL, *n;
-	size_t i;
 	int opt;
 
 	while ((opt = cmd_option(cmd, argc, argv, own)) != -1) {
@@ -216,8 +233,8 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 	if (!cmd->quiet) {
 		if (changed)
 			(void)putchar('\n');
-		json_array_foreach(json_object_get(answer, "networks"), i, n)
-			print_network(cmd, n, changed, (double)((mono_now() - progress.started) / MONO_MS) / 1000.0);
+		print_networks(cmd, json_object_get(answer, "networks"), names, n_names, changed,
+			       (double)((mono_now() - progress.started) / MONO_MS) / 1000.0);
 		if (changed && json_array_size(json_object_get(answer, "networks")) == 1) {
 			n = json_array_get(json_object_get(answer, "networks"), 0);
 			(void)printf("\nStart a guest:   sixtap run %s -- qemu-system-x86_64 …\n"
