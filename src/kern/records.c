@@ -154,7 +154,19 @@ static int read_file(int dir, const char *name, json_t **ret)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size > RECORD_MAX)
 		return -EBADMSG;
-	*ret = json_loadfd(fd, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	/* Not by json_loadfd(): it reads one byte at a time. */
+	_cleanup_(freep) char *text = xcalloc((size_t)st.st_size + 1, 1);
+	size_t n = 0;
+	ssize_t got = 1;
+	while (got != 0 && n < (size_t)st.st_size) {
+		got = read(fd, text + n, (size_t)st.st_size - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		n += (size_t)got;
+	}
+	*ret = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
 	return *ret ? 0 : -EBADMSG;
 }
 
