@@ -37,6 +37,18 @@ _sixtap_interfaces() {
 	ls /sys/class/net 2>/dev/null
 }
 
+_sixtap_macvtaps() {
+	ip -o link show type macvtap 2>/dev/null | sed -nE 's/^[0-9]+: ([^@:]+).*/\1/p'
+	local f
+	for f in /run/libvirt/qemu/*.xml; do
+		[[ -e $f ]] && f=${f##*/} && printf 'libvirt:%s\n' "${f%.xml}"
+	done
+}
+
+_sixtap_adopted() {
+	_sixtap_status | sed -n 's/^      "subject": "\([^"]*\)",*$/\1/p'
+}
+
 # Candidates, one a line; names with a colon (MACs as guests' names) stay whole.
 _sixtap_reply() {
 	local IFS=$'\n'
@@ -112,6 +124,8 @@ _sixtap_argument() {
 			_sixtap_reply "$(_sixtap_guests)"
 		fi
 		;;
+	adopt) _sixtap_reply "$(_sixtap_macvtaps; echo all)" ;;
+	release) _sixtap_reply "$(_sixtap_adopted)" ;;
 	path) _sixtap_reply "$(_sixtap_guests; echo outside)" ;;
 	slaac | rs | watch) _sixtap_reply "$(_sixtap_interfaces)" ;;
 	ns | nd) if ((n == 1)); then _sixtap_reply "$(_sixtap_interfaces)"; fi ;;

@@ -73,6 +73,16 @@ static int is_yaml(const struct dirent *e)
 	return e->d_name[0] != '.' && n > 5 && strcmp(e->d_name + n - 5, ".yaml") == 0;
 }
 
+char *client_adopted_path(const struct cmd *cmd)
+{
+	const char *slash = strrchr(cmd->config, '/');
+	struct stat st;
+
+	if (stat(cmd->config, &st) == 0 && !S_ISDIR(st.st_mode))
+		return slash ? xasprintf("%.*s/adopted.yaml", (int)(slash - cmd->config), cmd->config) : xstrdup("adopted.yaml");
+	return xasprintf("%s/adopted.yaml", cmd->config);
+}
+
 int client_read_files(struct cmd *cmd, struct client_files *ret)
 {
 	struct dirent **entries = NULL;
@@ -82,13 +92,19 @@ int client_read_files(struct cmd *cmd, struct client_files *ret)
 	*ret = (struct client_files){ .source = realpath(cmd->config, NULL) };
 	if (!ret->source || stat(ret->source, &st) < 0)
 		return unreadable(cmd, cmd->config, -errno);
-	if (!S_ISDIR(st.st_mode))
-		return read_file(cmd, cmd->config, ret);
+	if (!S_ISDIR(st.st_mode)) {	/* what is adopted stands beside it */
+		_cleanup_(freep) char *adopted = client_adopted_path(cmd);
+
+		r = read_file(cmd, cmd->config, ret);
+		if (r == 0 && access(adopted, F_OK) == 0 && !str_eq(adopted, cmd->config))
+			r = read_file(cmd, adopted, ret);
+		return r;
+	}
 	int n = scandir(cmd->config, &entries, is_yaml, alphasort);
 	if (n < 0)
 		return unreadable(cmd, cmd->config, -errno);
 	for (int i = 0; i < n; i++) {
-		if (r == 0 && !str_eq(entries[i]->d_name, "adopted.yaml"))
+		if (r == 0)
 			r = read_file(cmd, PATHS_JOIN(cmd->config, entries[i]->d_name), ret);
 		free(entries[i]);
 	}

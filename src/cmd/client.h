@@ -25,6 +25,8 @@ struct client_files {
  * Return: 0, or 1 with an error in cmd->report (exit status 2)
  */
 int client_read_files(struct cmd *cmd, struct client_files *ret);
+/* Where `adopt` remembers: beside the configuration, or in its folder. free() it. */
+char *client_adopted_path(const struct cmd *cmd);
 void client_files_clear(struct client_files *files);
 
 /* Read and check the configuration. Return: 0, or 1 with errors in cmd->report. */

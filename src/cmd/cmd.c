@@ -84,6 +84,9 @@ static const struct cmd_info commands[] = {
 	  "port forwards, live: HOSTPORT:GUESTPORT[/udp]",
 	  "      --save          write it into the file that the network came from, too\n"
 	  "      --force         add it even where the host itself listens\n" },
+	{ "adopt", NULL, cmd_adopt, "adopt SUBJECT…", "look after macvtap guests that something else started",
+	  "      --runtime       do not remember it in adopted.yaml\n" },
+	{ "release", NULL, cmd_release, "release SUBJECT…", "look after them no longer", NULL },
 	{ "guests", NULL, cmd_guests, "guests [NETWORK]", "who has which address, from everything that is known", NULL },
 	{ "leases", NULL, cmd_leases, "leases [NETWORK]", "who has which address, from the DHCP servers", NULL },
 	{ "rs", NULL, cmd_rs, "rs IFACE", "ask for router advertisements, and what the kernel made of them",

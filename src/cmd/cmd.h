@@ -90,6 +90,7 @@ const char *cmd_plain(const struct cmd *cmd);
 void cmd_column(const char *s, int width);
 
 int cmd_addrsel(struct cmd *cmd, int argc, char **argv);
+int cmd_adopt(struct cmd *cmd, int argc, char **argv);
 int cmd_check(struct cmd *cmd, int argc, char **argv);
 int cmd_confirm(struct cmd *cmd, int argc, char **argv);
 int cmd_down(struct cmd *cmd, int argc, char **argv);
@@ -100,6 +101,7 @@ int cmd_leases(struct cmd *cmd, int argc, char **argv);
 int cmd_map(struct cmd *cmd, int argc, char **argv);
 int cmd_ns(struct cmd *cmd, int argc, char **argv);
 int cmd_plan(struct cmd *cmd, int argc, char **argv);
+int cmd_release(struct cmd *cmd, int argc, char **argv);
 int cmd_rs(struct cmd *cmd, int argc, char **argv);
 int cmd_run(struct cmd *cmd, int argc, char **argv);
 int cmd_status(struct cmd *cmd, int argc, char **argv);

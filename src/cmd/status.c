@@ -138,6 +138,56 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 	(void)putchar('\n');
 }
 
+/* "5 groups followed", or why there is no counting. */
+static void followed(const json_t *device, char buf[static 64])
+{
+	size_t n = json_array_size(json_object_get(device, "groups"));
+
+	if (json_is_true(json_object_get(device, "all")))
+		(void)snprintf(buf, 64, "all multicast");
+	else
+		(void)snprintf(buf, 64, "%zu group%s followed", n, n == 1 ? "" : "s");
+}
+
+/* Six addresses of a guest at most: temporary ones pile up. */
+static void add_adopted(const struct cmd *cmd, struct table *t, const json_t *a, const json_t *device)
+{
+	const json_t *v4 = json_object_get(device, "ipv4"), *v6 = json_object_get(device, "ipv6");
+	size_t n4 = json_array_size(v4), n = n4 + json_array_size(v6);
+	char on[64] = "", groups[64] = "";
+
+	if (device) {
+		(void)snprintf(on, sizeof(on), "%s on %s", text(device, "mode"), text(device, "lower"));
+		followed(device, groups);
+	}
+	for (size_t i = 0; i < (n > 6 ? 6 : n ? n : 1); i++) {
+		const json_t *address = i < n4 ? json_array_get(v4, i) : json_array_get(v6, i - n4);
+
+		TABLE_ROW(t, i == 0 ? text(a, "subject") : "", i == 0 ? text(a, "state") : "",
+			  i > 0 ? "" : device ? text(device, "device") : dash(cmd), i == 0 ? on : "",
+			  address ? json_string_value(address) : "", i == 0 ? groups : "");
+	}
+}
+
+static void print_adopted(const struct cmd *cmd, const json_t *adopted)
+{
+	struct table t = { .head = { "ADOPTED", "STATE", "DEVICE", "MACVTAP", "ADDRESSES SEEN", "MULTICAST" }, .bold = 1, .dim = 5 };
+	const json_t *a, *device;
+	size_t i, k;
+
+	json_array_foreach(adopted, i, a) {
+		json_array_foreach(json_object_get(a, "devices"), k, device)
+			add_adopted(cmd, &t, a, device);
+		if (json_array_size(json_object_get(a, "devices")) == 0)
+			add_adopted(cmd, &t, a, NULL);
+	}
+	if (json_array_size(adopted) > 0) {
+		table_print(cmd, &t, 2);
+		(void)putchar('\n');
+	}
+	table_clear(&t);
+}
+
 static void print_uptime(double s)
 {
 	long t = (long)s;
@@ -181,6 +231,7 @@ int cmd_status(struct cmd *cmd, int argc, char **argv)
 		degraded += str_eq(text(n, "state"), "degraded");
 		guests += json_array_size(json_object_get(n, "guests"));
 	}
+	print_adopted(cmd, json_object_get(answer, "adopted"));
 	(void)printf("%zu up", json_array_size(networks));
 	if (degraded > 0)
 		(void)printf(" (%zu degraded)", degraded);

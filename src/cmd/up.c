@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "base/time.h"
 #include "cmd/changes.h"
+#include "cmd/adopt.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
 #include "cmd/local.h"
@@ -202,6 +203,8 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 		return EXIT_USAGE;
 	if (autostart)
 		names = chosen = autostart_names(desired, &n_names);
+	if (autostart && n_names == 0 && (desired->adopt_all || desired->n_adopts > 0))
+		return adopt_configured(cmd, desired, files.source);
 	if (autostart && n_names == 0) {
 		if (cmd->json)
 			cmd_json(cmd, json_pack("{s:b, s:[], s:[]}", "changed", 0, "changes", "networks"));
@@ -216,6 +219,8 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 		warn_session(cmd, control, &files, desired, names, n_names);
 	json_t *request = request_new(CTL_UP, &files, names, n_names);
 	(void)json_object_set_new(request, "wait", json_boolean(wait));
+	if (argc - optind == 0)
+		(void)json_object_set_new(request, "adopts", adopt_requests(cmd, desired));
 	if (confirm > 0)
 		(void)json_object_set_new(request, "confirm", json_integer(confirm));
 	int r = client_ask(cmd, control, request, changes_progress, &progress, &answer, NULL, NULL);

@@ -52,9 +52,8 @@ static void read_source(struct conf *c, const struct conf_source *source)
 		return;
 	if (v[NETWORKS])
 		read_networks(c, v[NETWORKS], source);
-	for (size_t i = 0; i < root->n; i++)
-		if (str_eq(root->pairs[i].key->text, "adopt") && root->pairs[i].value->type != YAML_NULL)
-			report_help(conf_error(c, &root->pairs[i].key->where, "adopt", "adopt is not built yet"), "remove it");
+	if (v[ADOPT])
+		conf_read_adopt(c, v[ADOPT]);
 }
 
 int conf_read(const struct conf_source *sources, size_t n, const struct conf_seed *seed, struct report *report,
@@ -72,6 +71,11 @@ int conf_read(const struct conf_source *sources, size_t n, const struct conf_see
 	for (size_t i = 0; i < c.n_drafts; i++)		/* sorted by name */
 		desired->networks[desired->n_networks++] = *c.drafts[i].net;
 	free(c.drafts);
+	desired->adopt_all = c.adopt_all;
+	desired->adopts = arena_alloc(desired->arena, c.n_adopts, sizeof(*desired->adopts));
+	for (size_t i = 0; i < c.n_adopts; i++)
+		desired->adopts[desired->n_adopts++] = c.adopts[i];
+	free(c.adopts);
 	if (report_n_errors(report) > had)
 		return 1;
 	*ret = STEAL_PTR(desired);

@@ -52,4 +52,5 @@ struct mac conf_guest_mac(const struct conf_seed *seed, const char *network, con
 /* For names and values from a command line: NULL when it is good, else what is wrong, "…; what would be right". */
 const char *conf_network_name_fault(const char *name);
 const char *conf_guest_name_fault(const char *name);
+const char *conf_subject_fault(const char *subject);	/* of `adopt` */
 const char *conf_mac_fault(const struct mac *mac);

@@ -29,6 +29,9 @@ struct conf {
 	const struct conf_seed *seed;
 	struct draft *drafts;		/* in the order they were read */
 	size_t n_drafts, cap_drafts;
+	bool adopt_all;
+	struct d_adopt *adopts;
+	size_t n_adopts, cap_adopts;
 };
 
 /* Bits of enum net_mode. */
@@ -91,6 +94,9 @@ void conf_read_network(struct conf *c, const struct yaml_pair *pair, const struc
 void conf_read_ipv4(struct conf *c, struct draft *d, const struct yaml_node *node, const char *path);
 void conf_read_ipv6(struct conf *c, struct draft *d, const struct yaml_node *node, const char *path);
 void conf_read_guests(struct conf *c, struct draft *d, const struct yaml_node *node, const char *path);
+
+/* adopt.c: the value of `adopt`. */
+void conf_read_adopt(struct conf *c, const struct yaml_node *node);
 
 /* The upper half of @prefix, without IPv4's broadcast address; all of it when the half is only the gateway. */
 struct ip_range conf_upper_half(const struct prefix *prefix);

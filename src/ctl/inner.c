@@ -37,6 +37,18 @@ size_t inner_body_size(enum inner_type type)
 		return sizeof(struct inner_trouble);
 	case INNER_STATS:
 		return sizeof(struct inner_stats);
+	case INNER_FOLLOW:
+		return sizeof(struct inner_follow);
+	case INNER_FOLLOWED:
+	case INNER_GROUP:
+		return sizeof(struct inner_group);
+	case INNER_UNFOLLOW:
+	case INNER_QMP_GONE:
+		return sizeof(struct inner_unfollow);
+	case INNER_QMP:
+		return sizeof(struct inner_qmp);
+	case INNER_SIGHT:
+		return sizeof(struct inner_sight);
 	case INNER_DNS_LISTEN:
 		return sizeof(struct inner_dns);
 	case INNER_DNS_NAME:
@@ -127,6 +139,28 @@ static bool lease_ok(const struct lease *l)
 	return NAME_OK(l->network) && NAME_OK(l->hostname) && ip_ok(&l->ip, false) && l->client.len <= CLIENT_ID_MAX;
 }
 
+static bool follow_ok(const struct inner_follow *f)
+{
+	if (f->id == 0 || !NAME_OK(f->device) || f->may_ask > 1 || mac_is_multicast(&f->mac) || f->n_declared > MCAST_DECLARED_IPS)
+		return false;
+	for (uint32_t i = 0; i < f->n_declared; i++)
+		if (!ip_ok(&f->declared[i], false))
+			return false;
+	return true;
+}
+
+/* Nothing but multicast, whatever a guest says: its MAC stays what it is. Broadcast is let in always. */
+static bool group_ok(const struct inner_group *g)
+{
+	static const struct mac broadcast = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+
+	if (g->id == 0)
+		return false;
+	if (mac_is_zero(&g->group))
+		return g->reasons < 1u << MCAST_ALL_BITS;
+	return mac_is_multicast(&g->group) && !mac_eq(&g->group, &broadcast) && g->reasons <= MCAST_REASONS_ALL;
+}
+
 static bool upstream_ok(const struct inner_dns_upstream *u)
 {
 	if (u->n > sizeof(u->servers) / sizeof(u->servers[0]))
@@ -163,6 +197,18 @@ static bool body_ok(const struct inner_msg *m)
 		return NAME_OK(b->trouble.network) && TEXT_OK(b->trouble.what);
 	case INNER_STATS:
 		return NAME_OK(b->stats.network);
+	case INNER_FOLLOW:
+		return follow_ok(&b->follow);
+	case INNER_FOLLOWED:
+	case INNER_GROUP:
+		return group_ok(&b->group);
+	case INNER_UNFOLLOW:
+	case INNER_QMP_GONE:
+		return b->unfollow.id != 0;
+	case INNER_QMP:
+		return b->qmp.id != 0 && TEXT_OK(b->qmp.nic);
+	case INNER_SIGHT:
+		return b->sight.id != 0 && ip_ok(&b->sight.ip, false);
 	case INNER_DNS_LISTEN:
 		return NAME_OK(b->dns.network) && TEXT_OK(b->dns.domain) && prefix_ok(&b->dns.gateway4, AF_INET) &&
 		       prefix_ok(&b->dns.gateway6, AF_INET6) && b->dns.n_fds <= INNER_FDS;
@@ -197,6 +243,10 @@ static bool fds_ok(const struct inner_msg *m)
 	switch (m->type) {
 	case INNER_SERVE:
 		return m->n_fds <= ENGINE_SOCKET_N_;
+	case INNER_FOLLOW:
+		return m->n_fds <= 1;
+	case INNER_QMP:
+		return m->n_fds == 1;
 	case INNER_DNS_LISTEN:
 		return m->n_fds == m->body.dns.n_fds;
 	case INNER_HOST:
@@ -209,6 +259,11 @@ static bool fds_ok(const struct inner_msg *m)
 	case INNER_NEIGHBOUR:
 	case INNER_TROUBLE:
 	case INNER_STATS:
+	case INNER_FOLLOWED:
+	case INNER_UNFOLLOW:
+	case INNER_GROUP:
+	case INNER_SIGHT:
+	case INNER_QMP_GONE:
 	case INNER_DNS_STOP:
 	case INNER_DNS_NAME:
 	case INNER_DNS_NAME_GONE:

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "model/lease.h"
+#include "model/mcast.h"
 #include "model/service.h"
 
 #define INNER_VERSION 1
@@ -25,6 +26,11 @@ enum inner_type {
 	INNER_UNSERVE,		/* body: struct inner_unserve; answered by INNER_READY with hash 0 when the last words are out */
 	INNER_RELEASE,		/* body: struct inner_lease: forget a lease at once */
 
+	INNER_FOLLOW,		/* body: struct inner_follow; fds: a packet socket on the macvtap, or none: other settings */
+	INNER_FOLLOWED,		/* body: struct inner_group: one that is joined already */
+	INNER_UNFOLLOW,		/* body: struct inner_unfollow */
+	INNER_QMP,		/* body: struct inner_qmp; fds: a connection to QEMU's monitor */
+
 	/* engine → main */
 	INNER_READY = 32,	/* body: struct inner_ready: the network is served */
 	INNER_LEASE,		/* body: struct inner_lease: new or renewed */
@@ -32,6 +38,9 @@ enum inner_type {
 	INNER_NEIGHBOUR,	/* body: struct inner_neighbour: an address was seen in use */
 	INNER_TROUBLE,		/* body: struct inner_trouble: leases can't be written, … */
 	INNER_STATS,		/* body: struct inner_stats, at most one in 15 s and only when changed */
+	INNER_GROUP,		/* body: struct inner_group: join, leave, or other reasons */
+	INNER_SIGHT,		/* body: struct inner_sight: a followed guest uses an address */
+	INNER_QMP_GONE,		/* body: struct inner_unfollow: the monitor was closed */
 
 	/* main → resolver */
 	INNER_DNS_LISTEN = 64,	/* body: struct inner_dns; fds: UDP and TCP sockets, bound; replaces the network's, whose names stay */
@@ -98,6 +107,36 @@ struct inner_stats {
 	uint64_t frames, malformed, replies, dropped, pool_full;
 };
 
+/* A guest's macvtap, by a number that is never used again. */
+struct inner_follow {
+	uint64_t id;
+	char device[16];	/* for log lines */
+	struct mac mac;		/* of the macvtap: where a query to the guest goes */
+	uint8_t may_ask;	/* 1: a frame to @mac sent on the device reaches the guest and nobody else */
+	uint32_t n_declared;
+	struct ip declared[MCAST_DECLARED_IPS];
+};
+
+struct inner_unfollow {
+	uint64_t id;
+};
+
+struct inner_group {
+	uint64_t id;
+	struct mac group;	/* multicast; zero: about all multicast */
+	uint8_t reasons;	/* enum mcast_reason, 0: leave; of all multicast: enum mcast_all */
+};
+
+struct inner_sight {
+	uint64_t id;
+	struct ip ip;
+};
+
+struct inner_qmp {
+	uint64_t id;
+	char nic[64];		/* the NIC's id in QEMU; "": the one with the macvtap's MAC */
+};
+
 struct inner_dns {
 	char network[NETWORK_NAME_MAX + 1];
 	char domain[DOMAIN_MAX + 1];
@@ -127,6 +166,11 @@ union inner_body {
 	struct inner_neighbour neighbour;
 	struct inner_trouble trouble;
 	struct inner_stats stats;
+	struct inner_follow follow;
+	struct inner_unfollow unfollow;
+	struct inner_group group;
+	struct inner_sight sight;
+	struct inner_qmp qmp;
 	struct inner_dns dns;
 	struct inner_dns_name dns_name;
 	struct inner_dns_upstream dns_upstream;

@@ -15,6 +15,8 @@ const char *const ctl_do_name[CTL_DO_N_] = {
 	[CTL_FORWARDS] = "forwards",
 	[CTL_FORWARD_ADD] = "forward-add",
 	[CTL_FORWARD_DEL] = "forward-del",
+	[CTL_ADOPT] = "adopt",
+	[CTL_RELEASE] = "release",
 	[CTL_CONFIRM] = "confirm",
 	[CTL_QUIT] = "quit",
 };
@@ -33,6 +35,8 @@ bool ctl_needs_root(enum ctl_do what)
 	case CTL_DOWN:
 	case CTL_FORWARD_ADD:
 	case CTL_FORWARD_DEL:
+	case CTL_ADOPT:
+	case CTL_RELEASE:
 	case CTL_CONFIRM:
 	case CTL_QUIT:
 	case CTL_DO_N_:
@@ -48,6 +52,8 @@ struct ctl_request *ctl_request_free(struct ctl_request *request)
 	json_decref(request->root);
 	free(request->files);
 	free((void *)request->networks);
+	free((void *)request->subjects);
+	free(request->adopts);
 	free(request);
 	return NULL;
 }
@@ -128,7 +134,49 @@ static bool *get_flag(struct ctl_request *r, const char *key)
 		return &r->quit;
 	if (str_eq(key, "force"))
 		return &r->force;
+	if (str_eq(key, "whole"))
+		return &r->whole;
+	if (str_eq(key, "runtime"))
+		return &r->runtime;
 	return str_eq(key, "save") ? &r->save : NULL;
+}
+
+static int get_adopt(const json_t *o, struct ctl_adopt *a, struct report *report)
+{
+	const char *macs[CTL_ADOPT_NICS];
+	const json_t *list;
+
+	a->subject = json_string_value(json_object_get(o, "subject"));
+	a->all = json_is_true(json_object_get(o, "all"));
+	if (!a->subject || !a->subject[0] || strlen(a->subject) > 200)
+		return bad(report, "adopts", "needs \"subject\"");
+	list = json_object_get(o, "devices");
+	if (list && get_strings(list, "devices", a->devices, CTL_ADOPT_NICS, &a->n_devices, report) != 0)
+		return 1;
+	list = json_object_get(o, "macs");
+	if (list && get_strings(list, "macs", macs, CTL_ADOPT_NICS, &a->n_macs, report) != 0)
+		return 1;
+	for (size_t i = 0; i < a->n_macs; i++)
+		if (!mac_parse(macs[i], &a->macs[i]))
+			return bad(report, "macs", "holds something that isn't a MAC address");
+	return 0;
+}
+
+static int get_adopts(const json_t *v, struct ctl_request *r, struct report *report)
+{
+	const json_t *o;
+	size_t i;
+
+	if (!json_is_array(v) || json_array_size(v) > CTL_ADOPTS_MAX || r->adopts)
+		return bad(report, "adopts", "is not a list, or too long");
+	r->adopts = xcalloc(json_array_size(v) + 1, sizeof(*r->adopts));
+	r->has_adopts = true;
+	json_array_foreach(v, i, o) {
+		if (get_adopt(o, &r->adopts[i], report) != 0)
+			return 1;
+		r->n_adopts++;
+	}
+	return 0;
 }
 
 static int get_member(struct ctl_request *r, const char *key, json_t *v, struct report *report)
@@ -144,6 +192,12 @@ static int get_member(struct ctl_request *r, const char *key, json_t *v, struct 
 	if (str_eq(key, "networks")) {
 		r->networks = xcalloc(json_array_size(v), sizeof(*r->networks));
 		return get_strings(v, key, r->networks, json_array_size(v), &r->n_networks, report);
+	}
+	if (str_eq(key, "adopts"))
+		return get_adopts(v, r, report);
+	if (str_eq(key, "subjects")) {
+		r->subjects = xcalloc(json_array_size(v) + 1, sizeof(*r->subjects));
+		return get_strings(v, key, r->subjects, CTL_ADOPTS_MAX, &r->n_subjects, report);
 	}
 	if (str_eq(key, "forwards"))
 		return get_strings(v, key, a->forwards, ARRAY_LEN(a->forwards), &a->n_forwards, report);
@@ -195,6 +249,10 @@ static int check_whole(const struct ctl_request *r, struct report *report)
 		return bad(report, "files", "and \"source\" are missing");
 	if (r->what == CTL_ATTACH && (!r->attach.network || !r->attach.name || !r->attach.name[0]))
 		return bad(report, "network", "and \"name\" are missing");
+	if (r->what == CTL_ADOPT && (!r->has_adopts || (!r->runtime && !r->source)))
+		return bad(report, "adopts", "and \"source\" are missing");
+	if (r->what == CTL_RELEASE && r->n_subjects == 0)
+		return bad(report, "subjects", "is missing");
 	if (r->what != CTL_FORWARD_ADD && r->what != CTL_FORWARD_DEL)
 		return 0;
 	if (!r->attach.network || !r->attach.name || r->attach.n_forwards != 1)

@@ -20,6 +20,8 @@
 #define CTL_REQUEST_MAX (8u << 20)	/* bytes; configurations come along as text */
 #define CTL_ANSWER_MAX (64u << 20)
 #define CTL_QUEUES_MAX 16
+#define CTL_ADOPT_NICS 8	/* of a guest */
+#define CTL_ADOPTS_MAX 4096
 #define CTL_CONFIRM_MAX_S 86400
 
 enum ctl_do {
@@ -33,6 +35,8 @@ enum ctl_do {
 	CTL_FORWARDS,	/* all forwards */
 	CTL_FORWARD_ADD,	/* attach.network, .name, .forwards; force, save */
 	CTL_FORWARD_DEL,
+	CTL_ADOPT,	/* adopts */
+	CTL_RELEASE,	/* subjects */
 	CTL_CONFIRM,	/* keep what an UP with @confirm_s did */
 	CTL_QUIT,	/* the daemon ends; networks stay as they are */
 	CTL_DO_N_,
@@ -61,6 +65,16 @@ struct ctl_attach {
 	int64_t pid;		/* of the program that will hold the descriptors */
 };
 
+/* Something that somebody else made, and how to know it. */
+struct ctl_adopt {
+	const char *subject;
+	bool all;		/* each macvtap */
+	struct mac macs[CTL_ADOPT_NICS];
+	size_t n_macs;
+	const char *devices[CTL_ADOPT_NICS];
+	size_t n_devices;
+};
+
 struct ctl_request {
 	enum ctl_do what;
 	const char *source;	/* PLAN, UP: the -c path */
@@ -73,6 +87,13 @@ struct ctl_request {
 	bool save;		/* FORWARD_…: the file is to be changed as well, so tell about it */
 	uint32_t confirm_s;	/* UP: put everything back when no CONFIRM comes within so many seconds; 0: keep it */
 	bool quit;		/* DOWN: end the daemon when nothing is left */
+	struct ctl_adopt *adopts;	/* ADOPT; UP: all that the configuration adopts */
+	size_t n_adopts;
+	bool has_adopts;	/* UP: the list is meant, also when it is empty */
+	bool whole;		/* ADOPT: what @source adopted before and isn't in the list any more is released */
+	bool runtime;		/* ADOPT: no file says so */
+	const char **subjects;	/* RELEASE */
+	size_t n_subjects;
 	struct ctl_attach attach;
 	json_t *root;		/* owned; the strings above live in it */
 };

@@ -393,7 +393,7 @@ static json_t *leases_json(const struct daemon_main *d, const struct ctl_request
 /* A daemon that `up` started ends with its last network; a service manager's stays. */
 static bool is_idle(const struct daemon_main *d)
 {
-	return !d->nets && !getenv("NOTIFY_SOCKET");
+	return !d->nets && !follow_is_busy(d) && !getenv("NOTIFY_SOCKET");
 }
 
 static void answer_up(struct conn *c, const struct ctl_request *req, struct report *report)
@@ -406,10 +406,11 @@ static void answer_up(struct conn *c, const struct ctl_request *req, struct repo
 	d->progress_to = NULL;
 	if (r == 0 && req->what == CTL_UP)
 		forwards_settle(d);
+	bool adopted = r == 0 && req->what == CTL_UP && req->has_adopts && adopt_add(d, req);
 	json_t *answer = json_object();
 
 	if (changes) {
-		(void)json_object_set_new(answer, "changed", json_boolean(json_array_size(changes) > 0));
+		(void)json_object_set_new(answer, "changed", json_boolean(adopted || json_array_size(changes) > 0));
 		(void)json_object_set_new(answer, "changes", changes);
 	}
 	if (r == 0 && d->confirm && req->what == CTL_UP)
@@ -466,6 +467,10 @@ static void answer_down(struct conn *c, const struct ctl_request *req, struct re
 	(void)json_object_set_new(answer, "not_up", not_up);
 	c->d->progress_to = c;
 	int r = networks_down(c->d, req, report, &changes);
+	if (r == 0 && req->n_networks == 0 && req->quit && follow_is_busy(c->d)) {
+		(void)json_object_set_new(answer, "released", follow_adopted_json(c->d));
+		adopt_drop_all(c->d);
+	}
 	c->d->progress_to = NULL;
 	if (r == 0)
 		forwards_settle(c->d);
@@ -501,6 +506,22 @@ static void answer_attach(struct conn *c, const struct ctl_request *req, struct 
 	finish(c, answer, report, fds, req->attach.queues);
 }
 
+static void answer_adopt(struct conn *c, const struct ctl_request *req, struct report *report)
+{
+	struct daemon_main *d = c->d;
+	json_t *answer = json_object();
+	bool changed = false;
+
+	if (req->what == CTL_ADOPT)
+		changed = adopt_add(d, req);
+	else
+		(void)adopt_release(d, req->subjects, req->n_subjects, report, &changed);
+	(void)json_object_set_new(answer, "changed", json_boolean(changed));
+	(void)json_object_set_new(answer, "adopted", follow_adopted_json(d));
+	c->quit_after = req->what == CTL_RELEASE && is_idle(d);
+	finish(c, answer, report, NULL, 0);
+}
+
 static void answer_confirm(struct conn *c, struct report *report)
 {
 	if (c->d->confirm)
@@ -531,6 +552,8 @@ static void answer_one(struct conn *c, const struct ctl_request *req, struct rep
 		return;
 	case CTL_STATUS:
 		answer = json_pack("{s:o, s:o}", "daemon", daemon_json(d), "networks", networks_json(d, req));
+		if (follow_is_busy(d) && req->n_networks == 0)
+			(void)json_object_set_new(answer, "adopted", follow_adopted_json(d));
 		finish(c, answer, report, NULL, 0);
 		return;
 	case CTL_LEASES:
@@ -546,6 +569,10 @@ static void answer_one(struct conn *c, const struct ctl_request *req, struct rep
 	case CTL_FORWARD_DEL:
 		answer = (req->what == CTL_FORWARD_ADD ? forwards_add : forwards_del)(d, req, report);
 		finish(c, answer ? answer : json_object(), report, NULL, 0);
+		return;
+	case CTL_ADOPT:
+	case CTL_RELEASE:
+		answer_adopt(c, req, report);
 		return;
 	case CTL_CONFIRM:
 		answer_confirm(c, report);

@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include "base/log.h"
 #include "base/loop.h"
+#include "daemon/engine_follow.h"
 #include "daemon/engine_net.h"
 #include "daemon/tell.h"
 #include "io/leasedb.h"
@@ -30,6 +31,7 @@ struct engine {
 	struct leasedb *db;
 	struct pcap *pcap;
 	struct packet_batch *batch;
+	struct engine_follow *follow;
 	struct engine_net *nets;
 	size_t n_nets;
 	uint8_t id[16];
@@ -231,7 +233,7 @@ static int settle(struct engine *e, mono_t now)
 	}
 	for (struct engine_net *net = e->nets; net && r == 0; net = net->next)
 		r = note_full(e, net, now);
-	return r;
+	return r < 0 ? r : engine_follow_settle(e->follow);
 }
 
 /* ---- guests ---- */
@@ -292,6 +294,7 @@ static int on_timer(struct loop_timer *timer, mono_t now)
 	for (struct engine_net *net = e->nets; net; net = net->next)
 		if (net->serving)
 			engine_net_tick(net, may_lease(e), now);
+	engine_follow_tick(e->follow, now);
 	return tell_changed_stats(e, now);
 }
 
@@ -507,6 +510,14 @@ static int handle_msg(struct engine *e, struct inner_msg *msg, mono_t now)
 		return unserve(e, &msg->body.unserve, now);
 	case INNER_RELEASE:
 		return release(e, &msg->body.lease.lease, now);
+	case INNER_FOLLOW:
+	case INNER_FOLLOWED:
+	case INNER_UNFOLLOW:
+	case INNER_QMP:
+		return engine_follow_message(e->follow, msg, now);
+	case INNER_GROUP:
+	case INNER_SIGHT:
+	case INNER_QMP_GONE:
 	case INNER_READY:
 	case INNER_LEASE:
 	case INNER_LEASE_GONE:
@@ -566,7 +577,7 @@ static mono_t next_deadline(const struct engine *e)
 	for (const struct engine_net *net = e->nets; net; net = net->next)
 		if (net->serving)
 			at = mono_min(at, engine_net_deadline(net, may_lease(e)));
-	return at;
+	return mono_min(at, engine_follow_deadline(e->follow));
 }
 
 static int on_turn(void *user, mono_t now)
@@ -622,6 +633,7 @@ static void engine_clear(struct engine *e)
 		e->nets = net->next;
 		engine_net_free(net);
 	}
+	engine_follow_free(e->follow);
 	loop_timer_del(&e->timer);
 	loop_del(&e->inner);
 	pcap_free(e->pcap);
@@ -639,6 +651,8 @@ static int engine_start(struct engine *e, const struct engine_conf *conf)
 		r = tell_new(&e->tell, conf->inner_fd);
 	if (r == 0)
 		r = packet_batch_new(&e->batch);
+	if (r == 0)
+		r = engine_follow_new(&e->follow, e->loop, e->tell, e->batch);
 	if (r == 0)
 		r = leasedb_open(&e->db, conf->lease_path);
 	if (r < 0)

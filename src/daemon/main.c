@@ -134,6 +134,8 @@ static int start(struct daemon_main *d, const struct main_conf *conf, struct rep
 	d->tick.fn = on_tick;
 	d->soon.fn = on_soon;
 	if (r >= 0)
+		r = follow_new(d);
+	if (r >= 0)
 		r = networks_restore(d);
 	if (r >= 0)
 		r = guests_restore(d);
@@ -146,6 +148,8 @@ static int start(struct daemon_main *d, const struct main_conf *conf, struct rep
 		r = loop_add(d->loop, &d->monitor_src, EPOLLIN);
 	if (r >= 0)
 		r = answer_listen(d, conf->ends.listen_fd);
+	if (r >= 0)
+		follow_sync(d);
 	if (r >= 0)
 		r = loop_on_signal(d->loop, SIGTERM, on_term, d);
 	if (r >= 0)

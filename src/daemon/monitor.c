@@ -161,7 +161,7 @@ static int drop_capabilities(bool bpf)
 /* Nothing is up any more: leave nothing behind. With records the folders stay (rmdir() fails). */
 static void clean_up(const struct monitor_conf *conf)
 {
-	static const char *const folders[] = { "state/network", "state/guest", "state/sysctl", "state/confirm", "state", "empty" };
+	static const char *const folders[] = { "state/network", "state/guest", "state/sysctl", "state/confirm", "state/adopted", "state/follow", "state", "empty" };
 	static const char *const files[] = { "sixtapd.log", "lock" };
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)

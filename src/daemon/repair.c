@@ -185,6 +185,7 @@ static void on_link(void *user, const struct w_link *link, mono_t now)
 	struct known *k = known(d->repair, link->ifindex);
 
 	(void)now;
+	follow_link(d, link);
 	if (!d->nets)
 		return;
 	if (alias_parse(link->alias, network, guest)) {
@@ -226,6 +227,7 @@ static void on_link_gone(void *user, uint32_t ifindex, const char *name, const c
 		if (d->repair->suspects[i].ifindex == ifindex)
 			d->repair->suspects[i].was_out = false;
 	suspect(d, ifindex, false, false);
+	follow_link_gone(d, ifindex);
 	guests_link_gone(d, ifindex, name);
 	if (known(d->repair, ifindex))
 		cause(d);
@@ -270,6 +272,7 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 static void on_resync(void *user, mono_t now)
 {
 	(void)now;
+	follow_sync(user);
 	cause(user);
 }
 

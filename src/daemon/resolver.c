@@ -139,6 +139,13 @@ static void on_message(struct resolver *r, const struct inner_msg *msg)
 	case INNER_NEIGHBOUR:
 	case INNER_TROUBLE:
 	case INNER_STATS:
+	case INNER_FOLLOW:
+	case INNER_FOLLOWED:
+	case INNER_UNFOLLOW:
+	case INNER_QMP:
+	case INNER_GROUP:
+	case INNER_SIGHT:
+	case INNER_QMP_GONE:
 		log_event(LOG_LEVEL_ERROR, "not-for-the-resolver type=%d", (int)msg->type);
 		break;
 	}

@@ -432,6 +432,15 @@ static void on_message(struct daemon_main *d, const struct inner_msg *m)
 		log_event(LOG_LEVEL_DEBUG, "stats network=%s malformed=%llu dropped=%llu", m->body.stats.network,
 			  (unsigned long long)m->body.stats.malformed, (unsigned long long)m->body.stats.dropped);
 		return;
+	case INNER_GROUP:
+	case INNER_SIGHT:
+	case INNER_QMP_GONE:
+		follow_message(d, m);
+		return;
+	case INNER_FOLLOW:
+	case INNER_FOLLOWED:
+	case INNER_UNFOLLOW:
+	case INNER_QMP:
 	case INNER_SERVE:
 	case INNER_HOST:
 	case INNER_SERVE_END:
@@ -480,8 +489,14 @@ static int on_peer(struct loop_fd *src, uint32_t events, mono_t now)
 
 	(void)events;
 	hear_peer(d, peer);
+	follow_flush(d);
 	answer_check_waiters(d, now);
 	return 0;
+}
+
+int serve_tell_engine(struct daemon_main *d, enum inner_type type, const void *body, const int *fds, size_t n_fds)
+{
+	return peer_send(&d->engine, type, body, fds, n_fds);
 }
 
 int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid)
@@ -506,6 +521,7 @@ int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid)
 	if (engine) {	/* it says anew what troubles it */
 		free(d->trouble);
 		d->trouble = NULL;
+		follow_engine_started(d);
 	} else {
 		d->upstream.n = 0;
 		serve_upstream(d);

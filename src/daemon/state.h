@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "ctl/inner.h"
 #include "ctl/request.h"
+#include "daemon/follow.h"
 #include "daemon/main.h"
 #include "io/control.h"
 #include "kern/apply.h"
@@ -114,6 +115,8 @@ struct daemon_main {
 	struct loop *loop;
 	struct kern *kern;
 	struct repair *repair;
+	struct follow *follow;
+	struct adoption *adoptions;
 	struct confirm *confirm;
 	struct loop_fd monitor_src, listen_src;
 	struct loop_timer tick, soon;		/* the shared tick; a reconciliation that somebody waits for */
@@ -203,6 +206,8 @@ bool seats_has(const struct daemon_main *d, uint32_t bridge, const struct mac *m
 
 /* serve.c */
 int serve_op(void *user, const struct op *op, struct report *report);	/* struct apply_hooks */
+/* Return: 0, or a negative errno; -ENOTCONN: the engine is being started. */
+int serve_tell_engine(struct daemon_main *d, enum inner_type type, const void *body, const int *fds, size_t n_fds);
 int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid);
 void serve_upstream(struct daemon_main *d);		/* read resolv.conf, tell the resolver what changed */
 /* The guest that runs or is declared with this MAC; "" when there is none. */

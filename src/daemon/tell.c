@@ -23,6 +23,9 @@ struct item {
 		struct inner_stats stats;
 		struct inner_trouble trouble;
 		struct inner_ready ready;
+		struct inner_group group;
+		struct inner_sight sight;
+		struct inner_unfollow unfollow;
 	} body;
 };
 
@@ -154,6 +157,36 @@ int tell_trouble(struct tell *tell, const char *network, const char *what)
 	for (char *c = item->body.trouble.what; *c; c++)
 		if (*c < 0x20 || *c > 0x7e)
 			*c = '?';	/* main takes printable ASCII only */
+	return sent(tell);
+}
+
+int tell_group(struct tell *tell, const struct inner_group *group)
+{
+	struct item *item = push(tell, INNER_GROUP, 0);
+
+	if (!item)
+		return -ENOBUFS;
+	item->body.group = *group;
+	return sent(tell);
+}
+
+int tell_qmp_gone(struct tell *tell, uint64_t id)
+{
+	struct item *item = push(tell, INNER_QMP_GONE, 0);
+
+	if (!item)
+		return -ENOBUFS;
+	item->body.unfollow.id = id;
+	return sent(tell);
+}
+
+int tell_sight(struct tell *tell, const struct inner_sight *sight)
+{
+	struct item *item = push(tell, INNER_SIGHT, TELL_RESERVE);
+
+	if (!item)
+		return 0;
+	item->body.sight = *sight;
 	return sent(tell);
 }
 

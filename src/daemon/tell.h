@@ -31,6 +31,11 @@ int tell_neighbour(struct tell *tell, const struct neighbour *neighbour);
 int tell_stats(struct tell *tell, const struct inner_stats *stats);
 int tell_trouble(struct tell *tell, const char *network, const char *what);
 
+/* Of a guest's multicast: main must hear each; ask tell_room() first. Otherwise as tell_lease(). */
+int tell_group(struct tell *tell, const struct inner_group *group);
+int tell_qmp_gone(struct tell *tell, uint64_t id);
+int tell_sight(struct tell *tell, const struct inner_sight *sight);	/* missed when there is little room */
+
 /**
  * tell_ready() - A network is served
  * @ready:	name, hash and number of leases

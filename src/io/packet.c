@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define RCVBUF (4 << 20)	/* some thousand frames: a whole host's guests starting at once */
+#define GUEST_RCVBUF (256 << 10)	/* one guest's; what it sends beyond is its own loss */
 
 #define TAKE 0xffffu		/* return values of a filter: bytes of the frame to keep */
 #define DROP 0u
@@ -87,6 +88,36 @@ static struct sock_filter ip6_filter[] = {
 	RETURN(TAKE),
 };
 
+/* What a guest sends through its macvtap is outgoing there; what it gets isn't looked at. */
+static struct sock_filter guest_filter[] = {
+	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+	IF_EQ(PACKET_OUTGOING, 0, 22),
+	LOAD16(12),
+	IF_EQ(ETH_P_IPV6, 4, 0),
+	IF_EQ(ETH_P_ARP, 20, 0),
+	IF_EQ(ETH_P_IP, 0, 18),
+	LOAD8(IP4 + 9),			/* protocol */
+	IF_EQ(IPPROTO_IGMP, 17, 16),
+	LOAD8(IP6 + 6),			/* next header */
+	IF_EQ(IPPROTO_ICMPV6, 0, 2),
+	LOAD8(IP6_PAYLOAD),		/* ICMPv6 type */
+	BPF_STMT(BPF_JMP | BPF_JA, 7),	/* to the types */
+	IF_EQ(IPPROTO_HOPOPTS, 0, 11),	/* stands before MLD */
+	LOAD8(IP6_PAYLOAD),		/* what is behind it */
+	IF_EQ(IPPROTO_ICMPV6, 0, 9),
+	LOAD8(IP6_PAYLOAD + 1),		/* its length: 8 bytes and this many times 8 */
+	BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 3),
+	BPF_STMT(BPF_MISC | BPF_TAX, 0),
+	LOAD8_X(IP6_PAYLOAD + 8),
+	IF_EQ(131, 5, 0),		/* the types: MLD report */
+	IF_EQ(132, 4, 0),		/* MLD done */
+	IF_EQ(135, 3, 0),		/* neighbour solicitation */
+	IF_EQ(136, 2, 0),		/* neighbour advertisement */
+	IF_EQ(143, 1, 0),		/* MLDv2 report */
+	RETURN(DROP),
+	RETURN(TAKE),
+};
+
 static const struct {
 	uint16_t protocol;
 	struct sock_fprog filter;
@@ -111,12 +142,12 @@ static int set_int(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd)
+static int open_filtered(uint32_t ifindex, uint16_t protocol, const struct sock_fprog *filter, bool outgoing, int rcvbuf,
+			 int *ret_fd)
 {
-	assert(kind < PACKET_KIND_N_);
 	struct sockaddr_ll addr = {
 		.sll_family = AF_PACKET,
-		.sll_protocol = htons(kinds[kind].protocol),
+		.sll_protocol = htons(protocol),
 		.sll_ifindex = (int)ifindex,
 	};
 	_cleanup_(closep) int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -124,13 +155,13 @@ int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd)
 	if (fd < 0)
 		return -errno;
 	int r = set_int(fd, SOL_PACKET, PACKET_AUXDATA, 1);
-	if (r == 0)
+	if (r == 0 && !outgoing)
 		r = set_int(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
-	if (r == 0 && set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RCVBUF) < 0)
-		r = set_int(fd, SOL_SOCKET, SO_RCVBUF, RCVBUF);
+	if (r == 0 && set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, rcvbuf) < 0)
+		r = set_int(fd, SOL_SOCKET, SO_RCVBUF, rcvbuf);
 	if (r < 0)
 		return r;
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &kinds[kind].filter, sizeof(kinds[kind].filter)) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) < 0)
 		return -errno;
 	r = set_int(fd, SOL_SOCKET, SO_LOCK_FILTER, 1);
 	if (r < 0)
@@ -139,6 +170,19 @@ int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd)
 		return -errno;
 	*ret_fd = STEAL_FD(fd);
 	return 0;
+}
+
+int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd)
+{
+	assert(kind < PACKET_KIND_N_);
+	return open_filtered(ifindex, kinds[kind].protocol, &kinds[kind].filter, false, RCVBUF, ret_fd);
+}
+
+int packet_open_guest(uint32_t ifindex, int *ret_fd)
+{
+	const struct sock_fprog filter = { ARRAY_LEN(guest_filter), guest_filter };
+
+	return open_filtered(ifindex, ETH_P_ALL, &filter, true, GUEST_RCVBUF, ret_fd);
 }
 
 int packet_batch_new(struct packet_batch **ret)

@@ -37,6 +37,18 @@ enum packet_kind {		/* the same numbers as enum engine_socket in ctl/inner.h */
  */
 int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd);
 
+/**
+ * packet_open_guest() - Hear what a guest says of its groups and addresses
+ * @ifindex:	its macvtap
+ * @ret_fd:	set on success; owned by the caller
+ *
+ * Only frames that leave by the device, and of those only MLD reports, NS, NA,
+ * IGMP and ARP. The kernel shows outgoing frames to nobody who asks for one
+ * protocol, so each frame passes the filter; bench/ has the price. Otherwise as
+ * packet_open().
+ */
+int packet_open_guest(uint32_t ifindex, int *ret_fd);
+
 /* A received frame; bytes belong to the batch and live until the next packet_recv(). */
 struct packet {
 	struct rd frame;

@@ -132,6 +132,23 @@ static int observe_rtnl(struct kern *kern, struct fill *f, struct report *report
 	return 0;
 }
 
+int kern_observe_links(struct kern *kern, struct world *world)
+{
+	struct fill f = { .world = world };
+	char why[NL_WHY_MAX];
+	int r = kern_rt(kern);
+
+	for (int i = 0; r >= 0 && i < NL_TRIES; i++) {
+		r = dump_once(kern, DUMP_LINKS, &f, why);
+		if (r != NL_E_CHANGED)
+			break;
+	}
+	if (r != 0)
+		return r < 0 ? r : -EAGAIN;
+	world_sort(world);
+	return 0;
+}
+
 /* ------------------------------------------------------------------- wireless */
 
 static int on_family(void *user, const struct nlmsghdr *nlh)

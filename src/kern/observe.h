@@ -56,3 +56,6 @@ int kern_observe_sysctls(struct kern *kern, const char *const *paths, size_t n, 
 
 /* Only the listeners, into a world that has nothing else. Return: 0, or a negative errno. */
 int kern_observe_listeners(struct world *world);
+
+/* Only the links, into a world that has nothing else. Return: 0, or a negative errno. */
+int kern_observe_links(struct kern *kern, struct world *world);

@@ -139,10 +139,19 @@ struct d_network {
 	size_t n_guests;
 };
 
+/* A guest of somebody else's that is looked after. */
+struct d_adopt {
+	struct where where;
+	const char *subject;			/* an interface, or "libvirt:NAME" */
+};
+
 struct desired {
 	struct arena *arena;
 	struct d_network *networks;		/* sorted by name */
 	size_t n_networks;
+	bool adopt_all;				/* each macvtap that isn't ours */
+	struct d_adopt *adopts;			/* in the order of the files */
+	size_t n_adopts;
 };
 
 struct desired *desired_new(void);

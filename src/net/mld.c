@@ -8,6 +8,10 @@
 
 #include "net/icmpv6.h"
 
+#define QUERY_WITHIN_MS 500
+#define ROBUSTNESS 2
+#define QUERY_INTERVAL_S 125	/* RFC 3810 9.2; it only tells guests when to give up on MLDv1 */
+
 static int read_v1(struct rd *msg, enum mld_record_type type, struct mld_report *report)
 {
 	struct mld_record *record = &report->records[0];
@@ -63,6 +67,7 @@ int mld_parse(struct rd msg, const struct ndp_meta *meta, struct mld_report *ret
 	ret->src = meta->src;
 	ret->n_records = 0;
 	ret->n_left_out = 0;
+	ret->v1 = type != ICMPV6_MLD2_REPORT;
 	if (type == ICMPV6_MLD2_REPORT)
 		return read_v2(&msg, ret);
 	return read_v1(&msg, type == ICMPV6_MLD_REPORT ? MLD_IS_EXCLUDE : MLD_TO_INCLUDE, ret);
@@ -121,4 +126,23 @@ bool mld_record_joins(const struct mld_record *record)
 		return false;
 	}
 	return false;
+}
+
+void mld_put_query(struct wr *w, const struct in6_addr *src)
+{
+	/* Hop-by-hop options: what follows is ICMPv6; router alert for MLD (RFC 2711); padding. */
+	static const uint8_t alert[8] = { IPPROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0 };
+	static const struct in6_addr all_nodes = { { { 0xff, 2, [15] = 1 } } };
+	size_t ip = ipv6_begin(w, src, &all_nodes, IPPROTO_HOPOPTS, MLD_HOP_LIMIT);
+
+	wr_put(w, alert, sizeof(alert));
+	size_t at = icmpv6_begin(w, ICMPV6_MLD_QUERY);
+	wr_be16(w, QUERY_WITHIN_MS);
+	wr_be16(w, 0);
+	wr_put(w, &in6addr_any, sizeof(in6addr_any));
+	wr_u8(w, ROBUSTNESS);
+	wr_u8(w, QUERY_INTERVAL_S);
+	wr_be16(w, 0);
+	icmpv6_end(w, at, src, &all_nodes);
+	ipv6_end(w, ip);
 }

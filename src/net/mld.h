@@ -4,9 +4,11 @@
  *
  * MLDv1 report and done (RFC 2710), MLDv2 report (RFC 3810 5.2), queries of both.
  * Only those who look on read queries: the bridge and the host's own stack answer.
+ * The only query that is written is MLDv2\'s general one.
  */
 #pragma once
 #include "base/rd.h"
+#include "base/wr.h"
 #include "net/addr.h"
 #include "net/ndp.h"
 
@@ -35,6 +37,7 @@ struct mld_record {
 
 struct mld_report {
 	struct in6_addr src;	/* :: before the guest has a link-local address */
+	bool v1;		/* one group; another host's report may have spared the guest its own (RFC 2710 4) */
 	size_t n_records, n_left_out;
 	struct mld_record records[MLD_RECORDS];
 };
@@ -64,3 +67,8 @@ int mld_parse_query(struct rd msg, const struct ndp_meta *meta, struct mld_query
 
 /* True when a record says that the guest listens to the group from now on. */
 bool mld_record_joins(const struct mld_record *record);
+
+/*
+ * An IPv6 packet with a general query (RFC 3810 5.1) from @src, link-local, that is to be answered within half a second.
+ */
+void mld_put_query(struct wr *w, const struct in6_addr *src);

@@ -18,7 +18,7 @@
 static const enum inner_type types[] = {
 	INNER_SERVE, INNER_HOST, INNER_SERVE_END, INNER_UNSERVE, INNER_RELEASE, INNER_READY, INNER_LEASE, INNER_LEASE_GONE,
 	INNER_NEIGHBOUR, INNER_TROUBLE, INNER_STATS, INNER_DNS_LISTEN, INNER_DNS_STOP, INNER_DNS_NAME, INNER_DNS_NAME_GONE,
-	INNER_DNS_UPSTREAM,
+	INNER_DNS_UPSTREAM, INNER_FOLLOW, INNER_FOLLOWED, INNER_UNFOLLOW, INNER_QMP, INNER_GROUP, INNER_SIGHT, INNER_QMP_GONE,
 };
 
 /* A body that is good for every type: addresses of a known family where one is needed. */
@@ -34,6 +34,8 @@ static union inner_body good_body(enum inner_type type)
 		b.neighbour.neighbour.ip.family = AF_INET6;
 	if (type == INNER_DNS_NAME || type == INNER_DNS_NAME_GONE)
 		b.dns_name.ip.family = AF_INET;
+	if (type == INNER_SIGHT)
+		b.sight.ip.family = AF_INET6;
 	if (type == INNER_DNS_UPSTREAM)
 		memset(&b, 0, sizeof(b));
 	return b;
@@ -75,7 +77,7 @@ static void test_header(void **state)
 	} t[] = {
 		{ INNER_VERSION + 1, INNER_DNS_STOP, 0, 0, "other version" },
 		{ INNER_VERSION, 0, 0, 0, "type 0" },
-		{ INNER_VERSION, 6, 0, 0, "type between" },
+		{ INNER_VERSION, 31, 0, 0, "type between" },
 		{ INNER_VERSION, UINT16_MAX, 0, 0, "type beyond" },
 		{ INNER_VERSION, INNER_DNS_STOP, 1, 0, "length says more than there is" },
 		{ INNER_VERSION, INNER_DNS_STOP, -1, 0, "length says less" },
@@ -135,6 +137,16 @@ static void test_bodies(void **state)
 		{ INNER_DNS_LISTEN, offsetof(struct inner_dns, n_fds), INNER_FDS + 1, "too many descriptors" },
 		{ INNER_DNS_LISTEN, offsetof(struct inner_dns, gateway6) + offsetof(struct prefix, ip), AF_INET, "family" },
 		{ INNER_DNS_NAME, offsetof(struct inner_dns_name, name), ' ' - 1, "control character" },
+		{ INNER_FOLLOW, offsetof(struct inner_follow, may_ask), 2, "flag" },
+		{ INNER_FOLLOW, offsetof(struct inner_follow, mac), 1, "a multicast MAC of a macvtap" },
+		{ INNER_FOLLOW, offsetof(struct inner_follow, device), '/', "slash in a name" },
+		{ INNER_FOLLOW, offsetof(struct inner_follow, n_declared), MCAST_DECLARED_IPS + 1, "too many addresses" },
+		{ INNER_FOLLOW, offsetof(struct inner_follow, n_declared), 1, "an address without family" },
+		{ INNER_GROUP, offsetof(struct inner_group, group), 2, "to join a unicast MAC" },
+		{ INNER_GROUP, offsetof(struct inner_group, reasons), 1 << MCAST_ALL_BITS, "an unknown reason" },
+		{ INNER_FOLLOWED, offsetof(struct inner_group, group), 0xfe, "a unicast MAC" },
+		{ INNER_SIGHT, offsetof(struct inner_sight, ip) + offsetof(struct ip, family), 0, "no family" },
+		{ INNER_QMP, offsetof(struct inner_qmp, nic), '\n', "control character" },
 		{ INNER_DNS_UPSTREAM, offsetof(struct inner_dns_upstream, n), 9, "too many servers" },
 		{ INNER_DNS_UPSTREAM, offsetof(struct inner_dns_upstream, n), 1, "a server without family" },
 	};
@@ -181,6 +193,10 @@ static void test_send(void **state)
 		const union inner_body b = good_body(types[i]);
 
 		assert_int_equal(inner_send(s[0], types[i], &b, inner_body_size(types[i]), NULL, 0), 0);
+		if (types[i] == INNER_QMP) {	/* nothing without its connection */
+			assert_int_equal(inner_recv(s[1], &msg), -EBADMSG);
+			continue;
+		}
 		assert_int_equal(inner_recv(s[1], &msg), 1);
 		assert_int_equal(msg.type, types[i]);
 		assert_memory_equal(&msg.body, &b, inner_body_size(types[i]));

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engine_follow - the engine's part of multicast that follows the guest
+ */
+#include "daemon/engine_follow.h"
+
+#include <errno.h>
+#include <uthash.h>
+#include "base/log.h"
+#include "net/arp.h"
+#include "net/eth.h"
+#include "net/icmpv6.h"
+#include "resp/mcast.h"
+
+#define SIGHTS 16		/* addresses of a guest that main was told of lately */
+#define SIGHT_AGAIN (300 * MONO_S)
+#define QUERY_LEN 128
+
+/* The highest link-local address: a guest that is a querier itself stays it (RFC 3810 7.6.2). */
+static const struct in6_addr query_src = { { { 0xfe, 0xbf, [2] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+					       0xff, 0xff, 0xff, 0xff } } };
+static const struct mac query_mac = { { 0x02, 's', 'i', 'x', 't', 'p' } };
+
+struct followed {
+	uint64_t id;
+	struct engine_follow *all;
+	struct inner_follow conf;
+	struct mcast *mcast;
+	struct loop_fd sock;		/* fd owned; -1: none */
+	struct {
+		struct ip ip;
+		mono_t at;
+	} sights[SIGHTS];
+	bool changed;			/* there may be something to tell */
+	UT_hash_handle hh;
+};
+
+struct engine_follow {
+	struct loop *loop;
+	struct tell *tell;
+	struct packet_batch *batch;
+	struct followed *guests;
+	bool changed;
+	struct log_gate gate;
+};
+
+int engine_follow_new(struct engine_follow **ret, struct loop *loop, struct tell *tell, struct packet_batch *batch)
+{
+	struct engine_follow *f = NEW(struct engine_follow);
+
+	*f = (struct engine_follow){ .loop = loop, .tell = tell, .batch = batch,
+				     .gate = { .every = 60 * MONO_S, .burst = 3 } };
+	*ret = f;
+	return 0;
+}
+
+static void forget(struct followed *g)
+{
+	HASH_DEL(g->all->guests, g);
+	loop_del(&g->sock);
+	closep(&g->sock.fd);
+	mcast_free(g->mcast);
+	free(g);
+}
+
+struct engine_follow *engine_follow_free(struct engine_follow *f)
+{
+	struct followed *g, *next;
+
+	if (!f)
+		return NULL;
+	HASH_ITER(hh, f->guests, g, next)
+		forget(g);
+	free(f);
+	return NULL;
+}
+
+static void changed(struct followed *g)
+{
+	g->changed = g->all->changed = true;
+}
+
+/* ---- what guests say ---- */
+
+static int saw(struct followed *g, const struct ip *ip, mono_t now)
+{
+	size_t oldest = 0;
+
+	if (ip_is_unspecified(ip) || ip_is_multicast(ip))
+		return 0;
+	for (size_t i = 0; i < SIGHTS; i++) {
+		if (ip_eq(&g->sights[i].ip, ip)) {
+			if (now - g->sights[i].at < SIGHT_AGAIN)
+				return 0;
+			oldest = i;
+			break;
+		}
+		if (g->sights[i].at < g->sights[oldest].at)
+			oldest = i;
+	}
+	g->sights[oldest].ip = *ip;
+	g->sights[oldest].at = now;
+	return tell_sight(g->all->tell, &(struct inner_sight){ .id = g->id, .ip = *ip });
+}
+
+static int input_icmpv6(struct followed *g, const struct ipv6 *ip, bool csum_ready, mono_t now)
+{
+	const struct ndp_meta meta = { ip->src, ip->dst, ip->hop_limit };
+	static struct mld_report report;
+	struct ndp_ns ns;
+	struct ndp_na na;
+	struct rd icmp;
+	struct ip seen;
+	uint8_t type;
+
+	if (icmpv6_open(ip, csum_ready, &type, &icmp) != 0)
+		return 0;
+	if (mld_parse(icmp, &meta, &report) == 0) {
+		mcast_mld(g->mcast, &report, now);
+		return 0;
+	}
+	if (ndp_parse_ns(icmp, &meta, &ns) == 0) {
+		mcast_ns(g->mcast, &ns, now);
+		seen = ip6(ns.src);
+		return saw(g, &seen, now);
+	}
+	if (ndp_parse_na(icmp, &meta, &na) == 0) {
+		mcast_na(g->mcast, &na, now);
+		seen = ip6(na.target);
+		return saw(g, &seen, now);
+	}
+	return 0;
+}
+
+static int input(struct followed *g, const struct packet *packet, mono_t now)
+{
+	static struct igmp_report report;
+	struct ipv4 ip4h;
+	struct ipv6 ip6h;
+	struct eth eth;
+	struct arp arp;
+
+	if (packet->cut || eth_parse(packet->frame, &eth) != 0)
+		return 0;
+	switch (eth.type) {
+	case ETH_TYPE_IP6:
+		return ipv6_parse(eth.payload, &ip6h) == 0 ? input_icmpv6(g, &ip6h, packet->csum_ready, now) : 0;
+	case ETH_TYPE_IP4:
+		if (ipv4_parse(eth.payload, &ip4h) == 0 && igmp_parse(&ip4h, &report) == 0)
+			mcast_igmp(g->mcast, &report, now);
+		return 0;
+	case ETH_TYPE_ARP:
+		if (arp_parse(eth.payload, &arp) == 0) {
+			struct ip ip = ip4(arp.sender);
+
+			return saw(g, &ip, now);
+		}
+		return 0;
+	default:	/* what is on the wire */
+		return 0;
+	}
+}
+
+static int on_sock(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	struct followed *g = CONTAINER_OF(src, struct followed, sock);
+	unsigned int held;
+	int n = packet_recv(g->all->batch, src->fd, PACKET_BATCH), r = 0;
+
+	(void)events;
+	if (n < 0) {
+		if (n != -ENETDOWN && log_gate_pass(&g->all->gate, now, &held))
+			log_event(LOG_LEVEL_WARNING, "cannot-receive device=%s error=\"%s\" held_back=%u", g->conf.device,
+				  strerror(-n), held);
+		return 0;
+	}
+	for (unsigned int i = 0; i < (unsigned int)n && r == 0; i++) {
+		struct packet packet = packet_get(g->all->batch, i);
+
+		r = input(g, &packet, now);
+	}
+	changed(g);
+	return r;
+}
+
+/* ---- asking ---- */
+
+static void ask(struct followed *g)
+{
+	void (*const put[])(struct wr *) = { igmp_put_query, NULL };
+	uint8_t frame[QUERY_LEN];
+
+	for (size_t i = 0; i < ARRAY_LEN(put); i++) {
+		struct wr w = wr_init(frame, sizeof(frame));
+
+		eth_begin(&w, &g->conf.mac, &query_mac, put[i] ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+		if (put[i])
+			put[i](&w);
+		else
+			mld_put_query(&w, &query_src);
+		if (wr_ok(&w))
+			(void)packet_send(g->sock.fd, frame, w.len);	/* a device that is down: asked again later */
+	}
+}
+
+mono_t engine_follow_deadline(const struct engine_follow *f)
+{
+	mono_t at = MONO_NEVER;
+
+	for (const struct followed *g = f->guests; g; g = g->hh.next)
+		at = mono_min(at, mcast_deadline(g->mcast));
+	return at;
+}
+
+void engine_follow_tick(struct engine_follow *f, mono_t now)
+{
+	for (struct followed *g = f->guests; g; g = g->hh.next) {
+		if (mcast_deadline(g->mcast) > now)
+			continue;
+		if (mcast_tick(g->mcast, now))
+			ask(g);
+		changed(g);
+	}
+}
+
+/* ---- main ---- */
+
+int engine_follow_settle(struct engine_follow *f)
+{
+	struct mcast_change change;
+	int r = 0;
+
+	if (!f->changed)
+		return 0;
+	f->changed = false;
+	for (struct followed *g = f->guests; g && r == 0; g = g->hh.next) {
+		if (!g->changed)
+			continue;
+		while (r == 0 && tell_room(f->tell) > MCAST_GROUPS && mcast_change(g->mcast, &change))
+			r = tell_group(f->tell, &(struct inner_group){ .id = g->id, .group = change.group,
+								       .reasons = change.reasons });
+		g->changed = tell_room(f->tell) <= MCAST_GROUPS;
+		f->changed = f->changed || g->changed;
+	}
+	return r;
+}
+
+static struct followed *find(const struct engine_follow *f, uint64_t id)
+{
+	struct followed *g = NULL;
+
+	HASH_FIND(hh, f->guests, &id, sizeof(id), g);
+	return g;
+}
+
+static int begin(struct engine_follow *f, struct inner_msg *msg, mono_t now)
+{
+	const struct inner_follow *body = &msg->body.follow;
+	struct followed *g = find(f, body->id);
+	int r = 0;
+
+	if (!g) {
+		if (msg->n_fds != 1 || HASH_COUNT(f->guests) >= ENGINE_FOLLOW_MAX)
+			return -EBADMSG;
+		g = NEW(struct followed);
+		g->id = body->id;
+		g->all = f;
+		g->sock = (struct loop_fd){ .name = "guest", .fn = on_sock, .fd = -1 };
+		r = mcast_new(&g->mcast, now);
+		HASH_ADD(hh, f->guests, id, sizeof(g->id), g);
+	}
+	g->conf = *body;
+	mcast_may_ask(g->mcast, body->may_ask);
+	mcast_declare(g->mcast, body->declared, body->n_declared);
+	if (r == 0 && msg->n_fds == 1) {
+		loop_del(&g->sock);
+		closep(&g->sock.fd);
+		g->sock.fd = STEAL_FD(msg->fds[0]);
+		r = loop_add(f->loop, &g->sock, EPOLLIN);
+	}
+	changed(g);
+	return r;
+}
+
+int engine_follow_message(struct engine_follow *f, struct inner_msg *msg, mono_t now)
+{
+	struct followed *g;
+
+	if (msg->type == INNER_FOLLOW)
+		return begin(f, msg, now);
+	if (msg->type == INNER_FOLLOWED) {
+		g = find(f, msg->body.group.id);
+		if (!g || mac_is_zero(&msg->body.group.group))
+			return -EBADMSG;
+		mcast_had(g->mcast, &msg->body.group.group, msg->body.group.reasons);
+		changed(g);
+		return 0;
+	}
+	if (msg->type == INNER_UNFOLLOW) {
+		g = find(f, msg->body.unfollow.id);
+		if (g)
+			forget(g);
+		return 0;
+	}
+	return -EBADMSG;
+}

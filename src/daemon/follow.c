@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * follow - main's part of multicast that follows guests behind macvtap devices
+ */
+#include "daemon/follow.h"
+
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "daemon/state.h"
+#include "io/packet.h"
+#include "kern/mcast.h"
+#include "kern/observe.h"
+#include "kern/records.h"
+
+#define RECORD_FOLLOW "follow"
+#define SEEN_MAX_ 32		/* addresses of a guest that are shown */
+
+struct followed {
+	uint32_t ifindex;
+	uint64_t id;			/* towards the engine; a device that comes back gets another */
+	char device[16];
+	struct mac mac;
+	uint32_t lower, mode;
+	const struct adoption *by;	/* NULL: ours */
+	struct {
+		struct mac mac;
+		uint8_t reasons;	/* 0: to be left */
+		bool joined;
+	} groups[MCAST_GROUPS];
+	size_t n_groups;
+	uint8_t all;			/* enum mcast_all; 0: only the groups */
+	bool all_ours;			/* we switched it on */
+	struct {
+		struct ip ip;
+		mono_t at;
+	} seen[SEEN_MAX_];
+	size_t n_seen;
+	bool dirty, keep;
+	UT_hash_handle hh, hh_id;
+};
+
+struct follow {
+	struct followed *devices;	/* by ifindex */
+	struct followed *by_id;
+	uint64_t next_id;
+	struct log_gate gate;
+};
+
+static struct followed *find(const struct daemon_main *d, uint32_t ifindex)
+{
+	struct followed *f = NULL;
+
+	HASH_FIND(hh, d->follow->devices, &ifindex, sizeof(ifindex), f);
+	return f;
+}
+
+static struct followed *find_id(const struct daemon_main *d, uint64_t id)
+{
+	struct followed *f = NULL;
+
+	HASH_FIND(hh_id, d->follow->by_id, &id, sizeof(id), f);
+	return f;
+}
+
+/* ---- records ---- */
+
+static const char *record_key(uint32_t ifindex, char buf[static 16])
+{
+	(void)snprintf(buf, 16, "%u", ifindex);
+	return buf;
+}
+
+static void record(struct daemon_main *d, const struct followed *f)
+{
+	json_t *groups = json_object();
+	char key[16];
+
+	for (size_t i = 0; i < f->n_groups; i++)
+		(void)json_object_set_new(groups, MAC_STR(&f->groups[i].mac), json_integer(f->groups[i].reasons));
+	json_t *o = json_pack("{s:s, s:s, s:b, s:o}", "device", f->device, "mac", MAC_STR(&f->mac), "all", f->all_ours, "groups",
+			      groups);
+	int r = o ? record_put(d->records, RECORD_FOLLOW, record_key(f->ifindex, key), o) : -ENOMEM;
+
+	json_decref(o);
+	if (r < 0)
+		log_event(LOG_LEVEL_ERROR, "record-failed device=%s error=\"%s\"", f->device, strerror(-r));
+}
+
+/* What we joined on this device before; another device may have its index by now. */
+static void recall(struct daemon_main *d, struct followed *f)
+{
+	json_t *o = NULL, *v;
+	const char *key;
+	struct mac mac;
+	char name[16];
+
+	if (record_get(d->records, RECORD_FOLLOW, record_key(f->ifindex, name), &o) != 0)
+		return;
+	const char *text = json_string_value(json_object_get(o, "mac"));
+	if (text && mac_parse(text, &mac) && mac_eq(&mac, &f->mac)) {
+		f->all_ours = json_is_true(json_object_get(o, "all"));
+		if (f->all_ours)
+			f->all = MCAST_ALL_MANY;	/* until the engine knows better */
+		json_object_foreach(json_object_get(o, "groups"), key, v)
+			if (f->n_groups < MCAST_GROUPS && mac_parse(key, &mac) && mac_is_multicast(&mac)) {
+				f->groups[f->n_groups].mac = mac;
+				f->groups[f->n_groups].reasons = (uint8_t)(json_integer_value(v) & MCAST_REASONS_ALL);
+				f->groups[f->n_groups++].joined = true;
+			}
+	}
+	json_decref(o);
+}
+
+/* ---- the engine ---- */
+
+/* In mode bridge the lower device hands a frame for the macvtap's MAC straight back (drivers/net/macvlan.c). */
+static bool may_ask(const struct followed *f)
+{
+	return f->mode == MACVLAN_MODE_BRIDGE;
+}
+
+static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
+{
+	struct inner_follow msg = { .id = f->id, .mac = f->mac, .may_ask = may_ask(f) };
+	int fd = -1, r = 0;
+
+	if (d->engine.src.fd < 0)
+		return;
+	(void)str_copy(msg.device, sizeof(msg.device), f->device);
+	if (with_socket)
+		r = packet_open_guest(f->ifindex, &fd);
+	if (r == 0)
+		r = serve_tell_engine(d, INNER_FOLLOW, &msg, &fd, with_socket);
+	if (fd >= 0)
+		(void)close(fd);
+	if (r < 0 && r != -ENODEV)
+		log_event(LOG_LEVEL_ERROR, "cannot-follow device=%s error=\"%s\"", f->device, strerror(-r));
+	for (size_t i = 0; r == 0 && with_socket && i < f->n_groups; i++) {
+		struct inner_group had = { .id = f->id, .group = f->groups[i].mac, .reasons = f->groups[i].reasons };
+
+		if (f->groups[i].joined && had.reasons)
+			r = serve_tell_engine(d, INNER_FOLLOWED, &had, NULL, 0);
+	}
+}
+
+void follow_engine_started(struct daemon_main *d)
+{
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
+		tell(d, f, true);
+}
+
+static void on_group(struct daemon_main *d, const struct inner_group *g)
+{
+	struct followed *f = find_id(d, g->id);
+	size_t i = 0;
+
+	if (!f)
+		return;
+	f->dirty = true;
+	if (mac_is_zero(&g->group)) {
+		f->all = g->reasons;
+		return;
+	}
+	while (i < f->n_groups && !mac_eq(&f->groups[i].mac, &g->group))
+		i++;
+	if (i == f->n_groups) {
+		if (g->reasons == 0 || f->n_groups == MCAST_GROUPS)	/* the engine may say anything */
+			return;
+		f->groups[f->n_groups].mac = g->group;
+		f->groups[f->n_groups++].joined = false;
+	}
+	f->groups[i].reasons = g->reasons;
+}
+
+static void on_sight(struct daemon_main *d, const struct inner_sight *s)
+{
+	struct followed *f = find_id(d, s->id);
+	size_t at = 0;
+
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->n_seen; i++) {
+		if (ip_eq(&f->seen[i].ip, &s->ip)) {
+			f->seen[i].at = mono_now();
+			return;
+		}
+		if (f->seen[i].at < f->seen[at].at)
+			at = i;
+	}
+	if (f->n_seen < SEEN_MAX_)
+		at = f->n_seen++;
+	f->seen[at].ip = s->ip;
+	f->seen[at].at = mono_now();
+}
+
+void follow_message(struct daemon_main *d, const struct inner_msg *msg)
+{
+	if (msg->type == INNER_GROUP)
+		on_group(d, &msg->body.group);
+	else if (msg->type == INNER_SIGHT)
+		on_sight(d, &msg->body.sight);
+}
+
+/* ---- the kernel ---- */
+
+static void failed(struct daemon_main *d, const struct followed *f, const char *what, int r)
+{
+	unsigned int held;
+
+	if (r != -ENODEV && r != -ENXIO && log_gate_pass(&d->follow->gate, mono_now(), &held))
+		log_event(LOG_LEVEL_ERROR, "cannot-%s device=%s error=\"%s\" held_back=%u", what, f->device, strerror(-r), held);
+}
+
+static bool wants_join(const struct followed *f)
+{
+	for (size_t i = 0; i < f->n_groups; i++)
+		if (f->groups[i].reasons && !f->groups[i].joined)
+			return true;
+	return f->all && !f->all_ours;
+}
+
+static void join_all_multicast(struct daemon_main *d, struct followed *f)
+{
+	if (f->all && !f->all_ours) {
+		int r = kern_mcast_all(d->kern, f->ifindex, true);
+
+		f->all_ours = r == 0;	/* 1: somebody else wants it so as well */
+		if (r < 0)
+			failed(d, f, "let-in-all-multicast", r);
+		if (r == 0 && !(f->all & MCAST_ALL_CONFIG))
+			log_event(LOG_LEVEL_WARNING, "all-multicast device=%s why=\"%s\"", f->device,
+				  mcast_all_text[__builtin_ctz(f->all)]);
+	} else if (!f->all && f->all_ours) {
+		int r = kern_mcast_all(d->kern, f->ifindex, false);
+
+		f->all_ours = false;
+		if (r < 0)
+			failed(d, f, "stop-all-multicast", r);
+		else
+			log_event(LOG_LEVEL_NOTICE, "all-multicast-ends device=%s", f->device);
+	}
+}
+
+static void apply(struct daemon_main *d, struct followed *f)
+{
+	bool again = f->all == 0 && f->all_ours;
+
+	if (wants_join(f))
+		record(d, f);
+	for (size_t i = 0; i < f->n_groups; i++) {
+		int r;
+
+		if (f->groups[i].reasons && !f->groups[i].joined) {
+			r = kern_mcast_join(d->kern, f->ifindex, &f->groups[i].mac);
+			f->groups[i].joined = r == 0;
+			if (r < 0)
+				failed(d, f, "join", r);
+		} else if (!f->groups[i].reasons) {
+			r = f->groups[i].joined ? kern_mcast_leave(d->kern, f->ifindex, &f->groups[i].mac) : 0;
+			if (r < 0)
+				failed(d, f, "leave", r);
+			f->groups[i--] = f->groups[--f->n_groups];
+			again = true;
+		}
+	}
+	bool was = f->all_ours;
+	join_all_multicast(d, f);
+	if (again || f->all_ours != was)
+		record(d, f);
+	f->dirty = false;
+}
+
+void follow_flush(struct daemon_main *d)
+{
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
+		if (f->dirty)
+			apply(d, f);
+}
+
+/* ---- devices ---- */
+
+static void drop(struct daemon_main *d, struct followed *f)
+{
+	char key[16];
+
+	HASH_DEL(d->follow->devices, f);
+	HASH_DELETE(hh_id, d->follow->by_id, f);
+	(void)record_del(d->records, RECORD_FOLLOW, record_key(f->ifindex, key));
+	(void)serve_tell_engine(d, INNER_UNFOLLOW, &(struct inner_unfollow){ f->id }, NULL, 0);
+	free(f);
+}
+
+/* What we joined is left; what others joined stays. */
+static void let_go(struct daemon_main *d, struct followed *f)
+{
+	for (size_t i = 0; i < f->n_groups; i++)
+		f->groups[i].reasons = 0;
+	f->all = 0;
+	apply(d, f);
+	log_event(LOG_LEVEL_INFO, "no-longer-followed device=%s", f->device);
+	drop(d, f);
+}
+
+static void begin(struct daemon_main *d, const struct w_link *link, const struct adoption *by)
+{
+	struct followed *f = NEW(struct followed);
+
+	f->ifindex = link->ifindex;
+	f->id = ++d->follow->next_id;
+	(void)str_copy(f->device, sizeof(f->device), link->name);
+	f->mac = link->mac;
+	f->lower = link->lower;
+	f->mode = link->macvlan_mode;
+	f->by = by;
+	HASH_ADD(hh, d->follow->devices, ifindex, sizeof(f->ifindex), f);
+	HASH_ADD(hh_id, d->follow->by_id, id, sizeof(f->id), f);
+	recall(d, f);
+	log_event(LOG_LEVEL_INFO, "followed device=%s subject=%s groups=%zu", f->device, by ? by->subject : "", f->n_groups);
+	tell(d, f, true);
+}
+
+static struct followed *look(struct daemon_main *d, const struct w_link *link)
+{
+	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
+	struct followed *f = find(d, link->ifindex);
+	const struct adoption *by = NULL;
+
+	if (str_eq(link->kind, "macvtap") && !alias_parse(link->alias, network, guest))
+		by = adopt_wants(d, link);
+	if (!by) {
+		if (f)
+			let_go(d, f);
+		return NULL;
+	}
+	if (!f) {
+		begin(d, link, by);
+		return find(d, link->ifindex);
+	}
+	f->by = by;
+	bool news = !mac_eq(&f->mac, &link->mac) || f->mode != link->macvlan_mode || !str_eq(f->device, link->name);
+	f->lower = link->lower;
+	if (news) {
+		f->mac = link->mac;
+		f->mode = link->macvlan_mode;
+		(void)str_copy(f->device, sizeof(f->device), link->name);
+		record(d, f);
+		tell(d, f, false);
+	}
+	return f;
+}
+
+void follow_link(struct daemon_main *d, const struct w_link *link)
+{
+	(void)look(d, link);
+}
+
+void follow_link_gone(struct daemon_main *d, uint32_t ifindex)
+{
+	struct followed *f = find(d, ifindex);
+
+	if (!f)
+		return;
+	log_event(LOG_LEVEL_INFO, "followed-device-gone device=%s", f->device);
+	drop(d, f);
+}
+
+void follow_sync(struct daemon_main *d)
+{
+	_cleanup_(world_freep) struct world *world = world_new();
+	struct followed *f, *next;
+
+	if (kern_observe_links(d->kern, world) < 0)
+		return;
+	for (f = d->follow->devices; f; f = f->hh.next)
+		f->keep = false;
+	for (size_t i = 0; i < world->n_links; i++) {
+		f = look(d, &world->links[i]);
+		if (f)
+			f->keep = true;
+	}
+	HASH_ITER(hh, d->follow->devices, f, next)
+		if (!f->keep)
+			drop(d, f);
+}
+
+int follow_new(struct daemon_main *d)
+{
+	d->follow = NEW(struct follow);
+	d->follow->gate = (struct log_gate){ .every = 60 * MONO_S, .burst = 10 };
+	return adopt_restore(d);
+}
+
+bool follow_is_busy(const struct daemon_main *d)
+{
+	return d->adoptions != NULL;
+}
+
+/* ---- shown ---- */
+
+static const char *mode_name(uint32_t mode)
+{
+	switch (mode) {
+	case MACVLAN_MODE_BRIDGE:
+		return "bridge";
+	case MACVLAN_MODE_VEPA:
+		return "vepa";
+	case MACVLAN_MODE_PRIVATE:
+		return "private";
+	case MACVLAN_MODE_PASSTHRU:
+		return "passthru";
+	case MACVLAN_MODE_SOURCE:
+		return "source";
+	}
+	return "";
+}
+
+static json_t *because_json(uint8_t reasons, const char *const *names, unsigned int n)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < n; i++)
+		if (reasons >> i & 1)
+			(void)json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
+static json_t *device_json(const struct followed *f)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s}", "device", f->device, "mac", MAC_STR(&f->mac), "mode", mode_name(f->mode));
+	json_t *groups = json_array(), *ipv4 = json_array(), *ipv6 = json_array();
+	char lower[IF_NAMESIZE];
+
+	if (f->lower && if_indextoname(f->lower, lower))
+		(void)json_object_set_new(o, "lower", json_string(lower));
+	for (size_t i = 0; i < f->n_groups; i++)
+		if (f->groups[i].joined)
+			(void)json_array_append_new(groups, json_pack("{s:s, s:o}", "group", MAC_STR(&f->groups[i].mac), "because",
+								     because_json(f->groups[i].reasons, mcast_reason_name,
+										  MCAST_REASONS)));
+	(void)json_object_set_new(o, "groups", groups);
+	(void)json_object_set_new(o, "all", json_boolean(f->all != 0));
+	if (f->all)
+		(void)json_object_set_new(o, "all_because", because_json(f->all, mcast_all_text, MCAST_ALL_BITS));
+	for (size_t i = 0; i < f->n_seen; i++)
+		(void)json_array_append_new(f->seen[i].ip.family == AF_INET ? ipv4 : ipv6, json_string(IP_STR(&f->seen[i].ip)));
+	(void)json_object_set_new(o, "ipv4", ipv4);
+	(void)json_object_set_new(o, "ipv6", ipv6);
+	return o;
+}
+
+json_t *follow_device_json(const struct daemon_main *d, uint32_t ifindex)
+{
+	const struct followed *f = find(d, ifindex);
+
+	return f ? device_json(f) : NULL;
+}
+
+json_t *follow_adopted_json(const struct daemon_main *d)
+{
+	json_t *list = json_array();
+
+	for (const struct adoption *a = d->adoptions; a; a = a->next) {
+		json_t *devices = json_array();
+
+		for (const struct followed *f = d->follow->devices; f; f = f->hh.next)
+			if (f->by == a)
+				(void)json_array_append_new(devices, device_json(f));
+		json_t *o = json_pack("{s:s, s:s, s:b, s:o}", "subject", a->subject, "state",
+				      json_array_size(devices) > 0 ? "followed" : "away", "runtime", !a->source, "devices", devices);
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}

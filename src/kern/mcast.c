@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mcast - the list of multicast groups that an interface lets in
+ *
+ * The kernel counts these joins once (net/core/dev_addr_lists.c,
+ * dev_mc_add_global()), apart from those of its own protocols: a second join is
+ * EEXIST, and leaving takes nothing from others.
+ */
+#include "kern/mcast.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include "kern/priv.h"
+
+static int name_of(struct kern *kern, uint32_t ifindex, struct ifreq *ifr)
+{
+	int r = kern_rt(kern);
+
+	*ifr = (struct ifreq){ .ifr_ifindex = (int)ifindex };
+	if (r < 0)
+		return r;
+	return ioctl(mnl_socket_get_fd(kern->rt.sock), SIOCGIFNAME, ifr) < 0 ? -errno : 0;
+}
+
+static int change(struct kern *kern, uint32_t ifindex, const struct mac *group, unsigned long request)
+{
+	struct ifreq ifr;
+	int r = name_of(kern, ifindex, &ifr);
+
+	if (r < 0)
+		return r;
+	if (!mac_is_multicast(group))
+		return -EINVAL;
+	memset(&ifr.ifr_hwaddr, 0, sizeof(ifr.ifr_hwaddr));
+	ifr.ifr_hwaddr.sa_family = AF_UNSPEC;
+	memcpy(ifr.ifr_hwaddr.sa_data, group->b, sizeof(group->b));
+	return ioctl(mnl_socket_get_fd(kern->rt.sock), request, &ifr) < 0 ? -errno : 0;
+}
+
+int kern_mcast_join(struct kern *kern, uint32_t ifindex, const struct mac *group)
+{
+	int r = change(kern, ifindex, group, SIOCADDMULTI);
+
+	return r == -EEXIST ? 0 : r;
+}
+
+int kern_mcast_leave(struct kern *kern, uint32_t ifindex, const struct mac *group)
+{
+	int r = change(kern, ifindex, group, SIOCDELMULTI);
+
+	return r == -ENOENT || r == -ENODEV || r == -ENXIO ? 0 : r;
+}
+
+int kern_mcast_all(struct kern *kern, uint32_t ifindex, bool on)
+{
+	struct ifreq ifr;
+	int r = name_of(kern, ifindex, &ifr), fd;
+
+	if (r < 0)
+		return r;
+	fd = mnl_socket_get_fd(kern->rt.sock);
+	if (ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
+		return -errno;
+	if (!!(ifr.ifr_flags & IFF_ALLMULTI) == on)
+		return 1;
+	ifr.ifr_flags = (short)(on ? ifr.ifr_flags | IFF_ALLMULTI : ifr.ifr_flags & ~IFF_ALLMULTI);
+	return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
+}
