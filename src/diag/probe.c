@@ -256,6 +256,8 @@ static void send_question(struct run *run, struct ask *ask, const struct seat *s
 
 	put_question(&w, ask);
 	assert(wr_ok(&w));
+	if (!ask->asked)
+		ask->begun = now;
 	ask->sent = now;
 	ask->n_sent++;
 	if (write(seat->fd[ask->kind == PROBE_DHCP4], run->frame, w.len) < 0) {
@@ -277,7 +279,7 @@ static struct probe_answer *add_answer(struct ask *ask, const struct ip *from, c
 	if (ask->n_answers == PROBE_ANSWERS)
 		return NULL;
 	struct probe_answer *a = &ask->answers[ask->n_answers++];
-	*a = (struct probe_answer){ .from = *from, .mac = *mac, .after_us = (uint32_t)((now - ask->sent) / 1000) };
+	*a = (struct probe_answer){ .from = *from, .mac = *mac, .after_us = (uint32_t)((now - ask->begun) / 1000) };
 	return a;
 }
 
@@ -428,8 +430,8 @@ static void hear(struct run *run, size_t seat, int family, mono_t now)
 
 /* ---- the turn of events ---- */
 
-/* How many may answer isn't known where anybody may: those are waited for to the end. */
-static bool is_done(const struct ask *ask)
+/* How many will answer isn't known where anybody may: others get a second more than the first. */
+static bool is_done(const struct ask *ask, mono_t now)
 {
 	if (ask->error < 0)
 		return true;
@@ -438,20 +440,22 @@ static bool is_done(const struct ask *ask)
 	case PROBE_NS_UNICAST:
 	case PROBE_ECHO:
 		return ask->n_answers > 0 || ask->too_big > 0;
+	case PROBE_DAD:		/* RFC 4862: one transmission, one second */
+		return now - ask->begun >= MONO_S;
 	case PROBE_RS:
-	case PROBE_DAD:
 	case PROBE_DHCP4:
 	case PROBE_DHCP6:
+		return ask->n_answers > 0 && now - ask->begun >= MONO_S + ask->answers[0].after_us * UINT64_C(1000);
 	case PROBE_KIND_N_:
 		break;
 	}
 	return false;
 }
 
-static bool all_done(const struct run *run)
+static bool all_done(const struct run *run, mono_t now)
 {
 	for (size_t i = 0; i < run->n; i++)
-		if (!is_done(&run->asks[i]))
+		if (!is_done(&run->asks[i], now))
 			return false;
 	return true;
 }
@@ -459,18 +463,18 @@ static bool all_done(const struct run *run)
 /* A router may advertise itself once in three seconds only (RFC 4861 6.2.6), a server must not be asked in a hurry. */
 static bool wants_repeat(const struct ask *ask, mono_t now)
 {
-	return ask->n_answers == 0 && ask->n_sent < TRIES && now - ask->sent >= AGAIN_MS * MONO_MS && !is_done(ask);
+	return ask->n_answers == 0 && ask->n_sent < TRIES && now - ask->sent >= AGAIN_MS * MONO_MS && !is_done(ask, now);
 }
 
-static void listen_until(struct run *run, mono_t end)
+static void listen_until(struct run *run, mono_t least, mono_t end)
 {
 	_cleanup_(freep) struct pollfd *fds = xcalloc(run->n_seats * 2 + 1, sizeof(*fds));
 
 	for (size_t i = 0; i < run->n_seats * 2; i++)	/* of a seat that failed -1: poll() skips it */
 		fds[i] = (struct pollfd){ .fd = run->seats[i / 2].error < 0 ? -1 : run->seats[i / 2].fd[i % 2],
 					  .events = POLLIN };
-	for (mono_t now = mono_now(); now < end && !all_done(run); now = mono_now()) {
-		mono_t wait = mono_min(end - now, AGAIN_MS / 3 * MONO_MS);
+	for (mono_t now = mono_now(); now < least || (now < end && !all_done(run, now)); now = mono_now()) {
+		mono_t wait = mono_min(now < end ? end - now : 0, AGAIN_MS / 3 * MONO_MS);
 
 		if (poll(fds, run->n_seats * 2, (int)(wait / MONO_MS) + 1) < 0 && errno != EINTR)
 			return;
@@ -500,7 +504,7 @@ static void begin(struct run *run, struct ask *ask, size_t seat)
 		send_question(run, ask, &run->seats[seat], mono_now());
 }
 
-int probe_run(struct ask *asks, size_t n, unsigned int limit_ms)
+int probe_run(struct ask *asks, size_t n, unsigned int least_ms, unsigned int limit_ms)
 {
 	struct run run = { .asks = asks, .n = n < PROBE_MAX ? n : PROBE_MAX };
 	bool any = n == 0;
@@ -517,8 +521,11 @@ int probe_run(struct ask *asks, size_t n, unsigned int limit_ms)
 		if (!any)
 			r = asks[i].error;
 	}
-	if (any)
-		listen_until(&run, mono_now() + limit_ms * MONO_MS);
+	if (any) {
+		mono_t now = mono_now();
+
+		listen_until(&run, now + least_ms * MONO_MS, now + limit_ms * MONO_MS);
+	}
 	for (size_t i = 0; i < run.n_seats; i++)
 		close_seat(&run.seats[i]);
 	free(run.seats);

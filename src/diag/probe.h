@@ -50,7 +50,7 @@ enum probe_place {
 struct probe_answer {
 	struct ip from;		/* DHCP: the server; ND: the source */
 	struct mac mac;		/* whose frame it was */
-	uint32_t after_us;
+	uint32_t after_us;	/* since it was first asked */
 	uint32_t value;		/* RS: router lifetime in seconds; ECHO: bytes that came back */
 	bool managed;		/* RS: addresses are said to come by DHCPv6 */
 };
@@ -79,7 +79,7 @@ struct ask {
 	struct mac sender;
 	struct in6_addr src;
 	uint32_t xid;
-	mono_t sent;
+	mono_t begun, sent;
 	unsigned int n_sent;
 	uint8_t step;
 	struct mac next_hop;
@@ -89,10 +89,12 @@ struct ask {
  * probe_run() - Ask everything, and wait for answers
  * @asks:	the questions; completed
  * @n:		how many; those from PROBE_MAX on get -E2BIG
- * @limit_ms:	how long to wait at most; shorter when nothing more can come
+ * @least_ms:	how long to listen at least
+ * @limit_ms:	how long at most; shorter when nothing more is to be expected: where any number may answer, a second
+ *		after the first did
  *
  * Needs CAP_NET_RAW, and for PORT and MACVLAN CAP_SYS_ADMIN.
  *
  * Return: 0, or a negative errno when nothing could be asked at all
  */
-int probe_run(struct ask *asks, size_t n, unsigned int limit_ms);
+int probe_run(struct ask *asks, size_t n, unsigned int least_ms, unsigned int limit_ms);

@@ -375,6 +375,20 @@ static const struct snap_field change_fields[] = {
 #undef T
 static STRUCT(change, struct snap_change)
 
+#define T struct snap_answer
+static const struct snap_field answer_fields[] = {
+	F(from), F(mac), F(after_us), F(lifetime), F(managed),
+};
+#undef T
+static STRUCT(answer, struct snap_answer)
+
+#define T struct snap_probe
+static const struct snap_field probe_fields[] = {
+	F(kind), F(ifindex), F(target), F(why), F(value), F(small_came), F(too_big), ARRAY(answers, snap_struct_answer),
+};
+#undef T
+static STRUCT(probe, struct snap_probe)
+
 #define T struct snapshot
 static const struct snap_field snapshot_fields[] = {
 	F(version), F(program), F(taken), F(took_us), F(host), F(kernel), F(root), F(initial_netns),
@@ -395,7 +409,7 @@ static const struct snap_field snapshot_fields[] = {
 	ARRAY(guest_addrs, snap_struct_guest_addr), ARRAY(networks, snap_struct_network),
 	ARRAY(forwards, snap_struct_forward), ARRAY(leases, snap_struct_lease),
 	ARRAY(libvirt_nets, snap_struct_libvirt_net), ARRAY(hooks, snap_struct_hook),
-	ARRAY(changes, snap_struct_change),
+	ARRAY(changes, snap_struct_change), ARRAY(probes, snap_struct_probe),
 };
 #undef T
 STRUCT(snapshot, struct snapshot)

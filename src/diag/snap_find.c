@@ -361,6 +361,19 @@ const char *snap_text(const struct snapshot *s, const char *path)
 	return t ? t->text : NULL;
 }
 
+const struct snap_probe *snap_probe(const struct snapshot *s, const char *kind, uint32_t ifindex, const struct ip *target)
+{
+	for (size_t i = LOWER(s->probes, s->n_probes, strcmp(e->kind, kind) < 0); i < s->n_probes; i++) {
+		const struct snap_probe *p = &s->probes[i];
+
+		if (strcmp(p->kind, kind) != 0)
+			break;
+		if (p->ifindex == ifindex && p->why[0] == '\0' && (target ? ip_eq(&p->target, target) : !ip_is_set(&p->target)))
+			return p;
+	}
+	return NULL;
+}
+
 const char *snap_unread(const struct snapshot *s, const char *part)
 {
 	for (size_t i = 0; i < s->n_unread; i++) {

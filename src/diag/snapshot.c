@@ -164,6 +164,7 @@ ORDER(by_network, struct snap_network, BY_TEXT(name))
 ORDER(by_forward, struct snap_forward, BY_TEXT(network) BY_TEXT(guest) BY_TEXT(spec))
 ORDER(by_lease, struct snap_lease, BY_TEXT(network) BY_IP(ip))
 ORDER(by_libvirt_net, struct snap_libvirt_net, BY_TEXT(name))
+ORDER(by_probe, struct snap_probe, BY_TEXT(kind) BY(ifindex) BY_IP(target))
 ORDER(by_hook, struct snap_hook, BY_TEXT(name) BY_TEXT(path))
 
 static int by_elem(const void *pa, const void *pb)
@@ -233,4 +234,5 @@ void snapshot_finish(struct snapshot *s)
 	SORT(s, leases, by_lease);
 	SORT(s, libvirt_nets, by_libvirt_net);
 	SORT(s, hooks, by_hook);
+	SORT(s, probes, by_probe);
 }

@@ -559,6 +559,31 @@ struct snap_change {
 	const char *object, *action, *what, *why;
 };
 
+/*
+ * What `--probe` has measured; nothing of this is there without. @kind: "rs", "dhcp4", "dhcp6" (asked as a guest on
+ * @ifindex, a bridge, or on an uplink), "ns", "ns-unicast", "dad", "echo" (asked about @target, which is behind @ifindex),
+ * "drops" (of a lower device, a second).
+ */
+struct snap_probe {		/* sorted by kind, ifindex, target */
+	const char *kind;
+	uint32_t ifindex;
+	struct ip target;	/* family 0: none */
+	const char *why;	/* "": asked; else why it could not be */
+	uint32_t value;		/* echo: its size in bytes; drops: frames a second */
+	bool small_came;	/* echo: one of 64 bytes was answered */
+	uint32_t too_big;	/* echo: the MTU that a router named, or 0 */
+	struct snap_answer *answers;
+	size_t n_answers;
+};
+
+struct snap_answer {		/* by different senders, in the order they came */
+	struct ip from;		/* DHCP: the server's own word */
+	struct mac mac;
+	uint32_t after_us;
+	uint32_t lifetime;	/* rs: s */
+	bool managed;		/* rs: addresses come by DHCPv6 */
+};
+
 struct snapshot {
 	struct arena *arena;
 
@@ -609,6 +634,7 @@ struct snapshot {
 	struct snap_libvirt_net *libvirt_nets;	size_t n_libvirt_nets;
 	struct snap_hook *hooks;		size_t n_hooks;
 	struct snap_change *changes;		size_t n_changes;
+	struct snap_probe *probes;		size_t n_probes;
 };
 
 struct snapshot *snapshot_new(void);
@@ -727,6 +753,9 @@ const struct snap_program *snap_program(const struct snapshot *s, const char *na
 const char *snap_text(const struct snapshot *s, const char *path);
 /* The line of sysctl.d that decides a path at boot (the last that matches); NULL: none. */
 const struct snap_sysctl_line *snap_sysctl_line(const struct snapshot *s, const char *path);
+
+/* NULL: it wasn't asked, or could not be. @target NULL: none. */
+const struct snap_probe *snap_probe(const struct snapshot *s, const char *kind, uint32_t ifindex, const struct ip *target);
 
 /* Why a part could not be read, the first reason; NULL: it was. */
 const char *snap_unread(const struct snapshot *s, const char *part);

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * measure - what is worth asking on this host, and the answers into the snapshot
+ */
+#include "diag/measure.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <string.h>
+#include "diag/probe.h"
+#include "diag/scene.h"
+#include "diag/snap_read.h"
+
+#define LIMIT_MS 4500u		/* dnsmasq pings an address for three seconds before it offers it */
+#define PER_LINK 4u		/* addresses asked for behind one interface */
+
+struct plan {
+	struct snapshot *s;
+	struct ask *asks;
+	uint32_t *about;	/* of each: the interface that it tells something of */
+	size_t n;
+	struct ask spare;	/* for whom there is no room */
+};
+
+struct drops {
+	uint32_t ifindex;
+	uint64_t before;
+	mono_t at;
+};
+
+static struct ask *ask(struct plan *p, enum probe_kind kind, enum probe_place place, const struct snap_link *at,
+		       uint32_t about)
+{
+	if (p->n == PROBE_MAX)
+		return &p->spare;
+	p->about[p->n] = about;
+	p->asks[p->n] = (struct ask){ .kind = kind, .place = place, .ifindex = at->ifindex, .mtu = at->mtu, .mac = at->mac };
+	return &p->asks[p->n++];
+}
+
+static void ask_servers(struct plan *p, enum probe_place place, const struct snap_link *at)
+{
+	ask(p, PROBE_RS, place, at, at->ifindex);
+	ask(p, PROBE_DHCP4, place, at, at->ifindex);
+	ask(p, PROBE_DHCP6, place, at, at->ifindex);
+}
+
+static void plan_uplinks(struct plan *p)
+{
+	const struct snap_link *up4 = scene_uplink(p->s, AF_INET), *up6 = scene_uplink(p->s, AF_INET6);
+
+	if (up6 && !mac_is_zero(&up6->mac))
+		ask(p, PROBE_RS, PROBE_PLACE_DEVICE, up6, up6->ifindex);
+	else if (up4 && !mac_is_zero(&up4->mac))
+		ask(p, PROBE_RS, PROBE_PLACE_DEVICE, up4, up4->ifindex);
+}
+
+static void plan_macvtap(struct plan *p, const struct snap_link *l)
+{
+	const struct snap_link *lower = l->lower && !l->lower_elsewhere ? snap_link(p->s, l->lower) : NULL;
+	size_t n, asked = 0;
+
+	if (!lower || l->macvlan.mode != MACVLAN_MODE_BRIDGE || !(lower->flags & IFF_UP))
+		return;
+	const struct scene_addr *addrs = scene_behind_link(p->s, p->s->arena, l, &n);
+	for (size_t i = 0; i < n && asked < PER_LINK; i++) {
+		if (addrs[i].ip.family != AF_INET6)
+			continue;
+		ask(p, PROBE_NS, PROBE_PLACE_MACVLAN, lower, l->ifindex)->target = addrs[i].ip;
+		asked++;
+	}
+}
+
+static uint32_t biggest_mtu(const struct snapshot *s, const struct snap_link *bridge)
+{
+	uint32_t mtu = bridge->mtu;
+
+	for (size_t i = 0; i < s->n_links; i++)
+		if (s->links[i].master == bridge->ifindex && s->links[i].mtu > mtu)
+			mtu = s->links[i].mtu;
+	return mtu < PROBE_ECHO_MAX ? mtu : PROBE_ECHO_MAX;
+}
+
+/* A port of our own would wait for the spanning tree: there, from the bridge itself. */
+static void plan_bridge(struct plan *p, const struct snap_link *bridge)
+{
+	enum probe_place place = bridge->bridge.stp ? PROBE_PLACE_DEVICE : PROBE_PLACE_PORT;
+	struct snap_link at = *bridge;
+	uint32_t last = 0;
+	size_t n, asked = 0;
+
+	at.mtu = biggest_mtu(p->s, bridge);
+	ask_servers(p, place, &at);
+	const struct scene_addr *addrs = scene_behind_bridge(p->s, p->s->arena, bridge->ifindex, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct snap_link *port = snap_link(p->s, addrs[i].port);
+
+		if (addrs[i].port != last)
+			asked = 0;
+		last = addrs[i].port;
+		if (addrs[i].ip.family != AF_INET6 || asked == PER_LINK || !port || !scene_is_guest_link(p->s, port))
+			continue;
+		ask(p, PROBE_NS, place, &at, addrs[i].port)->target = addrs[i].ip;
+		if (asked++ > 0)
+			continue;
+		struct ask *echo = ask(p, PROBE_ECHO, place, &at, addrs[i].port);
+		echo->target = addrs[i].ip;
+		echo->size = (uint16_t)at.mtu;
+	}
+}
+
+static bool has_guests(const struct snapshot *s, const struct snap_link *bridge)
+{
+	for (size_t i = 0; i < s->n_links; i++)
+		if (s->links[i].master == bridge->ifindex && scene_is_guest_link(s, &s->links[i]))
+			return true;
+	return false;
+}
+
+static uint64_t rx_dropped(const struct snapshot *s, uint32_t ifindex)
+{
+	const char *name = snap_link_name(s, ifindex);
+	_cleanup_(freep) char *text = NULL;
+	char path[96], *at, *line;
+
+	(void)snprintf(path, sizeof(path), "/proc/thread-self/net/dev");
+	if (snap_file(path, &text) < 0)
+		return 0;
+	for (at = text; (line = snap_line(&at));) {
+		unsigned long long bytes, packets, errors, dropped;
+		size_t len = strlen(name);
+
+		line += strspn(line, " ");
+		if (strncmp(line, name, len) == 0 && line[len] == ':' &&
+		    sscanf(line + len + 1, "%llu %llu %llu %llu", &bytes, &packets, &errors, &dropped) == 4)
+			return dropped;
+	}
+	return 0;
+}
+
+static struct drops *begin_drops(struct snapshot *s, size_t *ret_n)
+{
+	struct drops *list = arena_alloc(s->arena, s->n_links + 1, sizeof(*list));
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_links; i++) {
+		const struct snap_link *l = &s->links[i];
+		bool again = false;
+
+		for (size_t k = 0; k < n; k++)
+			again = again || list[k].ifindex == l->lower;
+		if (str_eq(l->kind, "macvtap") && l->lower && !l->lower_elsewhere && !again)
+			list[n++] = (struct drops){ l->lower, rx_dropped(s, l->lower), mono_now() };
+	}
+	*ret_n = n;
+	return list;
+}
+
+static void end_drops(struct snapshot *s, const struct drops *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t grown = rx_dropped(s, list[i].ifindex) - list[i].before;
+		mono_t ms = (mono_now() - list[i].at) / MONO_MS;
+		struct snap_probe *p = SNAP_ADD(s, probes);
+
+		p->kind = "drops";
+		p->ifindex = list[i].ifindex;
+		p->value = (uint32_t)(grown * 1000 / (ms + 1));
+	}
+}
+
+static const char *const kind_name[PROBE_KIND_N_] = {
+	[PROBE_RS] = "rs", [PROBE_NS] = "ns", [PROBE_NS_UNICAST] = "ns-unicast", [PROBE_DAD] = "dad",
+	[PROBE_DHCP4] = "dhcp4", [PROBE_DHCP6] = "dhcp6", [PROBE_ECHO] = "echo",
+};
+
+static void keep(struct snapshot *s, const struct ask *a, uint32_t about)
+{
+	struct snap_probe *p = SNAP_ADD(s, probes);
+
+	p->kind = kind_name[a->kind];
+	p->ifindex = about;
+	p->target = a->target;
+	p->why = a->error < 0 ? arena_strdup(s->arena, strerror(-a->error)) : "";
+	p->value = a->size;
+	p->small_came = a->small_came;
+	p->too_big = a->too_big;
+	p->n_answers = a->n_answers;
+	p->answers = arena_alloc(s->arena, a->n_answers + 1, sizeof(*p->answers));
+	for (size_t i = 0; i < a->n_answers; i++)
+		p->answers[i] = (struct snap_answer){
+			.from = a->answers[i].from, .mac = a->answers[i].mac, .after_us = a->answers[i].after_us,
+			.lifetime = a->answers[i].value, .managed = a->answers[i].managed,
+		};
+}
+
+void measure_snapshot(struct snapshot *s)
+{
+	struct plan plan = {
+		.s = s,
+		.asks = arena_alloc(s->arena, PROBE_MAX, sizeof(*plan.asks)),
+		.about = arena_alloc(s->arena, PROBE_MAX, sizeof(*plan.about)),
+	};
+	size_t n_drops;
+	struct drops *drops = begin_drops(s, &n_drops);
+
+	plan_uplinks(&plan);
+	for (size_t i = 0; i < s->n_links; i++) {
+		const struct snap_link *l = &s->links[i];
+
+		if (!(l->flags & IFF_UP))
+			continue;
+		if (str_eq(l->kind, "macvtap"))
+			plan_macvtap(&plan, l);
+		else if (str_eq(l->kind, "bridge") && has_guests(s, l))
+			plan_bridge(&plan, l);
+	}
+	int r = probe_run(plan.asks, plan.n, n_drops > 0 ? 1500 : 0, LIMIT_MS);
+	if (r < 0)
+		snapshot_add_unread(s, "probe", "", "nothing could be asked: %s", strerror(-r));
+	for (size_t i = 0; i < plan.n; i++)
+		keep(s, &plan.asks[i], plan.about[i]);
+	end_drops(s, drops, n_drops);
+	snapshot_finish(s);
+}
