@@ -134,6 +134,8 @@ int snapshot_read(struct snapshot **ret, const struct snapshot_conf *conf, struc
 		snap_read_neighs(&r);
 		snap_read_bridges(&r);
 		snap_read_proc(&r);
+		snap_read_nft(&r);
+		snap_read_legacy(&r);
 		snapshot_finish(s);
 		s->took_us = (mono_now() - begun) / 1000;
 		*ret = STEAL_PTR(s);

@@ -83,3 +83,6 @@ void snap_read_routes(struct snap_reader *r);
 void snap_read_neighs(struct snap_reader *r);
 void snap_read_bridges(struct snap_reader *r);
 void snap_read_proc(struct snap_reader *r);
+void snap_read_nft(struct snap_reader *r);
+void snap_read_nft_text(struct snapshot *s);		/* of snap_read_nft() */
+void snap_read_legacy(struct snap_reader *r);
