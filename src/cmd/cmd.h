@@ -89,6 +89,9 @@ const char *cmd_plain(const struct cmd *cmd);
 /* Print @s and blanks up to @width columns: printf counts bytes, which is wrong for glyphs. */
 void cmd_column(const char *s, int width);
 
+/* What a network of `status` was numbered by before, a line each (status.c). */
+void status_draining(const struct cmd *cmd, const json_t *network);
+
 int cmd_addrsel(struct cmd *cmd, int argc, char **argv);
 int cmd_adopt(struct cmd *cmd, int argc, char **argv);
 int cmd_check(struct cmd *cmd, int argc, char **argv);

@@ -7,6 +7,7 @@
 #include "ctl/paths.h"
 #include "kern/kern.h"
 #include "kern/observe.h"
+#include "kern/records.h"
 #include "plan/plan.h"
 
 static bool named(char **names, int n, const char *name)
@@ -17,6 +18,30 @@ static bool named(char **names, int n, const char *name)
 	return n == 0;
 }
 
+struct drains {
+	struct arena *arena;
+	struct plan_drain *list;
+	size_t n, cap;
+};
+
+/* What a daemon left draining stays, as far as can be told without one. */
+static int add_drain(void *user, const char *key, const json_t *value)
+{
+	struct drains *drains = user;
+	const char *network = json_string_value(json_object_get(value, "network"));
+	const char *gateway = json_string_value(json_object_get(value, "gateway"));
+	struct prefix p;
+
+	(void)key;
+	if (!network || !gateway || !prefix_parse(gateway, &p))
+		return 0;
+	ARENA_GROW(drains->arena, drains->list, drains->n, drains->cap);
+	drains->list[drains->n++] = (struct plan_drain){
+		.network = arena_strdup(drains->arena, network), .gateway = p, .recorded = true, .keep = true,
+	};
+	return 0;
+}
+
 int local_plan(struct cmd *cmd, const struct desired *desired, char **names, int n_names, json_t **ret)
 {
 	_cleanup_(world_freep) struct world *world = world_new();
@@ -24,7 +49,7 @@ int local_plan(struct cmd *cmd, const struct desired *desired, char **names, int
 	_cleanup_(kern_freep) struct kern *kern = NULL;
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 	struct plan_target *targets = arena_alloc(arena, desired->n_networks, sizeof(*targets));
-	struct plan_facts facts = { 0 };
+	struct drains drains = { .arena = arena };
 	const char **paths = NULL;
 	size_t n = 0;
 
@@ -50,6 +75,8 @@ int local_plan(struct cmd *cmd, const struct desired *desired, char **names, int
 	for (size_t i = 0; i < world->n_listeners; i++)
 		if (plan_listener_matters(targets, n, &world->listeners[i]))
 			(void)kern_listener_owner(kern, &world->listeners[i]);
+	(void)record_each(conf.run_dir, RECORD_DRAIN, add_drain, &drains);
+	const struct plan_facts facts = { .drains = drains.list, .n_drains = drains.n };
 	size_t n_paths = plan_sysctls(targets, n, world, arena, &paths);
 	if (kern_observe_sysctls(kern, paths, n_paths, world, cmd->report) < 0 ||
 	    plan_make(targets, n, world, &facts, cmd->report, &plan) != 0)

@@ -108,6 +108,34 @@ static void print_guests(const struct cmd *cmd, const json_t *guests)
 	table_clear(&t);
 }
 
+/* "two leases, the last ends in 41 min": what a network was numbered by before. */
+static void print_drain(const struct cmd *cmd, const json_t *drain)
+{
+	long long n = json_integer_value(json_object_get(drain, "leases"));
+	const json_t *expires = json_object_get(drain, "expires");
+	long long s = json_integer_value(expires);
+	bool six = strchr(text(drain, "address"), ':') != NULL;
+	char when[64] = "";
+
+	if (expires)
+		(void)snprintf(when, sizeof(when), s >= 120 ? ", at most %lld min left" : ", at most %lld s left",
+			       s >= 120 ? (s + 59) / 60 : s);
+	(void)printf("  %s %s%s%s is draining: ", cmd_glyph(cmd, GLYPH_INFO), cmd_bold(cmd), text(drain, "address"), cmd_plain(cmd));
+	if (n > 0)
+		(void)printf("%lld lease%s%s%s\n", n, n == 1 ? "" : "s", six ? " and what guests made of it" : "", when);
+	else
+		(void)printf("%s%s\n", six ? "what guests made of it" : "leases not counted yet", when);
+}
+
+void status_draining(const struct cmd *cmd, const json_t *network)
+{
+	const json_t *drain;
+	size_t i;
+
+	json_array_foreach(json_object_get(network, "draining"), i, drain)
+		print_drain(cmd, drain);
+}
+
 static void print_network(const struct cmd *cmd, const json_t *n)
 {
 	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6"), *trouble;
@@ -133,6 +161,7 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 	}
 	json_array_foreach(json_object_get(n, "troubles"), i, trouble)
 		(void)printf("  %s %s\n", cmd_glyph(cmd, GLYPH_WARNING), json_string_value(trouble));
+	status_draining(cmd, n);
 	if (json_array_size(json_object_get(n, "guests")) > 0)
 		print_guests(cmd, json_object_get(n, "guests"));
 	(void)putchar('\n');

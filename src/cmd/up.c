@@ -80,6 +80,7 @@ static void print_network(struct cmd *cmd, const json_t *n, const struct ifaddrs
 			print_behind(n, all, AF_INET6);
 		(void)putchar('\n');
 	}
+	status_draining(cmd, n);
 	(void)printf("  %s%.2f s%s\n", cmd_dim(cmd), seconds, cmd_plain(cmd));
 }
 

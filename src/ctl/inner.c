@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+_Static_assert(2 * (2 + SERVICE_DRAINS) <= INNER_FDS, "a network has more sockets than a message takes");
 _Static_assert(sizeof(struct inner_header) + sizeof(union inner_body) <= INNER_MAX, "a message outgrew INNER_MAX");
 
 size_t inner_body_size(enum inner_type type)
@@ -119,6 +120,11 @@ static bool service_ok(const struct service *s)
 		return false;
 	for (uint32_t i = 0; i < s->n_prefixes; i++)
 		if (s->prefixes[i].len > 128 || !flag_ok(&s->prefixes[i].on_link) || !flag_ok(&s->prefixes[i].autonomous))
+			return false;
+	if (s->n_drains > SERVICE_DRAINS)
+		return false;
+	for (uint32_t i = 0; i < s->n_drains; i++)
+		if (!ip_ok(&s->drains[i].gateway.ip, false) || s->drains[i].gateway.len > ip_bits(&s->drains[i].gateway.ip))
 			return false;
 	return prefix_ok(&s->gateway4, AF_INET) && prefix_ok(&s->gateway6, AF_INET6) && range_ok(&s->range4, AF_INET) &&
 	       range_ok(&s->range6, AF_INET6);

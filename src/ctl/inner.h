@@ -16,7 +16,7 @@
 
 #define INNER_VERSION 1
 #define INNER_MAX 4096		/* bytes of the largest message */
-#define INNER_FDS 8
+#define INNER_FDS 24		/* DNS: two for each gateway, those of before included */
 
 enum inner_type {
 	/* main → engine */

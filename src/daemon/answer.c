@@ -16,6 +16,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "daemon/confirm.h"
+#include "daemon/drain.h"
 #include "daemon/repair.h"
 
 #define CONNECTIONS_MAX 128		/* of all who aren't root */
@@ -314,6 +315,9 @@ static json_t *network_json(const struct daemon_main *d, const struct net *net, 
 		if (ip_is_set(&r->address6.ip))
 			(void)json_object_set_new(o, "ipv6", ipv6_json(r));
 	}
+	json_t *draining = drain_json(d, net, now);
+	if (draining)
+		(void)json_object_set_new(o, "draining", draining);
 	if (json_array_size(said) > 0)
 		(void)json_object_set(o, "troubles", said);
 	json_decref(said);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "ctl/paths.h"
 #include "daemon/confirm.h"
+#include "daemon/drain.h"
 #include "daemon/repair.h"
 #include "daemon/state.h"
 
@@ -45,6 +46,7 @@ static int on_tick(struct loop_timer *timer, mono_t now)
 
 	serve_upstream(d);
 	repair_tick(d, now);
+	drain_tick(d, now);
 	return loop_timer_set(d->loop, timer, mono_add(now, TICK));
 }
 
@@ -137,6 +139,8 @@ static int start(struct daemon_main *d, const struct main_conf *conf, struct rep
 		r = follow_new(d);
 	if (r >= 0)
 		r = networks_restore(d);
+	if (r >= 0)
+		r = drain_restore(d);
 	if (r >= 0)
 		r = guests_restore(d);
 	if (r >= 0)

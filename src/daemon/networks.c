@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 #include "ctl/paths.h"
 #include "daemon/confirm.h"
+#include "daemon/drain.h"
 #include "daemon/repair.h"
 #include "kern/observe.h"
 #include "kern/records.h"
@@ -74,6 +75,7 @@ static void net_free(struct daemon_main *d, struct net *net)
 	(void)config_unref(net->config);
 	free(net->trouble);
 	free(net->stuck);
+	free(net->drains);
 	free(net);
 }
 
@@ -292,6 +294,7 @@ static int reconcile(struct daemon_main *d, struct report *report, enum reconcil
 		return 1;
 	gather_served(d, world);
 	gather_facts(d, targets, n, arena, &facts);
+	drain_gather(d, world, mono_now(), arena, &facts);
 	facts.before = d->plan;
 	if (plan_make(targets, n, world, &facts, report, &plan) != 0 || report_n_errors(report) > errors)
 		return 1;
@@ -301,6 +304,7 @@ static int reconcile(struct daemon_main *d, struct report *report, enum reconcil
 		return 0;
 	if (how == RECONCILE_KEEP)
 		repair_judge(d, plan->ops, mono_now());
+	drain_record(d, plan);
 	if (plan->ops->n > 0) {
 		const struct apply_hooks hooks = { .serve = serve_op, .progress = on_progress, .user = d };
 
@@ -316,6 +320,7 @@ static int reconcile(struct daemon_main *d, struct report *report, enum reconcil
 	arena_free(d->plan_arena);
 	d->plan = STEAL_PTR(plan);
 	d->plan_arena = STEAL_PTR(arena);
+	drain_settle(d, d->plan);
 	repair_learn(d, world, d->plan->ops, how == RECONCILE_ASKED, mono_now());
 	serve_names(d);
 	seats_find_ports(d, world);
@@ -557,6 +562,7 @@ static void change_commit(struct daemon_main *d, struct change *c)
 			continue;
 		(void)record_network(d, net->name, NULL);
 		serve_forget(d, net);
+		drain_forget(d, net);
 		net_free(d, net);
 	}
 	free(c->before);

@@ -197,12 +197,14 @@ static void close_fds(const int *fds, size_t n)
 static int serve_dns(struct daemon_main *d, struct net *net, const struct service *s, struct report *report)
 {
 	struct inner_dns msg = { .gateway4 = s->gateway4, .gateway6 = s->gateway6 };
-	const struct ip *gateways[] = { &s->gateway4.ip, &s->gateway6.ip };
-	int fds[4];
+	const struct ip *gateways[2 + SERVICE_DRAINS] = { &s->gateway4.ip, &s->gateway6.ip };
+	int fds[INNER_FDS];
 
 	(void)str_copy(msg.network, sizeof(msg.network), net->name);
 	(void)str_copy(msg.domain, sizeof(msg.domain), s->domain);
-	for (size_t i = 0; net->d->dns && i < ARRAY_LEN(gateways); i++) {
+	for (uint32_t i = 0; i < s->n_drains; i++)	/* guests who have an old address ask the old gateway */
+		gateways[2 + i] = &s->drains[i].gateway.ip;
+	for (size_t i = 0; net->d->dns && i < 2 + s->n_drains; i++) {
 		for (int type = SOCK_STREAM; ip_is_set(gateways[i]) && type <= SOCK_DGRAM; type++) {
 			int fd = dns_socket(gateways[i], type);
 
@@ -413,8 +415,11 @@ static void on_message(struct daemon_main *d, const struct inner_msg *m)
 	switch (m->type) {
 	case INNER_READY:
 		net = networks_find(d, m->body.ready.network);
-		if (net)
-			net->ready_hash = m->body.ready.hash;
+		if (!net)
+			return;
+		net->ready_hash = m->body.ready.hash;
+		if (net->n_drains > 0)	/* its leases are known only now */
+			networks_reconcile_soon(d, 10 * MONO_MS);
 		return;
 	case INNER_LEASE:
 		on_lease(d, &m->body.lease.lease);

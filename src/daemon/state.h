@@ -32,6 +32,8 @@ struct net {
 	uint32_t sent_ifindex;			/* while sent_hash isn't 0: of the bridge that the engine has sockets on */
 	bool dns_listening;			/* the resolver answers for it */
 	char *trouble;				/* what the engine said last; NULL: nothing */
+	struct drain *drains;			/* prefixes of before (drain.h), the newest first */
+	size_t n_drains, cap_drains;
 	char *stuck;				/* why the last reconciliation nobody asked for left it as it was; NULL: it didn't */
 	UT_hash_handle hh;
 };

@@ -12,6 +12,8 @@
 #include "base/arena.h"
 #include "model/world.h"
 
+#define RECORD_DRAIN "drain"	/* src/daemon/drain.h */
+
 /* Write or replace. @value is borrowed. Return: 0 or negative errno. */
 int record_put(const char *run_dir, const char *kind, const char *key, const json_t *value);
 

@@ -70,7 +70,20 @@ static uint64_t hash_service(uint64_t h, const struct service *s)
 	HASH_FIELD(h, s->n_dns6);
 	h = fnv1a(h, s->dns6, s->n_dns6 * sizeof(s->dns6[0]));
 	HASH_FIELD(h, s->lease_s);
+	HASH_FIELD(h, s->n_drains);
+	for (uint32_t i = 0; i < s->n_drains; i++) {
+		h = hash_prefix(h, &s->drains[i].gateway);
+		HASH_FIELD(h, s->drains[i].until);
+	}
 	return h;
+}
+
+const struct service_drain *service_draining(const struct service *service, const struct ip *ip)
+{
+	for (uint32_t i = 0; i < service->n_drains; i++)
+		if (service->drains[i].gateway.ip.family == ip->family && prefix_contains(&service->drains[i].gateway, ip))
+			return &service->drains[i];
+	return NULL;
 }
 
 uint64_t service_hash(const struct service *service, const struct service_host *hosts, size_t n_hosts)

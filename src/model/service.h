@@ -10,12 +10,14 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/time.h"
 #include "model/desired.h"
 #include "net/addr.h"
 
 #define SERVICE_PREFIXES 8
 #define SERVICE_DNS 4
 #define SERVICE_HOST_IPS 8
+#define SERVICE_DRAINS 8
 
 /* One prefix information option. valid_s stays up and preferred_s is 0 while a prefix is withdrawn. */
 struct service_prefix {
@@ -23,6 +25,15 @@ struct service_prefix {
 	uint8_t len;
 	bool on_link, autonomous;
 	uint32_t valid_s, preferred_s;
+};
+
+/*
+ * A prefix that the network was numbered by before. What was given to guests
+ * from it holds to its end; nothing of it is given any more.
+ */
+struct service_drain {
+	struct prefix gateway;		/* our address in it, with the prefix length; still there */
+	mono_t until;			/* IPv6: when the last address ends that a guest made of it (RFC 4862 5.5.3 e) */
 };
 
 struct service {
@@ -54,6 +65,9 @@ struct service {
 	uint32_t n_dns6;
 
 	uint32_t lease_s;
+
+	struct service_drain drains[SERVICE_DRAINS];
+	uint32_t n_drains;
 };
 
 /* A declared guest: always gets exactly these addresses. */
@@ -63,6 +77,9 @@ struct service_host {
 	struct ip ips[SERVICE_HOST_IPS];
 	uint32_t n_ips;
 };
+
+/* The prefix of before that @ip is in; NULL: none. */
+const struct service_drain *service_draining(const struct service *service, const struct ip *ip);
 
 /* Stable over processes: says whether the engine already serves exactly this. Never 0. */
 uint64_t service_hash(const struct service *service, const struct service_host *hosts, size_t n_hosts);

@@ -5,6 +5,11 @@
  * `ipv4: auto` takes the first free /24 of a fixed list, and once the bridge
  * has it, keeps it. `ipv6: auto` takes the first rung of the ladder that works;
  * so far that is the ULA.
+ *
+ * An address that the configuration wants no more stays as long as guests have
+ * leases of its prefix, or addresses they made of it: it drains. Who does is
+ * the daemon's business (facts); everything that goes by a gateway's address
+ * goes by these as well.
  */
 #include "plan/make.h"
 
@@ -91,13 +96,21 @@ static struct ip_range upper_half(const struct prefix *p)
 	return (struct ip_range){ ip_add(&network, half), ip_add(&network, 2 * half - 2) };
 }
 
+static bool is_draining(const struct make *m, const struct net *net, const struct prefix *p)
+{
+	for (size_t i = 0; i < m->facts->n_drains; i++)
+		if (str_eq(m->facts->drains[i].network, net->target->name) && prefix_eq(&m->facts->drains[i].gateway, p))
+			return m->facts->drains[i].recorded;
+	return false;
+}
+
 static bool keep_auto4(const struct make *m, const struct net *net, struct prefix *ret)
 {
 	for (size_t i = 0; net->link && i < m->world->n_addrs; i++) {
 		const struct w_addr *a = &m->world->addrs[i];
 
 		if (a->ifindex == net->link->ifindex && a->prefix.ip.family == AF_INET && a->prefix.len == AUTO_LEN &&
-		    addr_is_ours(a)) {
+		    addr_is_ours(a) && !is_draining(m, net, &a->prefix)) {
 			*ret = a->prefix;
 			return true;
 		}
@@ -136,8 +149,16 @@ static void check_overlap(struct make *m, struct net *net, const struct prefix *
 		return;
 	shown.ip = prefix_network(p);
 	struct finding *f = net_error(m, net, where, field, "%s is also on %s", PREFIX_STR(&shown), other->name);
-	if (f)
-		report_help(f, "two interfaces cannot share an on-link prefix");
+	if (!f)
+		return;
+	for (size_t i = 0; i < m->n_nets; i++)
+		for (size_t k = 0; m->nets[i].link == other && k < m->nets[i].result->n_drains; k++)
+			if (prefix_overlaps(&m->nets[i].result->drains[k].gateway, p)) {
+				report_help(f, "%s was renumbered and is leaving it: sixtap status says until when, sixtap down %s ends it",
+					    m->nets[i].target->name, m->nets[i].target->name);
+				return;
+			}
+	report_help(f, "two interfaces cannot share an on-link prefix");
 }
 
 /* Networks of one plan against each other; conf/ has done so inside one file. */
@@ -200,6 +221,30 @@ static void find_ipv6(struct make *m, struct net *net)
 		  (d->nat6 == TRISTATE_YES || (d->nat6 == TRISTATE_AUTO && !ip_is_global(&d->address6.ip)));
 }
 
+static int by_gateway(const void *a, const void *b)
+{
+	const struct plan_drain *x = a, *y = b;
+	int c = ip_cmp(&x->gateway.ip, &y->gateway.ip);
+
+	return c ? c : (int)x->gateway.len - (int)y->gateway.len;
+}
+
+/* What the network was numbered by before. */
+static void find_drains(struct make *m, struct net *net)
+{
+	struct plan_result *r = net->result;
+
+	for (size_t i = 0; i < m->facts->n_drains && r->n_drains < SERVICE_DRAINS; i++) {
+		const struct plan_drain *drain = &m->facts->drains[i];
+
+		if (drain->keep && str_eq(drain->network, net->target->name) && !ip_eq(&drain->gateway.ip, &r->address4.ip) &&
+		    !ip_eq(&drain->gateway.ip, &r->address6.ip))
+			r->drains[r->n_drains++] = *drain;
+	}
+	if (r->n_drains > 1)	/* the same whoever gathered them: the engine's settings go by it */
+		qsort(r->drains, r->n_drains, sizeof(*r->drains), by_gateway);
+}
+
 void find_addresses(struct make *m, struct net *net)
 {
 	const struct d_network *d = net->d;
@@ -215,6 +260,7 @@ void find_addresses(struct make *m, struct net *net)
 			r->range4 = d->range4;
 	}
 	find_ipv6(m, net);
+	find_drains(m, net);
 	if (!d->ipv4_auto)
 		check_overlap(m, net, &r->address4, &d->ipv4_where, "ipv4");
 	check_overlap(m, net, &r->address6, &d->ipv6_where, "ipv6");
@@ -230,7 +276,9 @@ struct wanted {
 	const char *why;
 };
 
-static size_t wanted_addresses(const struct net *net, struct wanted w[static 3])
+#define WANTED_MAX (3 + SERVICE_DRAINS)
+
+static size_t wanted_addresses(const struct net *net, struct wanted w[static WANTED_MAX])
 {
 	const struct plan_result *r = net->result;
 	size_t n = 0;
@@ -241,6 +289,8 @@ static size_t wanted_addresses(const struct net *net, struct wanted w[static 3])
 		w[n++] = (struct wanted){ r->address6, RT_SCOPE_UNIVERSE, "" };
 	if (ip_is_set(&r->address6.ip))
 		w[n++] = (struct wanted){ { ip6(link_local), 64 }, RT_SCOPE_LINK, "guests' router, whatever the MAC" };
+	for (size_t i = 0; i < r->n_drains; i++)
+		w[n++] = (struct wanted){ r->drains[i].gateway, RT_SCOPE_UNIVERSE, "guests still have addresses of this prefix" };
 	return n;
 }
 
@@ -259,21 +309,46 @@ static void emit_addr(struct make *m, const struct net *net, enum op_kind kind, 
 	op->addr.scope = scope;
 }
 
+/*
+ * Addresses that go, each by itself: later ones of an IPv4 subnet before the
+ * first, which would take them along.
+ */
+static void emit_gone(struct make *m, const struct net *net, const bool *goes, const char *why)
+{
+	for (unsigned int secondary = 2; secondary-- > 0;) {
+		for (size_t i = 0; i < m->world->n_addrs; i++) {
+			const struct w_addr *a = &m->world->addrs[i];
+
+			if (goes[i] && ((a->flags & IFA_F_SECONDARY) != 0) == (secondary != 0))
+				emit_addr(m, net, OP_ADDR_DEL, OP_ACTION_REMOVE, net->link->name, &a->prefix, a->scope, why);
+		}
+	}
+}
+
 /* They would vanish with the link; ops of their own let undo put them back. */
 void emit_addresses_down(struct make *m, struct net *net)
 {
-	for (size_t i = 0; i < m->world->n_addrs; i++) {
-		const struct w_addr *a = &m->world->addrs[i];
+	bool *goes = arena_alloc(m->arena, m->world->n_addrs, sizeof(*goes));
 
-		if (a->ifindex == net->link->ifindex && addr_is_ours(a))
-			emit_addr(m, net, OP_ADDR_DEL, OP_ACTION_REMOVE, net->link->name, &a->prefix, a->scope, "");
-	}
+	for (size_t i = 0; i < m->world->n_addrs; i++)
+		goes[i] = m->world->addrs[i].ifindex == net->link->ifindex && addr_is_ours(&m->world->addrs[i]);
+	emit_gone(m, net, goes, "");
+}
+
+/* The first IPv4 address of a subnet takes the others along when it goes. */
+static bool takes_along(const struct w_addr *first, const struct prefix *p)
+{
+	struct ip a = prefix_network(&first->prefix), b = prefix_network(p);
+
+	return p->ip.family == AF_INET && first->prefix.ip.family == AF_INET && !(first->flags & IFA_F_SECONDARY) &&
+	       first->prefix.len == p->len && ip_eq(&a, &b);
 }
 
 void emit_addresses(struct make *m, struct net *net)
 {
-	struct wanted want[3];
-	bool have[3] = { false };
+	struct wanted want[WANTED_MAX];
+	bool have[WANTED_MAX] = { false }, again[WANTED_MAX] = { false };
+	bool *goes = arena_alloc(m->arena, m->world->n_addrs, sizeof(*goes));
 	size_t n;
 
 	if (!net->up || !net->ours)
@@ -292,12 +367,14 @@ void emit_addresses(struct make *m, struct net *net)
 			wanted = true;
 			have[j] = true;
 		}
-		if (!wanted && addr_is_ours(a))
-			emit_addr(m, net, OP_ADDR_DEL, OP_ACTION_REMOVE, net->link->name, &a->prefix, a->scope,
-				  "left the configuration");
+		goes[i] = !wanted && addr_is_ours(a);
+		for (size_t j = 0; goes[i] && j < n; j++)
+			again[j] |= takes_along(a, &want[j].prefix);
 	}
+	if (!net->creates)
+		emit_gone(m, net, goes, "left the configuration");
 	for (size_t j = 0; j < n; j++)
-		if (!have[j])
-			emit_addr(m, net, OP_ADDR_ADD, OP_ACTION_CREATE, net->d->bridge, &want[j].prefix, want[j].scope,
+		if (!have[j] || again[j])
+			emit_addr(m, net, OP_ADDR_ADD, have[j] ? OP_ACTION_CHANGE : OP_ACTION_CREATE, net->d->bridge, &want[j].prefix, want[j].scope,
 				  want[j].why);
 }

@@ -4,7 +4,8 @@
  *
  * A forward's target is the guest's declared address, else its lease, else an
  * address it was seen with that will stay: the one made of its MAC, or the only
- * one. Never a temporary one. Without any, the forward waits.
+ * one. Never a temporary one. Without any, the forward waits. After a network was
+ * renumbered the target is the guest's old address until it has a new one.
  */
 #include "plan/make.h"
 
@@ -68,19 +69,55 @@ static struct ip seen_target(const struct make *m, const struct net *net, const 
 	return n == 1 ? only : (struct ip){ 0 };
 }
 
-static struct ip find_target(const struct make *m, const struct net *net, const struct d_guest *guest,
-			     const struct prefix *p)
+/* An address of the prefix that the guest is known to have. */
+static struct ip held_target(const struct make *m, const struct net *net, const struct d_guest *guest, const struct prefix *p)
 {
+	struct ip ip = leased_target(m, net, guest, p);
+
+	return ip_is_set(&ip) ? ip : seen_target(m, net, guest, p);
+}
+
+static bool has_address(const struct make *m, const struct net *net, const struct d_guest *guest, const struct ip *ip)
+{
+	const struct plan_facts *f = m->facts;
+
+	for (size_t i = 0; i < f->n_leases; i++)
+		if (ip_eq(&f->leases[i].ip, ip) && mac_eq(&f->leases[i].mac, &guest->mac) &&
+		    str_eq(f->leases[i].network, net->target->name))
+			return true;
+	for (size_t i = 0; i < f->n_neighbours; i++)
+		if (ip_eq(&f->neighbours[i].ip, ip) && mac_eq(&f->neighbours[i].mac, &guest->mac) &&
+		    str_eq(f->neighbours[i].network, net->target->name))
+			return true;
+	return false;
+}
+
+static struct ip drained_target(const struct make *m, const struct net *net, const struct d_guest *guest, sa_family_t family)
+{
+	const struct plan_result *r = net->result;
 	struct ip ip = { 0 };
 
-	if (!ip_is_set(&p->ip))
-		return ip;
-	ip = declared_target(guest, p);
-	if (!ip_is_set(&ip))
-		ip = leased_target(m, net, guest, p);
-	if (!ip_is_set(&ip))
-		ip = seen_target(m, net, guest, p);
+	for (size_t i = 0; i < r->n_drains && !ip_is_set(&ip); i++)
+		if (r->drains[i].gateway.ip.family == family)
+			ip = held_target(m, net, guest, &r->drains[i].gateway);
 	return ip;
+}
+
+static struct ip find_target(const struct make *m, const struct net *net, const struct d_guest *guest,
+			     const struct prefix *p, sa_family_t family)
+{
+	struct ip declared = { 0 }, held = { 0 };
+
+	if (ip_is_set(&p->ip)) {
+		declared = declared_target(guest, p);
+		if (ip_is_set(&declared) && (net->result->n_drains == 0 || has_address(m, net, guest, &declared)))
+			return declared;
+		held = held_target(m, net, guest, p);
+		if (ip_is_set(&held) && !ip_is_set(&declared))
+			return held;
+	}
+	held = drained_target(m, net, guest, family);
+	return ip_is_set(&held) ? held : declared;
 }
 
 /* ---- ports of the host ---- */
@@ -95,6 +132,9 @@ static bool is_our_dns(const struct make *m, const struct w_listener *l)
 
 		if (m->nets[i].ours && (ip_eq(&l->ip, &r->address4.ip) || ip_eq(&l->ip, &r->address6.ip)))
 			return true;
+		for (size_t k = 0; k < r->n_drains; k++)
+			if (ip_eq(&l->ip, &r->drains[k].gateway.ip))
+				return true;
 	}
 	return false;
 }
@@ -241,12 +281,12 @@ static void find_guest(struct make *m, struct net *net, const struct d_guest *gu
 
 	if (guest->n_forwards == 0)
 		return;
-	target4 = find_target(m, net, guest, &r->address4);
-	target6 = find_target(m, net, guest, &r->address6);
+	target4 = find_target(m, net, guest, &r->address4, AF_INET);
+	target6 = find_target(m, net, guest, &r->address6, AF_INET6);
 	for (size_t i = 0; i < guest->n_forwards; i++) {
 		const struct d_forward *f = &guest->forwards[i];
-		bool four = f->host.family != AF_INET6 && ip_is_set(&r->address4.ip);
-		bool six = f->host.family != AF_INET && ip_is_set(&r->address6.ip);
+		bool four = f->host.family != AF_INET6 && (ip_is_set(&r->address4.ip) || ip_is_set(&target4));
+		bool six = f->host.family != AF_INET && (ip_is_set(&r->address6.ip) || ip_is_set(&target6));
 		struct plan_forward *out = &r->forwards[r->n_forwards++];
 
 		check_listeners(m, net, guest, f, four, six);

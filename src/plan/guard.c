@@ -7,7 +7,7 @@
  * MAC only: its guest's, or for ports of others the first that was seen there.
  * Each address has at most one owner, a MAC; what the guards do with that says
  * src/bpf/guard.bpf.c. Owners, the strongest first:
- * 1. the bridge: the gateway's addresses, and those that somebody else gave it;
+ * 1. the bridge: the gateway's addresses, those of prefixes that drain, and what somebody else gave it;
  * 2. declared guests: their addresses, whether they run or not;
  * 3. leases;
  * 4. ports with a known MAC and declared guests: the addresses that SLAAC makes
@@ -62,17 +62,23 @@ static int cmp_claim(const void *a, const void *b)
 	return memcmp(&x->mac, &y->mac, sizeof(x->mac));
 }
 
+static void claim_in(struct claims *c, const struct prefix *p, struct ip ip, const struct mac *mac)
+{
+	if (p->ip.family != AF_INET6 || p->len != 64)
+		return;
+	memcpy(ip.b, p->ip.b, 8);
+	claim(c, CLAIM_BY_MAC, &ip, mac);
+}
+
 static void claim_eui64(struct claims *c, const struct net *net, const struct mac *mac)
 {
-	const struct prefix *p = &net->result->address6;
 	const struct in6_addr link_local = { .s6_addr = { 0xfe, 0x80 } };
 	struct ip ip = ip6(ip6_eui64(&link_local, mac));
 
 	claim(c, CLAIM_BY_MAC, &ip, mac);
-	if (!ip_is_set(&p->ip) || p->len != 64)
-		return;
-	memcpy(ip.b, p->ip.b, 8);
-	claim(c, CLAIM_BY_MAC, &ip, mac);
+	claim_in(c, &net->result->address6, ip, mac);
+	for (size_t i = 0; i < net->result->n_drains; i++)
+		claim_in(c, &net->result->drains[i].gateway, ip, mac);
 }
 
 /* ---- ports ---- */
@@ -177,6 +183,8 @@ static void claim_bridge(struct make *m, const struct net *net, const struct rul
 	claim(c, CLAIM_BY_BRIDGE, &n->gateway4.ip, &net->d->mac);
 	claim(c, CLAIM_BY_BRIDGE, &n->gateway6.ip, &net->d->mac);
 	claim(c, CLAIM_BY_BRIDGE, &link_local, &net->d->mac);
+	for (size_t i = 0; i < net->result->n_drains; i++)
+		claim(c, CLAIM_BY_BRIDGE, &net->result->drains[i].gateway.ip, &net->d->mac);
 	for (size_t i = 0; net->link && i < m->world->n_addrs; i++)
 		if (m->world->addrs[i].ifindex == net->link->ifindex && m->world->addrs[i].proto != SIXTAP_PROTO)
 			claim(c, CLAIM_BY_BRIDGE, &m->world->addrs[i].prefix.ip, &net->d->mac);

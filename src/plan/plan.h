@@ -14,6 +14,20 @@
 /* What is known beyond config and kernel: who holds which address now. Sorted by network, then ip. */
 struct plan;
 
+/*
+ * An address of ours that a network had or has. Should the configuration want
+ * it no more, then the prefix drains as long as @keep.
+ */
+struct plan_drain {
+	const char *network;
+	struct prefix gateway;
+	mono_t until;		/* IPv6: end of what guests made of the prefix; IPv4: no lease from before is longer */
+	size_t n_leases;
+	mono_t last;		/* end of the last of these */
+	bool recorded;		/* it drains already */
+	bool keep;
+};
+
 struct plan_facts {
 	const struct lease *leases;
 	size_t n_leases;
@@ -27,6 +41,8 @@ struct plan_facts {
 		bool leased;		/* else seen */
 	} *holders;
 	size_t n_holders;
+	const struct plan_drain *drains;	/* the newest first */
+	size_t n_drains;
 	const struct plan *before;	/* that was carried out last, or NULL: its forwards have their ports */
 };
 
@@ -54,6 +70,8 @@ struct plan_result {
 	struct prefix address4;		/* what `auto` became */
 	struct ip_range range4;
 	struct prefix address6;
+	struct plan_drain drains[SERVICE_DRAINS];	/* prefixes of before, until guests have left them */
+	size_t n_drains;
 	enum ip6_source source6;	/* the rung taken */
 	bool nat6;
 	uint32_t mtu;			/* of the device and of every port */

@@ -133,6 +133,34 @@ static void find_reflecting(struct make *m, const struct net *net, struct rulese
 	n->reflecting = ports;
 }
 
+/* Does what leaves with an address of this prefix need one of the host's? */
+static bool is_translated(const struct net *net, const struct prefix *p)
+{
+	if (net->d->mode != NET_MODE_NAT || !ip_is_set(&p->ip))
+		return false;
+	if (p->ip.family == AF_INET6 && net->d->nat6 != TRISTATE_AUTO)
+		return net->d->nat6 == TRISTATE_YES;
+	return !ip_is_global(&p->ip);
+}
+
+/* Translation is a matter of the device: prefixes that differ in it, as before and after a change, are told apart. */
+static void describe_nat(const struct net *net, struct ruleset_network *n)
+{
+	const struct prefix *all[SERVICE_DRAINS + 2] = { &n->gateway4, &n->gateway6 };
+	size_t n_all = 2;
+
+	for (size_t i = 0; i < n->n_drains; i++)
+		all[n_all++] = &n->drains[i];
+	for (size_t i = 0; i < n_all; i++) {
+		bool *nat = all[i]->ip.family == AF_INET ? &n->nat4 : &n->nat6;
+
+		*nat = *nat || is_translated(net, all[i]);
+	}
+	for (size_t i = 0; i < n_all; i++)
+		if (ip_is_set(&all[i]->ip) && (all[i]->ip.family == AF_INET ? n->nat4 : n->nat6) && !is_translated(net, all[i]))
+			n->plain[n->n_plain++] = *all[i];
+}
+
 static struct ruleset_network describe_network(struct make *m, const struct net *net)
 {
 	const struct d_network *d = net->d;
@@ -146,8 +174,6 @@ static struct ruleset_network describe_network(struct make *m, const struct net 
 		.link_local = link_local,
 		.dns = d->dns && d->n_dns_servers == 0,
 		.uplink = d->uplink,
-		.nat4 = d->mode == NET_MODE_NAT && ip_is_set(&r->address4.ip) && !ip_is_global(&r->address4.ip),
-		.nat6 = r->nat6,
 		.nat_port_first = d->nat_port_first,
 		.nat_port_last = d->nat_port_last,
 		.forwards = net->rules,
@@ -160,6 +186,9 @@ static struct ruleset_network describe_network(struct make *m, const struct net 
 		else
 			n.nat_address6 = d->nat_addresses[i];
 	}
+	for (size_t i = 0; i < r->n_drains; i++)
+		n.drains[n.n_drains++] = r->drains[i].gateway;
+	describe_nat(net, &n);
 	find_reflecting(m, net, &n);
 	find_guard(m, net, &n);
 	return n;

@@ -122,13 +122,32 @@ static void add_address(struct builder *b, const char *set4, const char *set6, c
 	elem_done(b, e);
 }
 
-static void add_own(struct builder *b, const char *device, const struct prefix *p)
+/* The kernel refuses intervals that overlap: of a network's prefixes, those inside another one say nothing new. */
+static bool prefix_is_covered(const struct prefix *list, size_t n, size_t i)
 {
-	struct nft_elem *e = elem_begin(b, p->ip.family == AF_INET ? "own4" : "own6");
+	const struct ip ip = prefix_network(&list[i]);
 
-	key_ifname(e, device);
-	key_prefix(e, p);
-	elem_done(b, e);
+	for (size_t j = 0; j < n; j++) {
+		if (j == i || list[j].ip.family != ip.family || list[j].len > list[i].len || !prefix_contains(&list[j], &ip))
+			continue;
+		if (list[j].len < list[i].len || j < i)
+			return true;
+	}
+	return false;
+}
+
+static void add_prefixes(struct builder *b, const char *set4, const char *set6, const char *device, const struct prefix *list,
+			 size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (prefix_is_covered(list, n, i))
+			continue;
+		struct nft_elem *e = elem_begin(b, list[i].ip.family == AF_INET ? set4 : set6);
+
+		key_ifname(e, device);
+		key_prefix(e, &list[i]);
+		elem_done(b, e);
+	}
 }
 
 /* ---- forwards ---- */
@@ -144,22 +163,6 @@ static void key_forward(struct nft_elem *e, const struct ruleset_forward *f, uin
 	key_port(e, port);
 	if (ip_is_set(&f->host))
 		key_ip(e, &f->host);
-}
-
-/* The kernel refuses elements that overlap: a prefix inside another one of the list says nothing new. */
-static bool from_is_covered(const struct ruleset_forward *f, size_t i)
-{
-	const struct ip ip = prefix_network(&f->from[i]);
-
-	for (size_t j = 0; j < f->n_from; j++) {
-		const struct prefix *p = &f->from[j];
-
-		if (j == i || p->ip.family != ip.family || p->len > f->from[i].len || !prefix_contains(p, &ip))
-			continue;
-		if (p->len < f->from[i].len || j < i)
-			return true;
-	}
-	return false;
 }
 
 static void add_forward(struct builder *b, const struct ruleset_forward *f)
@@ -178,7 +181,7 @@ static void add_forward(struct builder *b, const struct ruleset_forward *f)
 		e->data_len = (uint8_t)(n + 4);
 		elem_done(b, e);
 		for (size_t i = 0; i < f->n_from; i++) {
-			if (f->from[i].ip.family != f->target.family || from_is_covered(f, i))
+			if (f->from[i].ip.family != f->target.family || prefix_is_covered(f->from, f->n_from, i))
 				continue;
 			e = elem_begin(b, from_sets[six][at]);
 			key_forward(e, f, (uint16_t)port);
@@ -252,9 +255,6 @@ static void add_nat(struct builder *b, const struct ruleset_network *n)
 
 static void add_family(struct builder *b, const struct ruleset_network *n, const struct prefix *gateway)
 {
-	if (!ip_is_set(&gateway->ip))
-		return;
-	add_own(b, n->device, gateway);
 	add_address(b, "gateway4", "gateway6", n->device, &gateway->ip);
 	if (n->dns)
 		add_address(b, "dns4", "dns6", n->device, &gateway->ip);
@@ -268,6 +268,8 @@ static void add_network(struct builder *b, const struct ruleset_network *n)
 		[HOST_ACCESS_NO] = "host_no",
 	};
 	bool isolated = n->mode == NET_MODE_ISOLATED;
+	struct prefix own[SERVICE_DRAINS + 2];
+	size_t n_own = 0;
 	struct ip link_local = ip6(n->link_local);
 
 	add_devices(b, "nets", n->device, NULL);
@@ -281,8 +283,16 @@ static void add_network(struct builder *b, const struct ruleset_network *n)
 	add_verdict(b, "forward_to", n->device, isolated ? "to_isolated" : "to_nat");
 	if (n->uplink && !isolated)
 		add_devices(b, "uplinks", n->device, n->uplink);
-	add_family(b, n, &n->gateway4);
-	add_family(b, n, &n->gateway6);
+	if (ip_is_set(&n->gateway4.ip))
+		own[n_own++] = n->gateway4;
+	if (ip_is_set(&n->gateway6.ip))
+		own[n_own++] = n->gateway6;
+	for (size_t i = 0; i < n->n_drains; i++)
+		own[n_own++] = n->drains[i];
+	for (size_t i = 0; i < n_own; i++)
+		add_family(b, n, &own[i]);
+	add_prefixes(b, "own4", "own6", n->device, own, n_own);
+	add_prefixes(b, "plain4", "plain6", n->device, n->plain, n->n_plain);
 	if (ip_is_set(&n->gateway6.ip))
 		add_address(b, "gateway4", "gateway6", n->device, &link_local);
 	if (isolated)

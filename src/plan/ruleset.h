@@ -54,10 +54,14 @@ struct ruleset_network {
 	enum net_mode mode;		/* NAT or ISOLATED */
 	enum host_access host_access;
 	struct prefix gateway4, gateway6;	/* family 0: the family is off */
+	struct prefix drains[SERVICE_DRAINS];	/* gateways of before */
+	size_t n_drains;
 	struct in6_addr link_local;
 	bool dns;			/* answered at the gateway's addresses: a forward of port 53 leaves them alone */
 	const char *uplink;		/* guests go out there only; NULL: wherever routes lead */
-	bool nat4, nat6;		/* translate what leaves */
+	bool nat4, nat6;		/* translate what leaves … */
+	struct prefix plain[SERVICE_DRAINS + 2];	/* … unless it is of one of these */
+	size_t n_plain;
 	uint16_t nat_port_first, nat_port_last;	/* 0: any */
 	struct ip nat_address4, nat_address6;	/* family 0: that of the interface it leaves by */
 	const struct ruleset_forward *forwards;

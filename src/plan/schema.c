@@ -46,6 +46,8 @@ const struct schema_set schema_sets[] = {
 	{ NFPROTO_INET, "dns6", { FIELD_IFNAME, FIELD_IP6 }, .data = DATA_NONE },
 	{ NFPROTO_INET, "own4", { FIELD_IFNAME, FIELD_IP4 }, .interval = true },
 	{ NFPROTO_INET, "own6", { FIELD_IFNAME, FIELD_IP6 }, .interval = true },
+	{ NFPROTO_INET, "plain4", { FIELD_IFNAME, FIELD_IP4 }, .interval = true },
+	{ NFPROTO_INET, "plain6", { FIELD_IFNAME, FIELD_IP6 }, .interval = true },
 	/* inet: what happens to whom */
 	{ NFPROTO_INET, "input_from", { FIELD_IFNAME }, .data = DATA_VERDICT },
 	{ NFPROTO_INET, "output_to", { FIELD_IFNAME }, .data = DATA_VERDICT },
@@ -189,6 +191,8 @@ const struct schema_chain schema_chains[] = {
 		"ct status dnat oifname . ip saddr @own4 masquerade",
 		"ct status dnat oifname . ip6 saddr @own6 masquerade",
 		"oifname @nets return",
+		"iifname . ip saddr @plain4 return",
+		"iifname . ip6 saddr @plain6 return",
 		"meta nfproto ipv4 iifname vmap @snat4",
 		"meta nfproto ipv6 iifname vmap @snat6",
 	} },

@@ -104,6 +104,8 @@ void find_services(struct make *m, struct net *net)
 		add_dns(s, &r->address4.ip);
 		add_dns(s, &r->address6.ip);
 	}
+	for (size_t i = 0; i < r->n_drains; i++)
+		s->drains[s->n_drains++] = (struct service_drain){ r->drains[i].gateway, r->drains[i].until };
 	fill_hosts(m, net);
 	r->service = s;
 }

@@ -78,6 +78,9 @@ static bool wants_forwarding(const struct net *net, sa_family_t family)
 {
 	if (!net->ours || net->d->mode != NET_MODE_NAT)
 		return false;
+	for (size_t i = 0; i < net->result->n_drains; i++)
+		if (net->result->drains[i].gateway.ip.family == family)
+			return true;
 	return ip_is_set(family == AF_INET ? &net->result->address4.ip : &net->result->address6.ip);
 }
 

@@ -103,8 +103,24 @@ static void declare(struct bindings *bs, const struct service_host *host, const 
 	bs->n_declared++;
 }
 
+static bool is_drained(const struct bindings *bs, const struct ip *ip)
+{
+	for (size_t i = 0; i < bs->n_drains; i++)
+		if (prefix_contains(&bs->drains[i], ip))
+			return true;
+	return false;
+}
+
+static void take_drains(struct bindings *bs, const struct service_drain *drains, size_t n)
+{
+	bs->n_drains = 0;
+	for (size_t i = 0; i < n && bs->n_drains < ARRAY_LEN(bs->drains); i++)
+		if (drains[i].gateway.ip.family == bs->family)
+			bs->drains[bs->n_drains++] = drains[i].gateway;
+}
+
 void bindings_configure(struct bindings *bs, const struct prefix *on_link, const struct ip_range *range,
-			const struct service_host *hosts, size_t n_hosts)
+			const struct service_host *hosts, size_t n_hosts, const struct service_drain *drains, size_t n_drains)
 {
 	size_t n_ips = 0;
 
@@ -112,6 +128,7 @@ void bindings_configure(struct bindings *bs, const struct prefix *on_link, const
 	bs->range = *range;
 	bs->n_range = range_size(range);
 	bs->fresh = 0;
+	take_drains(bs, drains, n_drains);
 	for (size_t i = 0; i < n_hosts; i++)
 		n_ips += hosts[i].n_ips;
 	store_rebuild(bs, n_ips);
@@ -137,13 +154,29 @@ void bindings_configure(struct bindings *bs, const struct prefix *on_link, const
 		if (!b->used || b->declared)
 			continue;
 		ip = binding_ip(bs, b);
+		b->drains = false;
 		if (store_in_range(bs, &ip))
 			continue;
-		if (b->state == BINDING_STATE_LEASED)
-			store_set_timer(bs, b, 0);
-		else
+		if (b->state != BINDING_STATE_LEASED)
 			store_drop(bs, b);
+		else if (is_drained(bs, &ip))
+			b->drains = true;
+		else
+			store_set_timer(bs, b, 0);
 	}
+}
+
+static bool restore_draining(struct bindings *bs, const struct lease *lease, const struct binding_key *key, mono_t now)
+{
+	struct binding *b = store_find(bs, &lease->ip);
+
+	if (b || lease->expires <= now || mac_is_zero(&lease->mac) || bs->n_pool >= BINDINGS_MAX)
+		return false;
+	b = store_add(bs, &lease->ip, false);
+	store_set_client(bs, b, key, lease->hostname);
+	b->held = b->drains = true;
+	store_set_state(bs, b, BINDING_STATE_LEASED, lease->expires);
+	return true;
 }
 
 bool bindings_restore(struct bindings *bs, const struct lease *lease, mono_t now)
@@ -153,6 +186,8 @@ bool bindings_restore(struct bindings *bs, const struct lease *lease, mono_t now
 	};
 	struct binding *b = store_add_in_range(bs, &lease->ip), *other;
 
+	if (!b && is_drained(bs, &lease->ip))
+		return restore_draining(bs, lease, &key, now);
 	if (!b || b->state == BINDING_STATE_LEASED || mac_is_zero(&lease->mac))
 		return false;
 	if (b->declared && !is_declared_for(bs, b, &lease->mac))
@@ -344,8 +379,35 @@ bool bindings_lease(struct bindings *bs, struct binding *b, const struct binding
 	return known;
 }
 
+void bindings_leave_draining(struct bindings *bs, const struct binding_key *key)
+{
+	struct binding *b;
+
+	while ((b = store_find_draining(bs, key))) {
+		store_unlink_client(bs, b);
+		store_set_timer(bs, b, 0);
+	}
+}
+
+bool binding_drains(const struct binding *b)
+{
+	return b->drains;
+}
+
+/* An entry that nobody can have any more. */
+static bool drop_drained(struct bindings *bs, struct binding *b)
+{
+	bool drains = b->drains;
+
+	if (drains)
+		store_drop(bs, b);
+	return drains;
+}
+
 void bindings_release(struct bindings *bs, struct binding *b, mono_t now)
 {
+	if (drop_drained(bs, b))
+		return;
 	if (b->state == BINDING_STATE_LEASED)
 		b->probed = now;		/* it was its holder's until now */
 	store_set_state(bs, b, BINDING_STATE_IDLE, 0);
@@ -353,6 +415,8 @@ void bindings_release(struct bindings *bs, struct binding *b, mono_t now)
 
 void bindings_forget(struct bindings *bs, struct binding *b)
 {
+	if (drop_drained(bs, b))
+		return;
 	store_forget_client(bs, b);
 	b->probed = 0;
 	store_set_state(bs, b, BINDING_STATE_IDLE, 0);
@@ -361,6 +425,8 @@ void bindings_forget(struct bindings *bs, struct binding *b)
 void bindings_revert(struct bindings *bs, struct binding *b, mono_t now)
 {
 	if (b->state != BINDING_STATE_LEASED && b->state != BINDING_STATE_OFFERED)
+		return;
+	if (drop_drained(bs, b))
 		return;
 	b->held = false;
 	store_set_state(bs, b, BINDING_STATE_OFFERED, now + BINDING_OFFER_MS * MONO_MS);
@@ -379,6 +445,8 @@ void bindings_not_saved(struct bindings *bs, const struct lease *lease, mono_t n
 
 void bindings_quarantine(struct bindings *bs, struct binding *b, const struct mac *user, mono_t now)
 {
+	if (drop_drained(bs, b))
+		return;
 	store_forget_client(bs, b);
 	b->probed = 0;
 	if (b->declared) {

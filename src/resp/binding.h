@@ -77,12 +77,13 @@ DEFINE_FREEP(struct bindings, bindings_free)
  * @on_link:	the gateway's address with the prefix length
  * @range:	addresses for everybody; family 0: only declared ones are given out
  * @hosts:	declared guests; their addresses within @on_link are reserved
+ * @drains:	leases of these prefixes (any family) last to their end, and can't be renewed
  *
- * Leases that don't fit any more expire at once, to be collected by
+ * Other leases that don't fit any more expire at once, to be collected by
  * bindings_expire(). Allocates; cost grows with the entries.
  */
 void bindings_configure(struct bindings *bs, const struct prefix *on_link, const struct ip_range *range,
-			const struct service_host *hosts, size_t n_hosts);
+			const struct service_host *hosts, size_t n_hosts, const struct service_drain *drains, size_t n_drains);
 
 /* Take back a lease from disk. Return: true when it is held, false when only remembered or refused. */
 bool bindings_restore(struct bindings *bs, const struct lease *lease, mono_t now);
@@ -134,6 +135,10 @@ bool bindings_lease(struct bindings *bs, struct binding *b, const struct binding
 
 /* The client gives it back: IDLE, client remembered. */
 void bindings_release(struct bindings *bs, struct binding *b, mono_t now);
+
+/* The client has left its addresses of prefixes that drain: these leases are collected soon. */
+void bindings_leave_draining(struct bindings *bs, const struct binding_key *key);
+bool binding_drains(const struct binding *b);
 
 /* IDLE, client forgotten; it is probed before anybody else gets it. */
 void bindings_forget(struct bindings *bs, struct binding *b);

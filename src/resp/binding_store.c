@@ -371,6 +371,7 @@ void store_forget_client(struct bindings *bs, struct binding *b)
 	b->mac = (struct mac){ 0 };
 	b->iaid = 0;
 	b->held = false;
+	b->drains = false;
 }
 
 void store_drop(struct bindings *bs, struct binding *b)
@@ -436,14 +437,24 @@ bool store_matches(const struct bindings *bs, const struct binding *b, const str
 	       (key->id_len == 0 || memcmp(store_text(bs, b), key->id, key->id_len) == 0);
 }
 
-struct binding *store_find_client(const struct bindings *bs, const struct binding_key *key)
+static struct binding *find_client(const struct bindings *bs, const struct binding_key *key, bool drains)
 {
 	if (!bs->by_client)
 		return NULL;
 	struct binding *b = store_at(bs, bs->by_client[hash_client(bs, &key->mac, key->iaid, key->id, key->id_len)]);
-	while (b && !store_matches(bs, b, key))
+	while (b && (b->drains != drains || !store_matches(bs, b, key)))
 		b = store_at(bs, b->next_client);
 	return b;
+}
+
+struct binding *store_find_client(const struct bindings *bs, const struct binding_key *key)
+{
+	return find_client(bs, key, false);
+}
+
+struct binding *store_find_draining(const struct bindings *bs, const struct binding_key *key)
+{
+	return find_client(bs, key, true);
 }
 
 void store_set_client(struct bindings *bs, struct binding *b, const struct binding_key *key, const char *hostname)

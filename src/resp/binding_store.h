@@ -36,6 +36,7 @@ struct binding {
 	uint8_t id_len, name_len;
 	uint16_t bucket;		/* 1 + its counter of n_by_mac[], while OFFERED or LEASED; 0: not counted */
 	bool declared, used, hashed, held;	/* used: an entry; hashed: in the client table; held: was leased to this client */
+	bool drains;			/* LEASED, of a prefix of before: to its end, and besides what the client has now */
 	uint8_t text[TEXT_INLINE];	/* client id, then host name */
 };
 
@@ -63,6 +64,8 @@ struct bindings {
 	uint8_t seed[16];
 	uint8_t family;
 	struct prefix on_link;
+	struct prefix drains[SERVICE_DRAINS];	/* of this family */
+	size_t n_drains;
 	struct ip_range range;
 	struct pool entries, texts;
 	uint32_t *by_ip, *by_client;
@@ -93,7 +96,8 @@ bool store_in_range(const struct bindings *bs, const struct ip *ip);
 /* Entries. The finders return NULL when there is none; index 0 is none. */
 struct binding *store_at(const struct bindings *bs, uint32_t index);
 struct binding *store_find(const struct bindings *bs, const struct ip *ip);
-struct binding *store_find_client(const struct bindings *bs, const struct binding_key *key);
+struct binding *store_find_client(const struct bindings *bs, const struct binding_key *key);	/* none that drains */
+struct binding *store_find_draining(const struct bindings *bs, const struct binding_key *key);
 struct binding *store_add(struct bindings *bs, const struct ip *ip, bool declared);
 struct binding *store_add_in_range(struct bindings *bs, const struct ip *ip);
 struct binding *store_next_fresh(struct bindings *bs);

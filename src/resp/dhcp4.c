@@ -12,6 +12,11 @@
  * (RFC 2131 4.1) unless the broadcast flag is set: the kernel's neighbour table
  * isn't asked. A frame whose source isn't chaddr is dropped, so that the guards
  * which pin a guest's MAC also pin the address it can ask for.
+ *
+ * After the network was renumbered, leases of the old prefix run on, but aren't
+ * renewed: a client that tries (half way through its lease) gets a NAK from the
+ * address it knows as its server's, and starts anew (RFC 2131 4.4.5). Then its
+ * old lease is over: an IPv4 client has one address.
  */
 #include "resp/dhcp4.h"
 
@@ -75,7 +80,8 @@ int dhcp4_configure(struct dhcp4 *d, const struct service *service, const struct
 	d->service = *service;
 	d->n_pending = 0;
 	if (service->dhcp4)
-		bindings_configure(d->bindings, &service->gateway4, &service->range4, hosts, n_hosts);
+		bindings_configure(d->bindings, &service->gateway4, &service->range4, hosts, n_hosts, service->drains,
+				   service->n_drains);
 	return 0;
 }
 
@@ -135,10 +141,10 @@ static bool send_reply(struct dhcp4 *d, const struct dhcp4_reply *reply, struct 
 
 	destination(reply, &dst, &mac);
 	eth_begin(&w, &mac, &s->mac, ETH_TYPE_IP4);
-	size_t ip = ipv4_begin(&w, s->gateway4.ip.v4, dst, IPPROTO_UDP, TTL);
+	size_t ip = ipv4_begin(&w, reply->server_id, dst, IPPROTO_UDP, TTL);
 	size_t udp = udp_begin(&w, DHCP4_PORT_SERVER, DHCP4_PORT_CLIENT);
 	dhcp4_build(&w, reply);
-	udp_end4(&w, udp, s->gateway4.ip.v4, dst);
+	udp_end4(&w, udp, reply->server_id, dst);
 	ipv4_end(&w, ip);
 	if (out_send_after(out, &w, OUT_SOCKET_IP4, first_fact))
 		return true;
@@ -169,11 +175,29 @@ static void fill_reply(const struct dhcp4 *d, struct dhcp4_reply *reply)
 	}
 }
 
+/* Who the client takes us for: our address in the prefix of the address it has. */
+static struct in_addr server_of(const struct dhcp4 *d, const struct dhcp4_msg *msg)
+{
+	struct ip asked = ip4(msg->ciaddr.s_addr ? msg->ciaddr : msg->requested);
+	const struct service_drain *drain = service_draining(&d->service, &asked);
+
+	return drain && !prefix_contains(&d->service.gateway4, &asked) ? drain->gateway.ip.v4 : d->service.gateway4.ip.v4;
+}
+
+static bool is_us(const struct dhcp4 *d, struct in_addr server_id)
+{
+	for (uint32_t i = 0; i < d->service.n_drains; i++) {
+		const struct ip *ip = &d->service.drains[i].gateway.ip;
+
+		if (ip->family == AF_INET && ip->v4.s_addr == server_id.s_addr)
+			return true;
+	}
+	return server_id.s_addr == d->service.gateway4.ip.v4.s_addr;
+}
+
 static void send_nak(struct dhcp4 *d, const struct dhcp4_msg *msg, const char *why, struct out *out)
 {
-	struct dhcp4_reply reply = {
-		.type = DHCP4_NAK, .to = msg, .server_id = d->service.gateway4.ip.v4, .message = why,
-	};
+	struct dhcp4_reply reply = { .type = DHCP4_NAK, .to = msg, .server_id = server_of(d, msg), .message = why };
 
 	if (send_reply(d, &reply, out, out->n_facts))
 		d->stats.n_nak++;
@@ -191,6 +215,7 @@ static void send_ack(struct dhcp4 *d, const struct dhcp4_msg *msg, struct bindin
 	bool known = bindings_lease(d->bindings, b, &key, name ? name : msg->hostname, expires);
 	binding_lease(d->bindings, b, &lease);
 	tell(d, FACT_LEASE, &lease, known, out);
+	bindings_leave_draining(d->bindings, &key);
 	fill_reply(d, &reply);
 	if (send_reply(d, &reply, out, first_fact))
 		d->stats.n_ack++;
@@ -289,7 +314,7 @@ static void on_request(struct dhcp4 *d, const struct dhcp4_msg *msg, mono_t now,
 	size_t n_declared;
 
 	d->stats.n_request++;
-	if (msg->server_id.s_addr != 0 && msg->server_id.s_addr != d->service.gateway4.ip.v4.s_addr) {
+	if (msg->server_id.s_addr != 0 && !is_us(d, msg->server_id)) {
 		b = bindings_of(d->bindings, &key);
 		if (b && binding_state(b) == BINDING_STATE_OFFERED)
 			bindings_release(d->bindings, b, now);
@@ -301,7 +326,7 @@ static void on_request(struct dhcp4 *d, const struct dhcp4_msg *msg, mono_t now,
 		return;
 	}
 	if (!prefix_contains(&d->service.gateway4, &ip)) {
-		send_nak(d, msg, "wrong network", out);
+		send_nak(d, msg, service_draining(&d->service, &ip) ? "the network was renumbered" : "wrong network", out);
 		return;
 	}
 	if (bindings_claim(d->bindings, &key, &ip, &b)) {
@@ -325,7 +350,7 @@ static struct binding *own_lease(struct dhcp4 *d, const struct dhcp4_msg *msg, s
 	struct ip ip = ip4(address);
 	struct binding *b = bindings_at(d->bindings, &ip);
 
-	if (msg->server_id.s_addr != d->service.gateway4.ip.v4.s_addr || !b)
+	if (!is_us(d, msg->server_id) || !b)
 		return NULL;
 	if (binding_state(b) != BINDING_STATE_LEASED || !bindings_is_for(d->bindings, b, &key))
 		return NULL;

@@ -11,6 +11,10 @@
  * guards pin. A MAC inside a DUID is what the client says about itself: going by
  * it, any guest could ask for another's address.
  *
+ * After the network was renumbered, a client that renews an address of the old
+ * prefix gets one of the new besides, and the old one as it was promised: valid
+ * to its end, but no longer preferred.
+ *
  * Not supported: IA_TA, prefix delegation (answered NoPrefixAvail), relays,
  * reconfigure, authentication.
  */
@@ -89,7 +93,8 @@ int dhcp6_configure(struct dhcp6 *d, const struct service *service, const struct
 	d->service = *service;
 	d->n_pending = 0;
 	if (service->dhcp6)
-		bindings_configure(d->bindings, &service->gateway6, &service->range6, hosts, n_hosts);
+		bindings_configure(d->bindings, &service->gateway6, &service->range6, hosts, n_hosts, service->drains,
+				   service->n_drains);
 	return 0;
 }
 
@@ -382,9 +387,30 @@ static void on_solicit(struct dhcp6 *d, const struct dhcp6_msg *msg, const struc
 
 /* --- RENEW, REBIND, CONFIRM ------------------------------------------------- */
 
-/* What the association has, or may have again: its own, else the first of its addresses that is free. */
+/* The client's lease of a prefix that drains. */
+static struct binding *draining(const struct dhcp6 *d, const struct binding_key *key, const struct in6_addr *addr)
+{
+	struct ip ip = ip6(*addr);
+	struct binding *b = bindings_at(d->bindings, &ip);
+
+	return b && binding_drains(b) && binding_state(b) == BINDING_STATE_LEASED && bindings_is_for(d->bindings, b, key) ? b :
+															      NULL;
+}
+
+/* What the client must give up, now or when a lease that drains ends. */
+static void put_left(const struct dhcp6 *d, struct wr *w, const struct binding_key *key, const struct in6_addr *addr, mono_t now)
+{
+	struct binding *b = draining(d, key, addr);
+	struct lease lease = { .expires = now };
+
+	if (b)
+		binding_lease(d->bindings, b, &lease);
+	dhcp6_ia_put_addr(w, addr, 0, lease.expires > now ? (uint32_t)((lease.expires - now) / MONO_S) : 0);
+}
+
+/* What the association has, or may have again: its own, else the first of its addresses that is free; else a new one. */
 static bool choose_renewed(struct dhcp6 *d, const struct dhcp6_msg *msg, const struct dhcp6_meta *meta, size_t nth_ia,
-			   struct choice *ret)
+			   mono_t now, struct choice *ret)
 {
 	const struct dhcp6_ia *ia = &msg->ias[nth_ia];
 	struct binding_key key = key_of(msg, meta, ia->iaid);
@@ -399,6 +425,11 @@ static bool choose_renewed(struct dhcp6 *d, const struct dhcp6_msg *msg, const s
 			return true;
 		}
 	}
+	for (uint32_t i = 0; i < ia->n_addrs; i++)
+		if (draining(d, &key, &ia->addrs[i]) && bindings_pick(d->bindings, &key, NULL, now, &ret->bs[0]) == 0) {
+			ret->n = 1;
+			return true;
+		}
 	return false;
 }
 
@@ -423,10 +454,11 @@ static void on_renew(struct dhcp6 *d, const struct dhcp6_msg *msg, const struct 
 
 	for (uint32_t i = 0; i < msg->n_ias; i++) {
 		const struct dhcp6_ia *ia = &msg->ias[i];
+		struct binding_key key = key_of(msg, meta, ia->iaid);
 		struct choice choice;
 		size_t at;
 
-		if (choose_renewed(d, msg, meta, i, &choice)) {
+		if (choose_renewed(d, msg, meta, i, now, &choice)) {
 			lease_all(d, msg, meta, ia->iaid, &choice, now, out);
 			at = ia_begin(d, &r.w, ia->iaid);
 		} else if (ia->n_addrs == 0 || (msg->type == DHCP6_RENEW && on_link(d, &ia->addrs[0]))) {
@@ -439,7 +471,7 @@ static void on_renew(struct dhcp6 *d, const struct dhcp6_msg *msg, const struct 
 			put_address(d, &r.w, choice.bs[k]);
 		for (uint32_t k = 0; k < ia->n_addrs; k++)
 			if (!is_chosen(d, &choice, &ia->addrs[k]))
-				dhcp6_ia_put_addr(&r.w, &ia->addrs[k], 0, 0);
+				put_left(d, &r.w, &key, &ia->addrs[k], now);
 		dhcp6_ia_end(&r.w, at);
 	}
 	put_no_prefixes(&r.w, msg);

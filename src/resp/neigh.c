@@ -80,6 +80,9 @@ static bool is_ours(const struct service *s, const struct ip *ip)
 {
 	struct ip link_local = ip6(s->link_local);
 
+	for (uint32_t i = 0; i < s->n_drains; i++)
+		if (ip_eq(ip, &s->drains[i].gateway.ip))
+			return true;
 	return ip_eq(ip, &s->gateway4.ip) || ip_eq(ip, &s->gateway6.ip) || ip_eq(ip, &link_local);
 }
 

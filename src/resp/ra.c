@@ -149,11 +149,24 @@ static bool same_prefix(const struct in6_addr *a, uint8_t a_len, const struct in
 	return a_len == b_len && IN6_ARE_ADDR_EQUAL(a, b);
 }
 
+/* Its time is told by those who know all leases; what is left of it is on the link as long as we are told of it. */
+static void add_drain(const struct service_drain *drain, mono_t now, struct ndp_ra *msg)
+{
+	bool autonomous = drain->until >= now + MONO_S;
+	uint32_t left_s = autonomous ? (uint32_t)((drain->until - now) / MONO_S) : 0;
+
+	if (drain->gateway.ip.family != AF_INET6)
+		return;
+	msg->prefixes[msg->n_prefixes++] = (struct ndp_prefix){
+		prefix_network(&drain->gateway).v6, drain->gateway.len, true, autonomous, autonomous ? left_s : RA_LIFETIME_S, 0,
+	};
+}
+
 static void add_prefixes(const struct ra *ra, bool goodbye, mono_t now, struct ndp_ra *msg)
 {
 	const struct service *s = &ra->service;
 
-	static_assert(SERVICE_PREFIXES + RA_GONE_PREFIXES <= NDP_RA_PREFIXES, "an advertisement has too few prefixes");
+	static_assert(SERVICE_PREFIXES + SERVICE_DRAINS + RA_GONE_PREFIXES <= NDP_RA_PREFIXES, "an advertisement has too few prefixes");
 	for (uint32_t i = 0; i < s->n_prefixes; i++) {
 		const struct service_prefix *p = &s->prefixes[i];
 		struct ndp_prefix *to = &msg->prefixes[msg->n_prefixes++];
@@ -167,6 +180,8 @@ static void add_prefixes(const struct ra *ra, bool goodbye, mono_t now, struct n
 				to->valid_s = RA_WITHDRAWN_VALID_S;
 		}
 	}
+	for (uint32_t i = 0; i < s->n_drains; i++)
+		add_drain(&s->drains[i], now, msg);
 	for (size_t i = 0; i < ra->n_gone_prefixes; i++) {
 		const struct gone_prefix *p = &ra->gone_prefixes[i];
 
@@ -255,6 +270,12 @@ static bool service_has_prefix(const struct service *s, const struct in6_addr *p
 	for (uint32_t i = 0; i < s->n_prefixes; i++)
 		if (same_prefix(&s->prefixes[i].prefix, s->prefixes[i].len, prefix, len))
 			return true;
+	for (uint32_t i = 0; i < s->n_drains; i++) {
+		const struct ip network = prefix_network(&s->drains[i].gateway);
+
+		if (network.family == AF_INET6 && same_prefix(&network.v6, s->drains[i].gateway.len, prefix, len))
+			return true;
+	}
 	return false;
 }
 

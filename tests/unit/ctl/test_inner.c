@@ -278,7 +278,8 @@ static void test_fds(void **state)
 		if (count_fds() != before)
 			fail_msg("%s: a descriptor leaks", t[i].why);
 	}
-	assert_int_equal(inner_send(0, INNER_SERVE, &before, inner_body_size(INNER_SERVE), (int[9]){ 0 }, 9), -EINVAL);
+	assert_int_equal(inner_send(0, INNER_SERVE, &before, inner_body_size(INNER_SERVE), (int[INNER_FDS + 1]){ 0 }, INNER_FDS + 1),
+			 -EINVAL);
 }
 
 /* Packets that inner_send() never makes. */

@@ -19,7 +19,7 @@ static struct bindings *make(const char *gateway, const char *range)
 	assert_true(prefix_parse(gateway, &on_link));
 	assert_true(range_parse(range, &r));
 	bs = bindings_new(on_link.ip.family, seed);
-	bindings_configure(bs, &on_link, &r, NULL, 0);
+	bindings_configure(bs, &on_link, &r, NULL, 0, NULL, 0);
 	return bs;
 }
 
@@ -308,7 +308,7 @@ static void test_random(void **state)
 				declared = !declared;
 				host.mac = key.mac;
 				host.ips[0] = ip_add(&range.first, rng(RANGE));
-				bindings_configure(bs, &on_link, &range, &host, declared);
+				bindings_configure(bs, &on_link, &range, &host, declared, NULL, 0);
 				for (uint32_t o = 1; o < CLIENTS; o++)
 					if (ip_eq(&told[o].ip, &host.ips[0]))
 						told[o].until = 0;
