@@ -53,7 +53,7 @@ __attribute__((unused)) static struct ip ip_of(const char *s)
 /* What a DHCPv4 reply said. */
 struct reply4 {
 	struct mac dst_mac;
-	struct in_addr dst;
+	struct in_addr src, dst;
 	struct in_addr yiaddr;
 	uint8_t type;
 	uint32_t lease_s;
@@ -76,6 +76,7 @@ __attribute__((unused)) static bool read_reply4(const struct out_frame *f, struc
 	assert_int_equal(udp.dst, DHCP4_PORT_CLIENT);
 	assert_true(udp.payload.left >= 300);
 	r.dst_mac = eth.dst;
+	r.src = ip.src;
 	r.dst = ip.dst;
 	memcpy(&r.yiaddr, udp.payload.p + 16, 4);
 	struct rd opts = udp.payload;

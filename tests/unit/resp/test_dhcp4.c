@@ -565,6 +565,88 @@ static void test_reconfigure(void **state)
 	stop(&b);
 }
 
+/* The network as it is after another prefix became its own; the old one drains. */
+static void renumber(struct bench *b, const char *gateway, const char *range)
+{
+	struct service *s = &b->service;
+
+	s->drains[s->n_drains++].gateway = s->gateway4;
+	assert_true(prefix_parse(gateway, &s->gateway4));
+	assert_true(range_parse(range, &s->range4));
+	for (uint32_t i = 0; i < s->n_drains; i++)
+		if (prefix_eq(&s->drains[i].gateway, &s->gateway4))
+			s->drains[i] = s->drains[--s->n_drains];
+	(void)dhcp4_configure(b->dhcp4, s, NULL, 0, b->now);
+	settle(b);
+}
+
+/* A lease of the old prefix holds to its end, beside nobody's; it can't be renewed, and is over with a new one. */
+static void test_renumbered(void **state)
+{
+	const struct lease of_before = {
+		.network = "lan", .ip = ip_of("192.168.150.120"), .mac = mac_of(7), .expires = 2000 * MONO_S,
+	};
+	struct dhcp4_msg msg = message(DHCP4_REQUEST, 1);
+	struct in_addr old[3], new;
+	struct reply4 r;
+	struct bench b;
+
+	(void)state;
+	start(&b, "192.168.150.100-192.168.150.199", NULL, 0);
+	settle(&b);
+	for (unsigned int i = 0; i < 3; i++)
+		old[i] = get_lease(&b, i + 1);
+	renumber(&b, "10.77.0.1/24", "10.77.0.100-10.77.0.199");
+	assert_int_equal(dhcp4_n_leases(b.dhcp4), 3);
+
+	msg.ciaddr = old[0];			/* 1 renews: it hears from the server that it knows */
+	r = ask(&b, &msg);
+	assert_int_equal(r.type, DHCP4_NAK);
+	assert_int_equal(r.src.s_addr, ip_of("192.168.150.1").v4.s_addr);
+	assert_int_equal(r.dst.s_addr, INADDR_BROADCAST);
+	assert_int_equal(dhcp4_n_leases(b.dhcp4), 3);
+	r = discover(&b, 1);
+	assert_int_equal(r.type, DHCP4_OFFER);
+	assert_int_equal(r.src.s_addr, ip_of("10.77.0.1").v4.s_addr);
+	assert_int_equal(dhcp4_n_leases(b.dhcp4), 3);	/* an offer ends nothing */
+	new = get_lease(&b, 1);
+	assert_int_equal(new.s_addr, ip_of("10.77.0.100").v4.s_addr);
+	out_reset(&b.out);
+	(void)dhcp4_tick(b.dhcp4, b.now, &b.out);
+	assert_int_equal(b.out.n_facts, 1);
+	assert_int_equal(b.out.facts[0].kind, FACT_LEASE_GONE);
+	assert_int_equal(b.out.facts[0].lease.ip.v4.s_addr, old[0].s_addr);
+
+	msg = message(DHCP4_RELEASE, 2);	/* 2 gives it back, to the server that it knows */
+	msg.ciaddr = old[1];
+	msg.server_id = ip_of("192.168.150.1").v4;
+	(void)ask(&b, &msg);
+	assert_int_equal(dhcp4_n_leases(b.dhcp4), 2);
+
+	assert_true(dhcp4_restore(b.dhcp4, &of_before, b.now));	/* as after a restart */
+	assert_false(dhcp4_restore(b.dhcp4, &of_before, b.now));
+	pass(&b, 1500 * MONO_S);		/* 7 is over, 3 isn't */
+	assert_int_equal(dhcp4_n_leases(b.dhcp4), 2);
+
+	/* Back: 3 has its address as before, 1 has to come back. */
+	renumber(&b, "192.168.150.1/24", "192.168.150.100-192.168.150.199");
+	msg = message(DHCP4_REQUEST, 3);
+	msg.ciaddr = old[2];
+	assert_int_equal(ask(&b, &msg).type, DHCP4_ACK);
+	msg = message(DHCP4_REQUEST, 1);
+	msg.ciaddr = new;
+	r = ask(&b, &msg);
+	assert_int_equal(r.type, DHCP4_NAK);
+	assert_int_equal(r.src.s_addr, ip_of("10.77.0.1").v4.s_addr);
+	pass(&b, 3600 * MONO_S);
+	assert_int_equal(dhcp4_n_leases(b.dhcp4), 0);
+	for (unsigned int i = 0; i < 90; i++) {	/* nobody is ever offered what was only draining */
+		settle(&b);
+		assert_int_equal(get_lease(&b, 20 + i).s_addr & htonl(0xffffff00), htonl(0xc0a89600));
+	}
+	stop(&b);
+}
+
 /* What makes a client another client. */
 static void test_client_ids(void **state)
 {
@@ -633,7 +715,9 @@ int main(void)
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_probed_once),	       cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_not_saved),      cmocka_unit_test(test_restore),
-		cmocka_unit_test(test_reconfigure),    cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_reconfigure),
+		cmocka_unit_test(test_renumbered),
+		cmocka_unit_test(test_forget),
 		cmocka_unit_test(test_client_ids),
 	};
 

@@ -401,6 +401,49 @@ static void test_withdrawn(void **state)
 }
 
 /* The largest message we answer, on the smallest MTU: no reply rather than a broken one. */
+/* A client that renews an address of the old prefix gets a new one besides, and the old one for as long as was promised. */
+static void test_renumbered(void **state)
+{
+	struct ip old, other, new;
+	struct reply6 r;
+	struct bench b;
+
+	(void)state;
+	start(&b, "fd00::100-fd00::1ff", NULL, 0);
+	settle(&b);
+	old = get_lease(&b, 1);
+	other = get_lease(&b, 2);
+	b.service.drains[b.service.n_drains++].gateway = b.service.gateway6;
+	assert_true(prefix_parse("fd77::1/64", &b.service.gateway6));
+	assert_true(range_parse("fd77::100-fd77::1ff", &b.service.range6));
+	(void)dhcp6_configure(b.dhcp6, &b.service, NULL, 0, b.now);
+	settle(&b);
+	pass(&b, 1000 * MONO_S);
+	assert_int_equal(dhcp6_n_leases(b.dhcp6), 2);
+
+	r = about(&b, DHCP6_RENEW, 1, &old);
+	assert_int_equal(r.ias[0].n_addrs, 2);
+	new = r.ias[0].addrs[0].ip;
+	assert_true(prefix_contains(&b.service.gateway6, &new));
+	assert_int_equal(r.ias[0].addrs[0].valid, 3600);
+	assert_true(ip_eq(&r.ias[0].addrs[1].ip, &old));
+	assert_in_range(r.ias[0].addrs[1].valid, 2590, 2600);
+	assert_int_equal(r.ias[0].addrs[1].preferred, 0);
+	assert_int_equal(dhcp6_n_leases(b.dhcp6), 3);
+
+	r = about(&b, DHCP6_RENEW, 3, &old);	/* somebody else's: to be given up at once */
+	assert_int_equal(r.ias[0].n_addrs, 1);
+	assert_int_equal(r.ias[0].addrs[0].valid, 0);
+	assert_int_equal(about(&b, DHCP6_REQUEST, 2, &other).ias[0].status, DHCP6_STATUS_NOT_ON_LINK);
+	(void)about(&b, DHCP6_RELEASE, 2, &other);
+	assert_int_equal(dhcp6_n_leases(b.dhcp6), 2);
+	pass(&b, 2601 * MONO_S);
+	assert_int_equal(dhcp6_n_leases(b.dhcp6), 1);
+	r = about(&b, DHCP6_RENEW, 1, &new);
+	assert_int_equal(r.ias[0].n_addrs, 1);
+	stop(&b);
+}
+
 static void test_large(void **state)
 {
 	struct dhcp6_msg msg = message(DHCP6_REBIND, 1);
@@ -431,7 +474,9 @@ int main(void)
 		cmocka_unit_test(test_declared),	cmocka_unit_test(test_renew_rebind),
 		cmocka_unit_test(test_confirm),		cmocka_unit_test(test_release_decline),
 		cmocka_unit_test(test_prefix_delegation), cmocka_unit_test(test_probe),
-		cmocka_unit_test(test_withdrawn),	cmocka_unit_test(test_large),
+		cmocka_unit_test(test_withdrawn),
+		cmocka_unit_test(test_renumbered),
+		cmocka_unit_test(test_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

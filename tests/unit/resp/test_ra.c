@@ -292,6 +292,44 @@ static void prefix_that_left(void **state)
 	assert_int_equal(msg->n_prefixes, 2);
 }
 
+/* One that drains is deprecated, also by a responder that never served it, and on the link as long as it is told of. */
+static void prefix_that_drains(void **state)
+{
+	struct service s = lan(), after = lan();
+	struct ndp_rs rs = { .src = a6("fe80::2") };
+	const struct ndp_prefix *p;
+	struct eth eth;
+	struct ipv6 ip;
+
+	(void)state;
+	assert_true(prefix_parse("fd00:9::1/64", &s.drains[0].gateway));
+	assert_true(prefix_parse("192.168.7.1/24", &s.drains[1].gateway));
+	s.drains[0].until = START + 1000 * MONO_S;
+	s.n_drains = 2;
+	_cleanup_(ra_freep) struct ra *ra = new_ra(&s);
+	ra_input(ra, &rs, &guest, START + 400 * MONO_S, &out);
+	p = prefix_of(last(&eth, &ip), "fd00:9::");
+	assert_true(p && p->on_link && p->autonomous);
+	assert_int_equal(p->valid_s, 600);
+	assert_int_equal(p->preferred_s, 0);
+	assert_int_equal(last(&eth, &ip)->n_prefixes, 2);
+	ra_input(ra, &rs, &guest, START + 1000 * MONO_S, &out);	/* DHCPv6 leases may be left */
+	p = prefix_of(last(&eth, &ip), "fd00:9::");
+	assert_true(p && p->on_link && !p->autonomous && p->valid_s > 0);
+	ra_configure(ra, &after, START + 2000 * MONO_S, &out);
+	ra_input(ra, &rs, &guest, START + 2000 * MONO_S, &out);
+	assert_null(prefix_of(last(&eth, &ip), "fd00:9::"));
+
+	/* A prefix that begins to drain is told of once, with the time that the drain has. */
+	s.prefixes[0].prefix = a6("fd00:2::");
+	assert_true(prefix_parse("fd00:1::1/64", &s.drains[0].gateway));
+	s.drains[0].until = START + 3000 * MONO_S;
+	ra_configure(ra, &s, START + 2000 * MONO_S, &out);
+	ra_input(ra, &rs, &guest, START + 2500 * MONO_S, &out);
+	assert_int_equal(last(&eth, &ip)->n_prefixes, 2);
+	assert_int_equal(prefix_of(last(&eth, &ip), "fd00:1::")->valid_s, 500);
+}
+
 static void many_prefixes_come_and_go(void **state)
 {
 	struct service s = lan();
@@ -393,6 +431,7 @@ int main(void)
 		cmocka_unit_test(first_frame),
 		cmocka_unit_test(made_up_guests_are_held_back),
 		cmocka_unit_test(prefix_that_left),
+		cmocka_unit_test(prefix_that_drains),
 		cmocka_unit_test(many_prefixes_come_and_go),
 		cmocka_unit_test(servers_that_left),
 		cmocka_unit_test(last_words),
