@@ -156,6 +156,12 @@ static void host_line(struct lab *lab, char **w, size_t n)
 		fake_kern_sysctl(lab->fake, w[1], w[2]);
 	} else if (str_eq(w[0], "listen")) {
 		host_listen(lab, w + 1, n - 1);
+	} else if (str_eq(w[0], "drain")) {
+		struct plan_drain *drain = &lab->drains[lab->n_drains];
+
+		(void)str_copy(lab->drain_of[lab->n_drains], sizeof(lab->drain_of[0]), w[1]);
+		*drain = (struct plan_drain){ .network = lab->drain_of[lab->n_drains++], .recorded = true, .keep = true };
+		assert_true(prefix_parse(w[2], &drain->gateway));
 	} else if (str_eq(w[0], "lease")) {
 		struct lease *l = &lab->leases[lab->n_leases++];
 
@@ -254,7 +260,7 @@ const char *lab_plan(struct lab *lab, const char *yaml, const char *wants)
 	lab->world->nft_unreadable = lab->nft_unreadable;
 	lab->world->served = lab->served;
 	lab->world->n_served = lab->no_daemon ? 0 : lab->n_served;
-	const struct plan_facts facts = { .leases = lab->leases, .n_leases = lab->n_leases, .neighbours = lab->seen,
+	const struct plan_facts facts = { .drains = lab->drains, .n_drains = lab->n_drains, .leases = lab->leases, .n_leases = lab->n_leases, .neighbours = lab->seen,
 					    .n_neighbours = lab->n_seen };
 	int r = plan_make(targets, n, lab->world, &facts, lab->report, &lab->plan);
 	assert_int_equal(r, report_n_errors(lab->report) > 0);

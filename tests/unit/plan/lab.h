@@ -16,6 +16,7 @@
  *   listen tcp|udp ADDRESS PORT [PID COMM]
  *   lease NETWORK ADDRESS MAC
  *   seen NETWORK ADDRESS MAC
+ *   drain NETWORK PREFIX: guests aren't done with it
  */
 #pragma once
 #include "kern/fake.h"
@@ -27,7 +28,9 @@ struct lab {
 	struct lease leases[8];
 	struct neighbour seen[8];
 	struct w_listener listeners[8];
-	size_t n_leases, n_seen, n_listeners;
+	struct plan_drain drains[4];
+	char drain_of[4][NETWORK_NAME_MAX + 1];
+	size_t n_leases, n_seen, n_listeners, n_drains;
 	struct w_served served[8];	/* what the daemon's engine would have */
 	size_t n_served;
 	bool no_daemon;

@@ -342,6 +342,17 @@ static const struct target_row targets[] = {
 	{ "somebody else's", "seen lan fd12:8848:a2a2:1::1 52:54:00:12:34:57\nlease two 192.168.150.5 52:54:00:12:34:56\n",
 	  UNDECLARED, "-", "-" },
 	{ "outside the network", "lease lan 10.0.0.5 52:54:00:12:34:56\n", UNDECLARED, "-", "-" },
+	{ "renumbered: the old one, until it has the declared one",
+	  "drain lan 10.0.0.1/24\ndrain lan fd00:7::1/64\nlease lan 10.0.0.5 52:54:00:12:34:56\n"
+	  "seen lan fd00:7::5 52:54:00:12:34:56\n", WEB, "10.0.0.5", "fd00:7::5" },
+	{ "renumbered: the new one as soon as it has it",
+	  "drain lan 10.0.0.1/24\ndrain lan fd00:7::1/64\nlease lan 10.0.0.5 52:54:00:12:34:56\n"
+	  "lease lan 192.168.150.10 52:54:00:12:34:56\nseen lan fd00:7::5 52:54:00:12:34:56\n"
+	  "seen lan fd12:8848:a2a2:1::10 52:54:00:12:34:56\n", WEB, "192.168.150.10", "fd12:8848:a2a2:1::10" },
+	{ "renumbered, and it is off: the declared one", "drain lan 10.0.0.1/24\n", WEB, "192.168.150.10", "fd12:8848:a2a2:1::10" },
+	{ "renumbered: a lease of the new prefix",
+	  "drain lan 10.0.0.1/24\nlease lan 10.0.0.5 52:54:00:12:34:56\nlease lan 192.168.150.99 52:54:00:12:34:56\n",
+	  UNDECLARED, "192.168.150.99", "-" },
 };
 
 static void test_targets(void **state)
@@ -363,6 +374,57 @@ static void test_targets(void **state)
 		assert_int_equal(r->forwards[0].active, ip_is_set(&r->forwards[0].target4) ||
 							ip_is_set(&r->forwards[0].target6));
 	}
+}
+
+static const struct nft_elem *find_elem(const struct lab *lab, const char *set, const char *prefix)
+{
+	struct prefix p;
+
+	assert_true(prefix_parse(prefix, &p));
+	const struct ip network = prefix_network(&p);
+	for (size_t i = 0; i < lab->plan->ops->n; i++) {
+		const struct op *op = &lab->plan->ops->ops[i];
+
+		for (size_t k = 0; op->kind == OP_NFT_ELEMS && k < op->nft.n_add; k++)
+			if (str_eq(op->nft.add[k].set, set) && memcmp(op->nft.add[k].key + 16, network.b, ip_size(&network)) == 0)
+				return &op->nft.add[k];
+	}
+	return NULL;
+}
+
+/* Everything that goes by the gateway's address goes by the old ones as well, and all of it goes in the end. */
+static void test_drains(void **state)
+{
+	static const char *const global = "  lan:\n    mode: nat\n    ipv4: {address: 10.7.0.1/16}\n"
+					  "    ipv6: {address: \"2001:db8:9::1/64\"}\n";
+	_cleanup_(lab_freep) struct lab *lab = lab_new(HOST);
+
+	(void)state;
+	(void)lab_plan(lab, LAN, NULL);
+	lab_apply(lab);
+	_cleanup_(freep) char *before = lab_state(lab);
+	lab_host(lab, "drain lan 192.168.150.1/24\ndrain lan fd12:8848:a2a2:1::1/64\ndrain lan 10.7.9.1/24\n");
+	const char *text = lab_plan(lab, global, NULL);
+	assert_null(strstr(text, "remove"));
+	assert_non_null(find_elem(lab, "plain6", "2001:db8:9::/64"));	/* as NAT66 stays for the old one */
+	assert_null(find_elem(lab, "plain4", "10.7.0.0/16"));
+	assert_non_null(find_elem(lab, "own4", "10.7.0.0/16"));
+	assert_null(find_elem(lab, "own4", "10.7.9.0/24"));		/* inside the other: the kernel would refuse it */
+	const struct plan_result *r = lab_result(lab, "lan");
+	assert_int_equal(r->service->n_drains, 3);
+	lab_apply(lab);
+	(void)lab_plan(lab, global, NULL);
+	assert_int_equal(lab->plan->ops->n, 0);
+
+	lab->n_drains = 0;						/* the last lease has ended */
+	text = lab_plan(lab, global, NULL);
+	assert_non_null(strstr(text, "remove address lan: 192.168.150.1/24"));
+	assert_non_null(strstr(text, "remove address lan: fd12:8848:a2a2:1::1/64"));
+	lab_apply(lab);
+	(void)lab_plan(lab, LAN, NULL);
+	lab_apply(lab);
+	_cleanup_(freep) char *after = lab_state(lab);
+	assert_string_equal(before, after);
 }
 
 static void test_result(void **state)
@@ -510,7 +572,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),	     cmocka_unit_test(test_again_and_back),
-		cmocka_unit_test(test_targets),	     cmocka_unit_test(test_result),
+		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_drains),
+		cmocka_unit_test(test_result),
 		cmocka_unit_test(test_ladder),	     cmocka_unit_test(test_listener_matters),
 		cmocka_unit_test(test_unprivileged), cmocka_unit_test(test_collision),
 		cmocka_unit_test(test_hairpin_order),
