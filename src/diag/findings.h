@@ -23,6 +23,7 @@
 #include "base/report.h"
 #include "plan/op.h"
 
+struct roles;
 struct rule;
 struct snapshot;
 
@@ -107,6 +108,7 @@ struct findings {
 	size_t n_unchecked, cap_unchecked;
 	size_t n_rules;			/* looked for, those in unchecked included */
 	const struct rule *rule;	/* that judges now */
+	const struct roles *roles;	/* of the snapshot's interfaces, while rules judge */
 };
 
 struct findings *findings_new(void);

@@ -127,7 +127,10 @@ bool op_undo(const struct op *op, struct op *ret)
 		undo_link(op, &u, OP_LINK_ADD);
 		break;
 	case OP_ADDR_ADD:
-		u.kind = OP_ADDR_DEL;
+		if (op->action == OP_ACTION_CHANGE)
+			u.addr.deprecated = !op->addr.deprecated;
+		else
+			u.kind = OP_ADDR_DEL;
 		break;
 	case OP_ADDR_DEL:
 		u.kind = OP_ADDR_ADD;

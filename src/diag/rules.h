@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rules - the sections of the catalogue, one line for each rule_*.c
+ */
+#pragma once
+#include "diag/rule.h"
+
+extern const struct rule_section rules_host;		/* rule_host.c: router advertisements, IPv6 of interfaces */
+extern const struct rule_section rules_address;		/* rule_address.c: addresses */
+extern const struct rule_section rules_forward;		/* rule_forward.c: forwarding, proxies, routes */
