@@ -349,6 +349,8 @@ static bool is_repair(const struct repair *r, const struct op *op)
 		return r->by_foreign[0] != '\0' && op->action != OP_ACTION_REMOVE;
 	case OP_LINK_DEL:
 	case OP_ADDR_DEL:
+	case OP_PROXY_ADD:
+	case OP_PROXY_DEL:
 	case OP_SERVE:
 	case OP_UNSERVE:
 	case OP_CONFIRM_ROUTE:

@@ -23,6 +23,7 @@
 #include "base/report.h"
 #include "plan/op.h"
 
+struct guest_address;
 struct roles;
 struct rule;
 struct snapshot;
@@ -108,7 +109,10 @@ struct findings {
 	size_t n_unchecked, cap_unchecked;
 	size_t n_rules;			/* looked for, those in unchecked included */
 	const struct rule *rule;	/* that judges now */
-	const struct roles *roles;	/* of the snapshot's interfaces, while rules judge */
+	/* While rules judge: */
+	const struct roles *roles;		/* of the snapshot's interfaces */
+	const struct guest_address *guests;	/* made by guest_addresses() of diag/rule_guests.h */
+	size_t n_guests;
 };
 
 struct findings *findings_new(void);

@@ -14,6 +14,7 @@ static const struct rule_section *const sections[] = {
 	&rules_host,
 	&rules_address,
 	&rules_forward,
+	&rules_route,
 };
 
 const char *const rule_subject_name[RULE_SUBJECT_N_] = {

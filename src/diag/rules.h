@@ -7,4 +7,5 @@
 
 extern const struct rule_section rules_host;		/* rule_host.c: router advertisements, IPv6 of interfaces */
 extern const struct rule_section rules_address;		/* rule_address.c: addresses */
-extern const struct rule_section rules_forward;		/* rule_forward.c: forwarding, proxies, routes */
+extern const struct rule_section rules_forward;		/* rule_forward.c: forwarding, proxies */
+extern const struct rule_section rules_route;		/* rule_route.c: routes to guests */

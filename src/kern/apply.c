@@ -32,6 +32,8 @@ static bool is_rtnl(const struct op *op)
 	case OP_LINK_DEL:
 	case OP_ADDR_ADD:
 	case OP_ADDR_DEL:
+	case OP_PROXY_ADD:
+	case OP_PROXY_DEL:
 		return true;
 	case OP_SYSCTL:
 	case OP_NFT_TABLE:
@@ -232,6 +234,12 @@ static void queue(struct batch *batch, struct exec_step *s)
 		if (ifindex > 0)
 			rtnl_put_addr_del(&batch->b, ifindex, &op->addr);
 		break;
+	case OP_PROXY_ADD:
+	case OP_PROXY_DEL:
+		ifindex = resolve(batch, op->addr.device);
+		if (ifindex > 0)
+			rtnl_put_proxy(&batch->b, ifindex, &op->addr.prefix.ip, op->kind == OP_PROXY_ADD);
+		break;
 	case OP_SYSCTL:
 	case OP_NFT_TABLE:
 	case OP_NFT_ELEMS:
@@ -388,6 +396,8 @@ static void run(void *user, struct exec_step *steps, size_t n, struct report *re
 	case OP_LINK_DEL:
 	case OP_ADDR_ADD:
 	case OP_ADDR_DEL:
+	case OP_PROXY_ADD:
+	case OP_PROXY_DEL:
 		run_rtnl(kern, steps, n);
 		break;
 	case OP_SYSCTL:

@@ -16,6 +16,7 @@
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
 /* Newer than the oldest headers we build with. */
@@ -527,6 +528,14 @@ void rtnl_put_addr_add(struct nlb *b, uint32_t ifindex, const struct op_addr *ad
 void rtnl_put_addr_del(struct nlb *b, uint32_t ifindex, const struct op_addr *addr)
 {
 	addr_msg(b, RTM_DELADDR, 0, ifindex, addr);
+}
+
+void rtnl_put_proxy(struct nlb *b, uint32_t ifindex, const struct ip *ip, bool add)
+{
+	const struct ndmsg ndm = { .ndm_family = ip->family, .ndm_ifindex = (int)ifindex, .ndm_flags = NTF_PROXY };
+
+	nlb_msg(b, add ? RTM_NEWNEIGH : RTM_DELNEIGH, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ndm, sizeof(ndm));
+	nlb_put(b, NDA_DST, ip->b, ip_size(ip));
 }
 
 void rtnl_put_links_dump(struct nlb *b)

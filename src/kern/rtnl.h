@@ -37,6 +37,9 @@ void rtnl_put_link_get(struct nlb *b, uint32_t ifindex, const char *name);	/* @i
 void rtnl_put_addr_add(struct nlb *b, uint32_t ifindex, const struct op_addr *addr, bool replace);
 void rtnl_put_addr_del(struct nlb *b, uint32_t ifindex, const struct op_addr *addr);
 
+/* A proxy neighbour entry. */
+void rtnl_put_proxy(struct nlb *b, uint32_t ifindex, const struct ip *ip, bool add);
+
 void rtnl_put_links_dump(struct nlb *b);
 void rtnl_put_addrs_dump(struct nlb *b);
 void rtnl_put_routes_dump(struct nlb *b, uint8_t family);

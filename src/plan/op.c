@@ -13,6 +13,8 @@ const char *const op_kind_name[OP_KIND_N_] = {
 	[OP_LINK_DEL] = "link-del",
 	[OP_ADDR_ADD] = "addr-add",
 	[OP_ADDR_DEL] = "addr-del",
+	[OP_PROXY_ADD] = "proxy-add",
+	[OP_PROXY_DEL] = "proxy-del",
 	[OP_NFT_TABLE] = "nft-table",
 	[OP_NFT_ELEMS] = "nft-elems",
 	[OP_RULE] = "rule",
@@ -134,6 +136,12 @@ bool op_undo(const struct op *op, struct op *ret)
 		break;
 	case OP_ADDR_DEL:
 		u.kind = OP_ADDR_ADD;
+		break;
+	case OP_PROXY_ADD:
+		u.kind = OP_PROXY_DEL;
+		break;
+	case OP_PROXY_DEL:
+		u.kind = OP_PROXY_ADD;
 		break;
 	case OP_NFT_TABLE:
 		if (!op->nft.old_text)

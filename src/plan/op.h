@@ -24,6 +24,8 @@ enum op_kind {
 	OP_LINK_DEL,
 	OP_ADDR_ADD,
 	OP_ADDR_DEL,
+	OP_PROXY_ADD,		/* answer on addr.device for addr.prefix.ip, which is somebody else's: a proxy neighbour */
+	OP_PROXY_DEL,
 	OP_NFT_TABLE,		/* replace or delete one table whole, atomically: text */
 	OP_NFT_ELEMS,		/* delete and add elements of an existing table, one transaction */
 	OP_RULE,		/* our rules for one network in one chain of somebody else's */

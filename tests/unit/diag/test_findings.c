@@ -158,6 +158,27 @@ static void test_explain(void **state)
 	free(text);
 }
 
+/* Every id has its page, every page its rule. */
+static void test_pages(void **state)
+{
+	char id[64];
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < rules_n(); i++) {
+		if (!explain_page(rules_get(i)->id, &len) || len < 100)
+			fail_msg("%s has no page in sixtap-doctor.7.scd", rules_get(i)->id);
+		for (size_t c = 0; c < RULE_CAUSES && rules_get(i)->causes[c].id; c++)
+			assert_int_not_equal(rules_get(i)->causes[c].scope, 0);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(rules_get(i)->id, rules_get(k)->id);
+	}
+	for (size_t i = 0; explain_id(i, id, sizeof(id)); i++)
+		if (!rules_find(id))
+			fail_msg("the page %s has no rule", id);
+	assert_null(rules_get(rules_n()));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +186,7 @@ int main(void)
 		cmocka_unit_test(test_fix),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
