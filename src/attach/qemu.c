@@ -39,26 +39,43 @@ static char *device(const struct qemu_nic *nic, struct arena *arena)
 			    mq, mtu);
 }
 
+/* A monitor beside any that the user has: QEMU can have several. It waits for nobody. */
+static char *chardev(const struct qemu_nic *nic, struct arena *arena)
+{
+	return arena_printf(arena, "socket,id=%s-qmp,fd=%d,server=on,wait=off", nic->id, nic->qmp_fd);
+}
+
+static char *mon(const struct qemu_nic *nic, struct arena *arena)
+{
+	return arena_printf(arena, "chardev=%s-qmp,mode=control", nic->id);
+}
+
 char **qemu_args(char *const *argv, const struct qemu_nic *nic, struct arena *arena)
 {
-	char *const ours[] = { arena_strdup(arena, "-netdev"), netdev(nic, arena), arena_strdup(arena, "-device"),
-			       device(nic, arena) };
-	size_t n = 0, out = 0;
+	char *ours[8] = { arena_strdup(arena, "-netdev"), netdev(nic, arena), arena_strdup(arena, "-device"),
+			  device(nic, arena) };
+	size_t n = 0, out = 0, n_ours = 4;
 	bool placed = false;
 
+	if (nic->qmp_fd > 0) {
+		ours[n_ours++] = arena_strdup(arena, "-chardev");
+		ours[n_ours++] = chardev(nic, arena);
+		ours[n_ours++] = arena_strdup(arena, "-mon");
+		ours[n_ours++] = mon(nic, arena);
+	}
 	while (argv[n])
 		n++;
-	char **all = arena_alloc(arena, n + ARRAY_LEN(ours) + 1, sizeof(*all));
+	char **all = arena_alloc(arena, n + n_ours + 1, sizeof(*all));
 	for (size_t i = 0; i < n; i++) {
 		if (placed || strcmp(argv[i], "{}") != 0) {
 			all[out++] = argv[i];
 			continue;
 		}
-		for (size_t k = 0; k < ARRAY_LEN(ours); k++)
+		for (size_t k = 0; k < n_ours; k++)
 			all[out++] = ours[k];
 		placed = true;
 	}
-	for (size_t k = 0; !placed && k < ARRAY_LEN(ours); k++)
+	for (size_t k = 0; !placed && k < n_ours; k++)
 		all[out++] = ours[k];
 	all[out] = NULL;
 	return all;

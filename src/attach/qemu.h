@@ -23,6 +23,7 @@ struct qemu_nic {
 	int fds[QEMU_QUEUES];
 	int vhost_fds[QEMU_QUEUES];	/* has_vhost */
 	bool has_vhost;
+	int qmp_fd;			/* a socket that QEMU listens on for QMP; 0: none */
 };
 
 /**

@@ -36,7 +36,7 @@ struct run {
 	json_t *request;	/* owned */
 	json_t *ips, *forwards;
 	struct qemu_nic nic;
-	bool dry;
+	bool dry, monitor;
 };
 
 static int parse_queues(struct cmd *cmd, const char *s, unsigned int *ret)
@@ -93,6 +93,7 @@ static int parse_options(struct cmd *cmd, int argc, char **argv, struct run *run
 			run->nic.id = optarg;
 			break;
 		case OPT_NO_MONITOR:	/* only macvtap networks use one */
+			run->monitor = false;
 			break;
 		case OPT_DRY_RUN:
 			run->dry = true;
@@ -124,28 +125,35 @@ static void open_vhost(struct qemu_nic *nic)
 static int attach(struct cmd *cmd, struct run *run)
 {
 	_cleanup_(control_freep) struct control *control = NULL;
-	size_t n_fds = QEMU_QUEUES;
+	int fds[QEMU_QUEUES + 2];
+	size_t n_fds = ARRAY_LEN(fds);
 	json_t *answer = NULL;
 
 	(void)json_object_set_new(run->request, "network", json_string(run->network));
 	(void)json_object_set_new(run->request, "name", json_string(run->name));
 	(void)json_object_set_new(run->request, "queues", json_integer(run->nic.queues));
 	(void)json_object_set_new(run->request, "pid", json_integer(getpid()));
+	(void)json_object_set_new(run->request, "monitor", json_boolean(run->monitor));
 	(void)json_object_set(run->request, "ips", run->ips);
 	(void)json_object_set(run->request, "forwards", run->forwards);
 	if (client_connect(cmd, CLIENT_MUST_RUN, &control) != 0)
 		return 1;
-	if (client_ask(cmd, control, json_incref(run->request), NULL, NULL, &answer, run->nic.fds, &n_fds) != 0)
+	if (client_ask(cmd, control, json_incref(run->request), NULL, NULL, &answer, fds, &n_fds) != 0)
 		return 1;
 	const char *mac = json_string_value(json_object_get(answer, "mac"));
-	int r = n_fds == run->nic.queues && mac && mac_parse(mac, &run->nic.mac) ? 0 : 1;
+	bool alive = json_is_true(json_object_get(answer, "alive")), monitor = json_is_true(json_object_get(answer, "monitor"));
+	int r = n_fds == run->nic.queues + alive + monitor && mac && mac_parse(mac, &run->nic.mac) ? 0 : 1;
 
 	if (r != 0)
 		report_error(cmd->report, "sixtapd", "answered without the tap's descriptors");
 	run->nic.mtu = (uint32_t)json_integer_value(json_object_get(answer, "mtu"));
 	json_decref(answer);
+	/* QEMU inherits them; one that it doesn't know of tells by its end that the guest has ended. */
 	for (size_t i = 0; i < n_fds; i++)
-		(void)fcntl(run->nic.fds[i], F_SETFD, 0);	/* QEMU inherits them */
+		(void)fcntl(fds[i], F_SETFD, 0);
+	memcpy(run->nic.fds, fds, run->nic.queues * sizeof(*fds));
+	if (r == 0 && monitor)
+		run->nic.qmp_fd = fds[n_fds - 1];
 	return r;
 }
 
@@ -195,6 +203,7 @@ int cmd_run(struct cmd *cmd, int argc, char **argv)
 		.ips = json_array(),
 		.forwards = json_array(),
 		.nic = { .device = "virtio-net-pci", .queues = 1 },
+		.monitor = true,
 	};
 	int status = run_guest(cmd, argc, argv, &run);
 

@@ -136,9 +136,23 @@ void status_draining(const struct cmd *cmd, const json_t *network)
 		print_drain(cmd, drain);
 }
 
+/* What every network has: what is wrong, and its guests. */
+static void print_rest(const struct cmd *cmd, const json_t *n)
+{
+	const json_t *trouble;
+	size_t i;
+
+	json_array_foreach(json_object_get(n, "troubles"), i, trouble)
+		(void)printf("  %s %s\n", cmd_glyph(cmd, GLYPH_WARNING), json_string_value(trouble));
+	status_draining(cmd, n);
+	if (json_array_size(json_object_get(n, "guests")) > 0)
+		print_guests(cmd, json_object_get(n, "guests"));
+	(void)putchar('\n');
+}
+
 static void print_network(const struct cmd *cmd, const json_t *n)
 {
-	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6"), *trouble;
+	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6");
 	bool degraded = str_eq(text(n, "state"), "degraded");
 	size_t i;
 
@@ -148,6 +162,14 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 		(void)printf(" %-18s", text(v4, "address"));
 	if (v6)
 		(void)printf(" %s", text(v6, "address"));
+	const json_t *macvtap = json_object_get(n, "macvtap");
+	if (macvtap) {
+		(void)printf(" %s on %s%s%s\n", text(macvtap, "mode"), text(n, "uplink"),
+			     json_is_true(json_object_get(macvtap, "host_access")) ? ", host-access" : "",
+			     degraded ? "   degraded" : "");
+		print_rest(cmd, n);
+		return;
+	}
 	size_t width = 44 + strlen(text(v6, "address")) + strlen(text(n, "device")) + strlen(text(n, "uplink")) + (degraded ? 17 : 6);
 	if (width > (size_t)table_terminal())
 		(void)printf("\n          ");
@@ -159,12 +181,7 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 		json_array_foreach(because, i, reason)
 			(void)printf("             %s%s%s\n", cmd_dim(cmd), json_string_value(reason), cmd_plain(cmd));
 	}
-	json_array_foreach(json_object_get(n, "troubles"), i, trouble)
-		(void)printf("  %s %s\n", cmd_glyph(cmd, GLYPH_WARNING), json_string_value(trouble));
-	status_draining(cmd, n);
-	if (json_array_size(json_object_get(n, "guests")) > 0)
-		print_guests(cmd, json_object_get(n, "guests"));
-	(void)putchar('\n');
+	print_rest(cmd, n);
 }
 
 /* "5 groups followed", or why there is no counting. */

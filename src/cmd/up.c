@@ -163,6 +163,20 @@ static void warn_session(struct cmd *cmd, struct control *control, const struct 
 	json_decref(answer);
 }
 
+/* What to do next, in words to copy. */
+static void print_next(const json_t *n)
+{
+	const json_t *macvtap = json_object_get(n, "macvtap");
+	const char *mode = text(macvtap, "mode");
+
+	(void)printf("\nStart a guest:   sixtap run %s -- qemu-system-x86_64 …\n", text(n, "name"));
+	if (!macvtap)
+		(void)printf("In libvirt:      <interface type='bridge'><source bridge='%s'/></interface>\n", text(n, "device"));
+	else if (!str_eq(mode, "source"))	/* libvirt has no word for it */
+		(void)printf("In libvirt:      <interface type='direct'><source dev='%s' mode='%s'/></interface>\n",
+			     text(n, "uplink"), str_eq(mode, "passthru") ? "passthrough" : mode);
+}
+
 int cmd_up(struct cmd *cmd, int argc, char **argv)
 {
 	static const struct option own[] = {
@@ -243,9 +257,7 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 			       (double)((mono_now() - progress.started) / MONO_MS) / 1000.0);
 		if (changed && json_array_size(json_object_get(answer, "networks")) == 1) {
 			n = json_array_get(json_object_get(answer, "networks"), 0);
-			(void)printf("\nStart a guest:   sixtap run %s -- qemu-system-x86_64 …\n"
-				     "In libvirt:      <interface type='bridge'><source bridge='%s'/></interface>\n",
-				     text(n, "name"), text(n, "device"));
+			print_next(n);
 		}
 	}
 	if (json_object_get(answer, "confirm") && !cmd->quiet)

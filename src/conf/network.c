@@ -46,6 +46,7 @@ static const struct key keys[KEY_N_] = {
 #define MTU_MAX 65521u		/* the kernel's limit for a tap: 65535 less the Ethernet header */
 #define LEASE_MIN 120u
 #define LEASE_MAX (365u * 86400)
+#define MACVTAP_QUEUE 1000u	/* frames: the kernel's own default */
 #define DNS_MAX 4		/* servers of one family in our DHCP and RA options */
 
 const char *conf_network_name_fault(const char *name)
@@ -108,15 +109,15 @@ static int read_mode(struct conf *c, struct draft *d, const struct yaml_node *no
 	case NET_MODE_NAT:
 	case NET_MODE_ISOLATED:
 	case NET_MODE_BRIDGE:
+	case NET_MODE_MACVTAP:
 		return mode;
 	case NET_MODE_ROUTED:
-	case NET_MODE_MACVTAP:
 	case NET_MODE_HOSTDEV:
 	case NET_MODE_N_:
 		break;
 	}
 	report_help(conf_error(c, &node->where, path, "mode %s is not built yet", net_mode_name[mode]),
-		    "use nat, isolated or bridge");
+		    "use nat, isolated, bridge or macvtap");
 	d->usable = false;
 	return mode;
 }
@@ -266,13 +267,14 @@ static void read_dns(struct conf *c, struct draft *d, const struct yaml_node *no
 
 static void read_host_access(struct conf *c, struct draft *d, const struct yaml_node *node, const char *path)
 {
-	struct prefix extra;
-	int word = conf_word_try(node, host_access_name, HOST_ACCESS_N_);
+	int word;
 
-	if (word < 0 && d->net->mode == NET_MODE_MACVTAP && node->type == YAML_SCALAR && prefix_parse(node->text, &extra))
-		return;		/* an extra address of the host: goes with the mode */
-	if (word < 0)
-		word = conf_word(c, node, path, host_access_name, HOST_ACCESS_N_);
+	d->net->host_access_where = node->where;
+	if (d->net->mode == NET_MODE_MACVTAP) {
+		conf_read_macvtap_host(c, d, node, path);
+		return;
+	}
+	word = conf_word(c, node, path, host_access_name, HOST_ACCESS_N_);
 	if (word >= 0)
 		d->net->host_access = (enum host_access)word;
 }
@@ -298,34 +300,6 @@ static void read_allow(struct conf *c, struct draft *d, const struct yaml_node *
 	d->net->allow = allow;
 }
 
-/* Read for its faults only: the mode isn't built. */
-static void read_macvtap(struct conf *c, const struct yaml_node *node, const char *path)
-{
-	static const struct key sub[] = { { "mode", IN_ALL }, { "multicast", IN_ALL }, { "broadcast-queue", IN_ALL }, { "sources", IN_ALL } };
-	static const char *const modes[] = { "bridge", "vepa", "private", "passthru", "passthrough", "source" };
-	static const char *const multicast[] = { "auto", "all", "off" };
-	const struct yaml_node *v[ARRAY_LEN(sub)];
-	const struct yaml_node *const *items;
-	const char *text;
-	struct mac mac;
-	uint64_t n;
-
-	if (!conf_map(c, node, path, sub, ARRAY_LEN(sub), -1, v))
-		return;
-	if (v[0])
-		(void)conf_word(c, v[0], conf_path(c, path, "mode"), modes, ARRAY_LEN(modes));
-	if (v[1])
-		(void)conf_word(c, v[1], conf_path(c, path, "multicast"), multicast, ARRAY_LEN(multicast));
-	if (v[2]) {
-		text = conf_text(c, v[2], conf_path(c, path, "broadcast-queue"), "a number");
-		if (text && (!text_number(text, &n) || n > UINT32_MAX))
-			report_help(conf_error(c, &v[2]->where, conf_path(c, path, "broadcast-queue"), "%s isn't a number",
-					       conf_quote(c, text)), "write packets, 1000 for example");
-	}
-	for (size_t i = 0, n_items = v[3] ? conf_list(c, v[3], conf_path(c, path, "sources"), "MAC", &items) : 0; i < n_items; i++)
-		(void)conf_mac(c, items[i], conf_path(c, path, "sources"), &mac);
-}
-
 /* /proc/sys/net/ipv4/conf/all isn't an interface, and lo is taken. */
 static void check_bridge_name(struct conf *c, struct draft *d, const struct where *where, const char *path)
 {
@@ -337,12 +311,12 @@ static void check_bridge_name(struct conf *c, struct draft *d, const struct wher
 				    "name it with  bridge: NAME");
 }
 
-static void set_defaults(struct d_network *net)
+static void set_defaults(struct conf *c, struct d_network *net)
 {
 	static const enum ip6_source ladder[] = { IP6_SOURCE_DELEGATED, IP6_SOURCE_ON_LINK, IP6_SOURCE_ULA };
 	bool served = IN_SERVED & 1u << net->mode;
 
-	net->bridge = net->name;
+	net->bridge = net->mode == NET_MODE_MACVTAP ? conf_macvtap_host_name(c, net->name) : net->name;
 	net->domain = "lan";
 	net->assign = ASSIGN_SLAAC | ASSIGN_DHCP;
 	net->ladder = ladder;
@@ -353,6 +327,7 @@ static void set_defaults(struct d_network *net)
 	net->dns = served;
 	net->host_access = net->mode == NET_MODE_ISOLATED ? HOST_ACCESS_SERVICES :
 			   net->mode == NET_MODE_MACVTAP ? HOST_ACCESS_NO : HOST_ACCESS_YES;
+	net->macvtap.broadcast_queue = MACVTAP_QUEUE;
 	net->spoof_check = true;
 	net->firewall_auto = true;
 	net->autostart = true;
@@ -406,11 +381,13 @@ static void read_rest(struct conf *c, struct draft *d, const struct yaml_node *c
 	if (v[KEY_ALLOW])
 		read_allow(c, d, v[KEY_ALLOW], p[KEY_ALLOW]);
 	if (v[KEY_MACVTAP])
-		read_macvtap(c, v[KEY_MACVTAP], p[KEY_MACVTAP]);
+		conf_read_macvtap(c, d, v[KEY_MACVTAP], p[KEY_MACVTAP]);
 	if (v[KEY_PORTS])
 		(void)conf_word(c, v[KEY_PORTS], p[KEY_PORTS], ports, ARRAY_LEN(ports));
 	if (v[KEY_GUESTS])
 		conf_read_guests(c, d, v[KEY_GUESTS], p[KEY_GUESTS]);
+	if (d->net->mode == NET_MODE_MACVTAP)
+		conf_check_macvtap(c, d);
 }
 
 static const struct yaml_pair *find(const struct yaml_node *map, const char *key)
@@ -436,6 +413,7 @@ void conf_read_network(struct conf *c, const struct yaml_pair *pair, const struc
 	}
 	net->name = arena_strdup(c->arena, name->text);
 	net->where = net->mode_where = net->uplink_where = net->bridge_where = name->where;
+	net->host_access_where = net->macvtap.mode_where = name->where;
 	net->ipv4_where = net->ipv6_where = draft.address4_where = draft.address6_where = name->where;
 	net->file = name->where.file;
 	net->source = arena_strdup(c->arena, source->path ? source->path : source->file);
@@ -449,7 +427,7 @@ void conf_read_network(struct conf *c, const struct yaml_pair *pair, const struc
 			    "leave this network out");
 		draft.usable = false;
 	}
-	set_defaults(net);
+	set_defaults(c, net);
 	if (conf_map(c, node, path, keys, KEY_N_, mode, v))
 		read_rest(c, &draft, v);
 	GROW(c->drafts, c->n_drafts, c->cap_drafts);

@@ -97,6 +97,11 @@ void conf_read_guests(struct conf *c, struct draft *d, const struct yaml_node *n
 
 /* adopt.c: the value of `adopt`. */
 void conf_read_adopt(struct conf *c, const struct yaml_node *node);
+/* macvtap.c: what only mode macvtap has. */
+void conf_read_macvtap(struct conf *c, struct draft *d, const struct yaml_node *node, const char *path);
+void conf_read_macvtap_host(struct conf *c, struct draft *d, const struct yaml_node *node, const char *path);
+void conf_check_macvtap(struct conf *c, struct draft *d);	/* when all of the network is read */
+const char *conf_macvtap_host_name(struct conf *c, const char *network);	/* of the host's own macvlan */
 
 /* The upper half of @prefix, without IPv4's broadcast address; all of it when the half is only the gateway. */
 struct ip_range conf_upper_half(const struct prefix *prefix);

@@ -138,6 +138,8 @@ static bool *get_flag(struct ctl_request *r, const char *key)
 		return &r->whole;
 	if (str_eq(key, "runtime"))
 		return &r->runtime;
+	if (str_eq(key, "monitor"))
+		return &r->attach.monitor;
 	return str_eq(key, "save") ? &r->save : NULL;
 }
 

@@ -63,6 +63,7 @@ struct ctl_attach {
 	size_t n_forwards;
 	unsigned int queues;	/* 1 … CTL_QUEUES_MAX */
 	int64_t pid;		/* of the program that will hold the descriptors */
+	bool monitor;		/* it is a QEMU that may listen for QMP, on macvtap networks */
 };
 
 /* Something that somebody else made, and how to know it. */

@@ -291,6 +291,17 @@ static json_t *ipv6_json(const struct plan_result *r)
 	return o;
 }
 
+/* Its guests' devices sit on the uplink; one of its own it has only for the host. */
+static void macvtap_json(json_t *network, const struct d_network *d)
+{
+	json_t *o = json_pack("{s:s, s:s}", "mode", macvtap_mode_name[d->macvtap.mode], "multicast",
+			      macvtap_multicast_name[d->macvtap.multicast]);
+
+	(void)json_object_set_new(o, "host_access", json_boolean(d->host_access == HOST_ACCESS_YES));
+	(void)json_object_set_new(network, "macvtap", o);
+	text_or_skip(network, "device", d->host_access == HOST_ACCESS_YES ? d->bridge : NULL);
+}
+
 static json_t *network_json(const struct daemon_main *d, const struct net *net, mono_t now)
 {
 	const struct plan_result *r = networks_result(d, net->name);
@@ -304,8 +315,13 @@ static json_t *network_json(const struct daemon_main *d, const struct net *net, 
 		if (troubles[i] && *troubles[i])
 			(void)json_array_append_new(said, json_string(troubles[i]));
 	degraded = degraded || json_array_size(said) > 0;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "name", net->name, "mode", net_mode_name[net->d->mode], "state",
-			      degraded ? "degraded" : "up", "device", net->d->bridge);
+	json_t *o = json_pack("{s:s, s:s, s:s}", "name", net->name, "mode", net_mode_name[net->d->mode], "state",
+			      degraded ? "degraded" : "up");
+
+	if (net->d->mode != NET_MODE_MACVTAP)
+		text_or_skip(o, "device", net->d->bridge);
+	else
+		macvtap_json(o, net->d);
 
 	if (r) {
 		text_or_skip(o, "uplink", r->uplink4[0] ? r->uplink4 : r->uplink6);
@@ -491,10 +507,11 @@ static void answer_down(struct conn *c, const struct ctl_request *req, struct re
 static void answer_attach(struct conn *c, const struct ctl_request *req, struct report *report)
 {
 	struct guest *g = NULL;
-	int fds[CTL_QUEUES_MAX];
+	int fds[CTL_QUEUES_MAX + 2];
 	json_t *answer = json_object();
+	size_t n = 0;
 
-	if (guests_attach(c->d, &req->attach, c->control, report, &g, fds) != 0) {
+	if (guests_attach(c->d, &req->attach, c->control, report, &g, fds, &n) != 0) {
 		finish(c, answer, report, NULL, 0);
 		return;
 	}
@@ -505,9 +522,11 @@ static void answer_attach(struct conn *c, const struct ctl_request *req, struct 
 	(void)json_object_set_new(answer, "mtu", json_integer(r && r->mtu ? r->mtu : 1500));
 	(void)json_object_set_new(answer, "queues", json_integer(req->attach.queues));
 	/* Ours must go once they are out, or the tap would outlive the guest; until then they must stay. */
-	memcpy(c->out_fds, fds, req->attach.queues * sizeof(*fds));
-	c->n_out_fds = req->attach.queues;
-	finish(c, answer, report, fds, req->attach.queues);
+	(void)json_object_set_new(answer, "alive", json_boolean(g->macvtap));
+	(void)json_object_set_new(answer, "monitor", json_boolean(g->monitor));
+	memcpy(c->out_fds, fds, n * sizeof(*fds));
+	c->n_out_fds = n;
+	finish(c, answer, report, fds, n);
 }
 
 static void answer_adopt(struct conn *c, const struct ctl_request *req, struct report *report)

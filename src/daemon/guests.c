@@ -2,7 +2,7 @@
 /*
  * guests - NICs for guests: made, handed over, noticed when they go
  *
- * A tap is non-persistent: when the last process that holds its descriptors
+ * A tap is non-persistent (for macvtap devices see macvtap.c): when the last process that holds its descriptors
  * ends, the kernel removes it and tells, and nothing is left but our record,
  * which is dropped then. So a guest's end needs no watching, also after
  * `-daemonize`.
@@ -10,6 +10,7 @@
 #include "daemon/state.h"
 
 #include <errno.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,6 +66,8 @@ static void remove_guest(struct daemon_main *d, struct guest *g)
 		if (d->guests[i] != g)
 			continue;
 		(void)record_del(d->records, RECORD_GUEST, g->device);
+		if (g->macvtap)
+			macvtap_forget(d, g);
 		d->guests[i] = d->guests[--d->n_guests];
 		guest_free(g);
 		return;
@@ -79,10 +82,10 @@ void guests_record(struct daemon_main *d, const struct guest *g)
 		(void)json_array_append_new(ips, json_string(IP_STR(&g->ips[i])));
 	for (size_t i = 0; i < g->n_forwards; i++)
 		(void)json_array_append_new(forwards, json_string(g->forwards[i].spec));
-	json_t *o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:s}", "network", g->network, "name", g->name,
+	json_t *o = json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:I, s:s, s:b, s:b}", "network", g->network, "name", g->name,
 			      "ifindex", (int)g->ifindex, "mac", MAC_STR(&g->mac), "ips", ips, "forwards", forwards, "pid",
 			      (json_int_t)g->pid, "start_time", (json_int_t)g->start_time, "uid", (json_int_t)g->uid, "user",
-			      g->user);
+			      g->user, "macvtap", g->macvtap, "monitor", g->monitor);
 	int r = o ? record_put(d->records, RECORD_GUEST, g->device, o) : -EINVAL;
 
 	json_decref(o);
@@ -121,6 +124,8 @@ static int restore_guest(void *user, const char *key, const json_t *value)
 	g->pid = json_integer_value(json_object_get(value, "pid"));
 	g->start_time = (uint64_t)json_integer_value(json_object_get(value, "start_time"));
 	g->uid = (uint32_t)json_integer_value(json_object_get(value, "uid"));
+	g->macvtap = json_is_true(json_object_get(value, "macvtap"));
+	g->monitor = json_is_true(json_object_get(value, "monitor"));
 	(void)str_copy(g->user, sizeof(g->user), json_string_value(json_object_get(value, "user")));
 	json_array_foreach(json_object_get(value, "ips"), i, item)
 		if (g->n_ips < GUEST_IPS && json_is_string(item) && ip_parse(json_string_value(item), &g->ips[g->n_ips]))
@@ -150,9 +155,11 @@ int guests_restore(struct daemon_main *d)
 		const struct w_link *link = world_link(world, g->ifindex);
 		char network[NETWORK_NAME_MAX + 1], name[GUEST_NAME_MAX + 1];
 
-		if (!link || !str_eq(link->name, g->device) || !alias_parse(link->alias, network, name) ||
+		if (!link || (!g->macvtap && !str_eq(link->name, g->device)) || !alias_parse(link->alias, network, name) ||
 		    !str_eq(network, g->network) || !str_eq(name, g->name))
 			remove_guest(d, g);
+		else if (g->macvtap && !macvtap_restore(d, g))	/* its program has ended, its device hasn't */
+			macvtap_end(d, g);
 	}
 	return 0;
 }
@@ -166,7 +173,7 @@ void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name)
 		if (g->ifindex != ifindex)
 			continue;
 		log_event(LOG_LEVEL_INFO, "guest-gone network=%s guest=%s device=%s", g->network, g->name, name);
-		bool more = g->n_forwards > 0 || g->n_ips > 0;
+		bool more = g->n_forwards > 0 || g->n_ips > 0 || g->macvtap;
 		struct net *net = networks_find(d, g->network);
 
 		bool plain = !more;
@@ -204,6 +211,14 @@ bool guests_misused(const struct daemon_main *d, const struct w_link *link)
 		if (d->guests[i]->ifindex == link->ifindex && str_eq(link->kind, "tun"))
 			return misuse(d->guests[i], link) != NULL;
 	return false;
+}
+
+bool guests_as_made(const struct daemon_main *d, const struct w_link *link)
+{
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (d->guests[i]->ifindex == link->ifindex)
+			return mac_eq(&d->guests[i]->mac, &link->mac) || link->macvlan_mode == MACVLAN_MODE_PASSTHRU;
+	return true;
 }
 
 size_t guests_punish(struct daemon_main *d, const struct world *world)
@@ -282,7 +297,7 @@ static int check_ip(const struct daemon_main *d, const struct net *net, const ch
 			f = report_error(report, name, "%s isn't the address of one machine", IP_STR(ip));
 		else
 			return 0;
-	} else if (r && net->d->mode != NET_MODE_BRIDGE) {
+	} else if (r && net->d->mode != NET_MODE_BRIDGE && net->d->mode != NET_MODE_MACVTAP) {
 		f = report_error(report, name, "%s: %s has no IPv%d", IP_STR(ip), net->name, ip->family == AF_INET ? 4 : 6);
 	} else {
 		return 0;
@@ -313,6 +328,10 @@ static int settle(struct daemon_main *d, const struct net *net, const struct ctl
 
 	if (running && !if_indextoname(running->ifindex, device)) {	/* gone; the kernel's word is on its way */
 		guests_link_gone(d, running->ifindex, running->device);
+		running = NULL;
+	}
+	if (running && running->macvtap && !macvtap_alive(d, running)) {
+		macvtap_end(d, find_guest(d, net->name, a->name));
 		running = NULL;
 	}
 	if (running) {
@@ -438,8 +457,38 @@ static bool is_plain(const struct daemon_main *d, const struct net *net, const s
 	return true;
 }
 
+/* The plan makes the device, with all that belongs to it; @g is taken over. */
+static int attach_macvtap(struct daemon_main *d, const struct ctl_attach *a, struct guest *g, struct report *report,
+			  struct guest **ret, int *fds, size_t *ret_n_fds)
+{
+	struct macvtap_ends ends;
+	size_t errors = report_n_errors(report), n = a->queues;
+	char device[16];
+
+	if (macvtap_prepare(d, g, a->monitor, report, &ends) != 0) {
+		guest_free(g);
+		return 1;
+	}
+	(void)str_copy(device, sizeof(device), g->device);
+	guests_record(d, g);
+	add_guest(d, g);
+	if (networks_reconcile(d, report, false, NULL) != 0 || report_n_errors(report) > errors ||
+	    macvtap_open(d, g, a->queues, report, fds) != 0) {
+		macvtap_close(&ends);
+		g->ifindex = if_nametoindex(device);
+		macvtap_end(d, g);
+		return 1;
+	}
+	fds[n++] = ends.alive;
+	if (ends.qmp >= 0)
+		fds[n++] = ends.qmp;
+	*ret_n_fds = n;
+	*ret = g;
+	return 0;
+}
+
 int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struct control *who, struct report *report,
-		  struct guest **ret, int *fds)
+		  struct guest **ret, int *fds, size_t *ret_n_fds)
 {
 	struct net *net = networks_find(d, a->network);
 	_cleanup_(guest_freep) struct guest *g = guest_new();
@@ -452,8 +501,13 @@ int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struc
 	}
 	if (who->uid != 0 && users_may_run(d, who, net, a->name, report) != 0)
 		return 1;
+	if (settle(d, net, a, who, g, report) != 0)
+		return 1;
+	if (net->d->mode == NET_MODE_MACVTAP)
+		return attach_macvtap(d, a, STEAL_PTR(g), report, ret, fds, ret_n_fds);
 	bool guarded;
-	if (settle(d, net, a, who, g, report) != 0 || make_nic(d, net, g, a->queues, report, fds, &guarded) != 0)
+	*ret_n_fds = a->queues;
+	if (make_nic(d, net, g, a->queues, report, fds, &guarded) != 0)
 		return 1;
 	guests_record(d, g);
 	struct guest *added = STEAL_PTR(g);

@@ -33,6 +33,7 @@
 #include "daemon/resolver.h"
 #include "io/control.h"
 #include "kern/guard.h"
+#include "kern/macvtap.h"
 
 #define BACKOFF_FIRST (100 * MONO_MS)
 #define BACKOFF_MAX (10 * MONO_S)
@@ -50,6 +51,8 @@ struct monitor {
 	struct confine_ids ids;
 	uint8_t secret[16];
 	int lock_fd, listen_fd, signal_fd, tun_dir_fd;
+	int sysfs_fd;		/* a private sysfs of this namespace; -1: there is none */
+	int queues_fd;		/* our end of main's other socket; -1 while main is down */
 	struct kern_guard guard;	/* loaded here, used by main */
 	int main_fd;		/* our end of main's socket; -1 while main is down */
 	struct child child[CONFINE_N_];
@@ -101,7 +104,7 @@ static int prepare(struct monitor *m)
 {
 	const char *run = m->conf->run_dir, *state = m->conf->state_dir;
 	const char *lock = PATHS_JOIN(run, "lock"), *records = PATHS_JOIN(run, "state"), *empty = PATHS_JOIN(run, "empty");
-	const char *leases = PATHS_JOIN(state, "leases"), *socket_path = PATHS_JOIN(run, "control");
+	const char *qmp = PATHS_JOIN(run, "qmp"), *leases = PATHS_JOIN(state, "leases"), *socket_path = PATHS_JOIN(run, "control");
 	int r = make_dir(run, 0755, 0, 0);
 
 	if (r < 0)
@@ -117,6 +120,8 @@ static int prepare(struct monitor *m)
 	r = make_dir(records, 0700, m->ids.uid[CONFINE_MAIN], m->ids.gid[CONFINE_MAIN]);
 	if (r == 0)
 		r = make_dir(empty, 0555, 0, 0);
+	if (r == 0)	/* whoever runs QEMU may look for a name there, and finds none that it may use */
+		r = make_dir(qmp, 0711, m->ids.uid[CONFINE_MAIN], m->ids.gid[CONFINE_MAIN]);
 	if (r < 0)
 		return fail("cannot make folders in the run directory", run, r);
 	r = make_dir(leases, 0700, m->ids.uid[CONFINE_ENGINE], m->ids.gid[CONFINE_ENGINE]);
@@ -137,6 +142,10 @@ static int prepare(struct monitor *m)
 	m->tun_dir_fd = make_tun_dir(&m->ids);
 	if (m->tun_dir_fd < 0)
 		log_event(LOG_LEVEL_WARNING, "no-private-tun-node error=\"%s\"", strerror(-m->tun_dir_fd));
+	m->sysfs_fd = kern_macvtap_sysfs();
+	if (m->sysfs_fd < 0)
+		log_event(LOG_LEVEL_WARNING, "no-private-sysfs error=\"%s\": no guests on macvtap networks",
+			  strerror(-m->sysfs_fd));
 	char why[GUARD_WHY_MAX] = "";
 	if (guard_load(&m->guard, why) < 0)
 		log_event(LOG_LEVEL_INFO, "guards-by-nftables reason=\"%s\"", why);
@@ -150,6 +159,9 @@ static int drop_capabilities(bool bpf)
 	/* Only what main can't do without; see confine.h. */
 	if (bpf && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_BPF) != 0)
 		return -EPERM;
+	/* For the nodes of macvtap devices; none of the three inherits it. */
+	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_MKNOD) != 0)
+		return -EPERM;
 	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_KILL, CAP_SETUID, CAP_SETGID,
 			  CAP_SETPCAP, CAP_SYS_CHROOT, CAP_DAC_OVERRIDE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE,
 			  -1) != 0 ||
@@ -161,7 +173,8 @@ static int drop_capabilities(bool bpf)
 /* Nothing is up any more: leave nothing behind. With records the folders stay (rmdir() fails). */
 static void clean_up(const struct monitor_conf *conf)
 {
-	static const char *const folders[] = { "state/network", "state/guest", "state/sysctl", "state/confirm", "state/adopted", "state/follow", "state", "empty" };
+	static const char *const folders[] = { "state/network", "state/guest", "state/sysctl", "state/confirm", "state/adopted",
+					       "state/follow", "state/alive", "state", "empty", "qmp" };
 	static const char *const files[] = { "sixtapd.log", "lock" };
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
@@ -187,6 +200,10 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 	(void)close(m->signal_fd);
 	if (m->main_fd >= 0)
 		(void)close(m->main_fd);
+	if (m->queues_fd >= 0)
+		(void)close(m->queues_fd);
+	if (m->sysfs_fd >= 0)
+		(void)close(m->sysfs_fd);
 	if (who != CONFINE_MAIN) {
 		kern_guard_close(&m->guard);
 		(void)close(m->lock_fd);	/* whoever has it could let go of it */
@@ -285,17 +302,28 @@ static int tell_main(struct monitor *m, enum monitor_msg_type type, pid_t pid, i
 
 static int start_main(struct monitor *m)
 {
-	int ends[2];
+	int ends[2], queues[2];
 	int r = pair(ends);
 
 	if (r < 0)
 		return r;
-	struct daemon_child child = { .monitor_fd = ends[1], .listen_fd = m->listen_fd, .tun_dir_fd = m->tun_dir_fd };
+	r = pair(queues);
+	if (r < 0) {
+		(void)close(ends[0]);
+		(void)close(ends[1]);
+		return r;
+	}
+	struct daemon_child child = { .monitor_fd = ends[1], .listen_fd = m->listen_fd, .tun_dir_fd = m->tun_dir_fd,
+				      .queues_fd = queues[1] };
 	memcpy(child.secret, m->secret, sizeof(child.secret));
+	m->queues_fd = queues[0];	/* closed in the child */
 	pid_t pid = start(m, CONFINE_MAIN, &child, -1, ends[0]);
 	(void)close(ends[1]);
+	(void)close(queues[1]);
 	if (pid < 0) {
 		(void)close(ends[0]);
+		closep(&m->queues_fd);
+		m->queues_fd = -1;
 		return pid;
 	}
 	m->main_fd = ends[0];
@@ -376,9 +404,44 @@ static void reap(struct monitor *m, mono_t now)
 					  (unsigned long long)(c->backoff / MONO_MS));
 			if (i == CONFINE_MAIN && m->main_fd >= 0) {
 				(void)close(m->main_fd);
-				m->main_fd = -1;
+				(void)close(m->queues_fd);
+				m->main_fd = m->queues_fd = -1;
 			}
 		}
+	}
+}
+
+/* main wants the queues of a macvtap link. */
+static void hear_queues(struct monitor *m)
+{
+	struct monitor_queues ask;
+	int fds[KERN_MACVTAP_QUEUES];
+
+	while (m->queues_fd >= 0 && recv(m->queues_fd, &ask, sizeof(ask), MSG_DONTWAIT) == (ssize_t)sizeof(ask)) {
+		ask.name[sizeof(ask.name) - 1] = '\0';
+		ask.err = m->sysfs_fd < 0 ? m->sysfs_fd : m->tun_dir_fd < 0 ? m->tun_dir_fd :
+			  kern_macvtap_open(m->sysfs_fd, m->tun_dir_fd, ask.name, ask.ifindex, ask.n, fds);
+		size_t n = ask.err == 0 ? ask.n : 0;
+		struct iovec iov = { &ask, sizeof(ask) };
+		union {
+			char buf[CMSG_SPACE(sizeof(fds))];
+			struct cmsghdr align;
+		} control = { 0 };
+		struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+		if (n > 0) {
+			h.msg_control = control.buf;
+			h.msg_controllen = CMSG_SPACE(n * sizeof(int));
+			struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+			c->cmsg_level = SOL_SOCKET;
+			c->cmsg_type = SCM_RIGHTS;
+			c->cmsg_len = CMSG_LEN(n * sizeof(int));
+			memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+		}
+		if (sendmsg(m->queues_fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+			log_event(LOG_LEVEL_WARNING, "cannot-answer-main error=\"%s\"", strerror(errno));
+		while (n > 0)
+			(void)close(fds[--n]);
 	}
 }
 
@@ -409,7 +472,8 @@ static void end_children(struct monitor *m)
 		(void)kill(m->child[CONFINE_MAIN].pid, SIGTERM);
 	if (m->main_fd >= 0) {
 		(void)close(m->main_fd);
-		m->main_fd = -1;
+		(void)close(m->queues_fd);
+		m->main_fd = m->queues_fd = -1;
 	}
 	for (;;) {
 		bool left = false;
@@ -446,7 +510,7 @@ static void hear_signals(struct monitor *m, mono_t now)
 int monitor_run(const struct monitor_conf *conf)
 {
 	struct monitor m = { .conf = conf, .lock_fd = -1, .listen_fd = -1, .main_fd = -1, .tun_dir_fd = -1,
-			     .guard = KERN_GUARD_NONE };
+			     .sysfs_fd = -1, .queues_fd = -1, .guard = KERN_GUARD_NONE };
 	sigset_t set;
 
 	log_open("monitor", conf->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
@@ -471,12 +535,14 @@ int monitor_run(const struct monitor_conf *conf)
 
 		start_due(&m, now);
 		mono_t next = next_start(&m);
-		struct pollfd p[] = { { .fd = m.signal_fd, .events = POLLIN }, { .fd = m.main_fd, .events = POLLIN } };
+		struct pollfd p[] = { { .fd = m.signal_fd, .events = POLLIN }, { .fd = m.main_fd, .events = POLLIN },
+				      { .fd = m.queues_fd, .events = POLLIN } };
 		int timeout = next == MONO_NEVER ? -1 : next <= now ? 10 : (int)((next - now) / MONO_MS) + 1;
 
-		if (poll(p, 2, timeout) < 0 && errno != EINTR)
+		if (poll(p, ARRAY_LEN(p), timeout) < 0 && errno != EINTR)
 			break;
 		hear_main(&m);
+		hear_queues(&m);
 		hear_signals(&m, mono_now());
 	}
 	(void)sd_notify(0, "STOPPING=1");

@@ -3,13 +3,14 @@
  * monitor - root's part of sixtapd: prepare, start the others, restart them
  *
  * Theory of operation
- * The monitor is the only process that stays root, and it talks to nobody: it
+ * The monitor is the only process that stays root, and it talks to main alone: it
  * makes folders, private mounts, the listening control socket and the lock;
  * forks main, engine and resolver, each confined before it does anything; and
  * then only waits for them to end. When the engine or the resolver ends, a new
  * one is started and main gets the new end of its socket pair. When main ends
  * the two others see their sockets close and end too; all three are started
- * again. A process that lived less than ten seconds is restarted later and
+ * again. For main, the monitor also opens the devices of macvtap links, which
+ * takes device nodes (macvtap.h). A process that lived less than ten seconds is restarted later and
  * later (0.1 s to 10 s).
  *
  * When the monitor itself is killed, the three go on serving, unwatched: the
@@ -32,6 +33,7 @@ struct daemon_child {
 	int monitor_fd;		/* SOCK_SEQPACKET: struct monitor_msg */
 	int listen_fd;		/* the control socket */
 	int tun_dir_fd;		/* private tmpfs with a node "tun"; -1: use /dev/net/tun */
+	int queues_fd;		/* SOCK_SEQPACKET: struct monitor_queues, one answer each */
 	uint8_t secret[16];	/* paths_secret(): only root may write it where the host has no machine id */
 	pid_t monitor_pid;
 };
@@ -46,6 +48,18 @@ enum monitor_msg_type {
 struct monitor_msg {
 	int32_t type;
 	int32_t pid;		/* of the new process */
+};
+
+/*
+ * main → monitor: open the queues of a macvtap link of this namespace. The
+ * answer is the same with err set, and the descriptors. main has no right to
+ * make device nodes; so all it can get is this kind of device.
+ */
+struct monitor_queues {
+	int32_t err;		/* 0 or a negative errno */
+	uint32_t ifindex;
+	uint32_t n;		/* 1 … KERN_MACVTAP_QUEUES */
+	char name[16];
 };
 
 /* Return: exit status. */

@@ -140,6 +140,8 @@ static bool as_wanted(struct daemon_main *d, const struct w_link *link, const ch
 	if (!port)
 		return str_eq(link->name, result->device) && mac_eq(&link->mac, &net->d->mac) && !link->bridge.stp &&
 		       !link->bridge.mcast_snooping && link->bridge.forward_delay == 0;
+	if (str_eq(link->kind, "macvtap"))
+		return guests_as_made(d, link);
 	bridge = known(d->repair, link->master);
 	return bridge && str_eq(bridge->name, result->device);
 }
@@ -191,7 +193,7 @@ static void on_link(void *user, const struct w_link *link, mono_t now)
 	if (alias_parse(link->alias, network, guest)) {
 		if (guests_misused(d, link))
 			networks_reconcile_soon(d, AT_ONCE);
-		suspect(d, link->ifindex, !as_wanted(d, link, network, guest[0] != '\0'), guest[0] && link->master == 0);
+		suspect(d, link->ifindex, !as_wanted(d, link, network, guest[0] != '\0'), guest[0] && link->master == 0 && str_eq(link->kind, "tun"));
 	} else if (k && k->uplink) {
 		if (!str_eq(k->name, link->name)) {
 			log_event(LOG_LEVEL_NOTICE, "uplink-renamed from=%s to=%s", k->name, link->name);
@@ -233,6 +235,15 @@ static void on_link_gone(void *user, uint32_t ifindex, const char *name, const c
 		cause(d);
 }
 
+/* A network of mode macvtap whose host has a macvlan of its own: it follows the host's addresses. */
+static bool has_host_access(const struct daemon_main *d)
+{
+	for (const struct net *net = d->nets; net; net = net->hh.next)
+		if (net->d && !net->leaving && net->d->mode == NET_MODE_MACVTAP && net->d->host_access == HOST_ACCESS_YES)
+			return true;
+	return false;
+}
+
 static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, const char *name, mono_t now)
 {
 	struct daemon_main *d = user;
@@ -246,8 +257,13 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 	case KERN_CHANGE_ADDR:
 		/* Each RA tells an uplink's addresses anew; they matter when its IPv6 was away. */
 		k = known(d->repair, ifindex);
-		if (k && !(k->uplink && k->have_inet6))
+		if (k && (!(k->uplink && k->have_inet6) || has_host_access(d)))
 			cause(d);
+		return;
+	case KERN_CHANGE_NEIGH:	/* a guest that the host's own macvlan has heard of */
+		k = known(d->repair, ifindex);
+		if (k && !k->uplink)
+			networks_reconcile_soon(d, AT_ONCE);
 		return;
 	case KERN_CHANGE_DEFAULT:
 		cause(d);
@@ -336,6 +352,11 @@ static bool is_repair(const struct repair *r, const struct op *op)
 	case OP_LINK_ADD:
 	case OP_ADDR_ADD:
 		return true;
+	case OP_ROUTE_ADD:	/* they come and go with what guests use */
+	case OP_ROUTE_DEL:
+	case OP_NEIGH_ADD:
+	case OP_NEIGH_DEL:
+		return false;
 	case OP_LINK_SET:
 		return (op->link.mask & ~(uint32_t)(OP_LINK_MTU | OP_LINK_HAIRPIN)) != 0;
 	case OP_SYSCTL:
@@ -535,7 +556,7 @@ static void learn_silent(struct daemon_main *d, const struct world *world, const
 	for (const struct net *net = d->nets; net; net = net->hh.next) {
 		char path[64];
 
-		if (!net->d || net->leaving || net->d->mode == NET_MODE_BRIDGE)
+		if (!net->d || net->leaving || net->d->mode == NET_MODE_BRIDGE || net->d->mode == NET_MODE_MACVTAP)
 			continue;
 		(void)snprintf(path, sizeof(path), "net/ipv6/conf/%s/addr_gen_mode", net->d->bridge);
 		keep_silent(r, path, "1");
@@ -559,6 +580,7 @@ void repair_learn(struct daemon_main *d, const struct world *world, const struct
 		if (ops->ops[i].kind == OP_LINK_SET && (ops->ops[i].link.mask & OP_LINK_MASTER) && ops->ops[i].link.master[0])
 			cause(d);
 	learn_links(d, world);
+	(void)kern_watch_neigh(r->watch, has_host_access(d));
 	learn_silent(d, world, ops);
 }
 

@@ -147,10 +147,10 @@ void serve_names(struct daemon_main *d)
 	for (t = d->told; t; t = t->hh.next)
 		t->keep = false;
 	for (size_t k = 0; k < d->n_guests; k++)
-		for (size_t i = 0; i < d->guests[k]->n_ips; i++)
+		for (size_t i = 0; !d->guests[k]->macvtap && i < d->guests[k]->n_ips; i++)
 			tell_name(d, d->guests[k]->network, d->guests[k]->name, &d->guests[k]->ips[i]);
 	for (const struct net *net = d->nets; net; net = net->hh.next)
-		for (size_t k = 0; net->d && !net->leaving && k < net->d->n_guests; k++)
+		for (size_t k = 0; net->d && !net->leaving && net->d->mode != NET_MODE_MACVTAP && k < net->d->n_guests; k++)
 			for (size_t i = 0; i < net->d->guests[k].n_ips; i++)
 				tell_name(d, net->name, net->d->guests[k].name, &net->d->guests[k].ips[i]);
 	for (const struct holder *h = d->holders; h; h = h->hh.next)

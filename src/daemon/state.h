@@ -95,7 +95,7 @@ struct conn {
 	struct loop_fd src;
 	struct account *account;		/* of its user; NULL: root */
 	bool held;				/* its user asks too much: later */
-	int out_fds[CTL_QUEUES_MAX];		/* on their way: open until the answer is out */
+	int out_fds[CTL_QUEUES_MAX + 2];	/* on their way: open until the answer is out */
 	size_t n_out_fds;
 	bool closing;				/* when the last answer is out */
 	bool quit_after;			/* the daemon ends then */
@@ -138,6 +138,8 @@ struct daemon_main {
 	size_t n_open_ports, cap_open_ports;
 	struct conn *conns;
 	struct account *accounts;
+	struct macvtap *macvtaps;		/* guests on macvtap devices whose end is waited for */
+	unsigned int next_macvtap;		/* number of the next device */
 	struct loop_timer patience;		/* until connections that are held may go on */
 	struct plan *plan;			/* of the last reconciliation: results for `status` */
 	struct arena *plan_arena;		/* the networks with guests that @plan borrows from */
@@ -191,14 +193,50 @@ const struct plan_result *networks_result(const struct daemon_main *d, const cha
 const struct d_guest *networks_guest_by_mac(const struct daemon_main *d, const char *network, const struct mac *mac);
 
 /* guests.c: attach and notice */
+/*
+ * @fds: gets CTL_QUEUES_MAX + 2 at most: those of the queues, then for a guest on a macvtap device one that it has to
+ * hold as long as it lives, and the socket that it may listen on for QMP (guest.monitor).
+ */
 int guests_attach(struct daemon_main *d, const struct ctl_attach *a, const struct control *who, struct report *report,
-		  struct guest **ret, int *fds);
+		  struct guest **ret, int *fds, size_t *ret_n_fds);
 void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name);
 /* Delete ports of ours whose holder misuses its descriptor. Return: how many. */
 size_t guests_punish(struct daemon_main *d, const struct world *world);
+/* Has the macvtap device of a guest still the guest's MAC? */
+bool guests_as_made(const struct daemon_main *d, const struct w_link *link);
 bool guests_misused(const struct daemon_main *d, const struct w_link *link);
 int guests_restore(struct daemon_main *d);
 int guests_forward_parse(struct guest *g, const char *spec, struct report *report);
+
+/* macvtap.c */
+
+/* What the guest's program inherits beside the queues; -1: not there. */
+struct macvtap_ends {
+	int alive, qmp;
+};
+
+/* Before the plan makes the device: its name, and how its end is noticed. Return: 0, or 1 with an error in @report. */
+int macvtap_prepare(struct daemon_main *d, struct guest *g, bool monitor, struct report *report, struct macvtap_ends *ret);
+void macvtap_close(struct macvtap_ends *ends);
+/* After: its queues, open and set up for QEMU. Return: 0, or 1 with an error in @report. */
+int macvtap_open(struct daemon_main *d, struct guest *g, unsigned int queues, struct report *report, int *fds);
+/* The guest of a record goes on being waited for. Return: whether it still runs. */
+bool macvtap_restore(struct daemon_main *d, const struct guest *g);
+bool macvtap_alive(const struct daemon_main *d, const struct guest *g);	/* has anybody its descriptor still? */
+/* The guest has ended: remove the device, and the guest. */
+void macvtap_end(struct daemon_main *d, struct guest *g);
+/* Drop all but the device itself. */
+void macvtap_forget(struct daemon_main *d, const struct guest *g);
+/**
+ * macvtap_connect() - Connect to the QMP monitor of a guest that we started
+ * @g:	the guest
+ *
+ * QEMU serves one client at a time: a second connection waits. Its greeting comes when it does.
+ *
+ * Return: a descriptor that doesn't block, the caller's; -ENOENT: it was started without; -ECONNREFUSED: it has
+ * ended; -EAGAIN: too many wait; another negative errno
+ */
+int macvtap_connect(const struct daemon_main *d, const struct guest *g);
 
 /* seats.c */
 void seats_find_ports(struct daemon_main *d, const struct world *world);	/* which to ask */

@@ -34,6 +34,10 @@ static bool is_rtnl(const struct op *op)
 	case OP_ADDR_DEL:
 	case OP_PROXY_ADD:
 	case OP_PROXY_DEL:
+	case OP_ROUTE_ADD:
+	case OP_ROUTE_DEL:
+	case OP_NEIGH_ADD:
+	case OP_NEIGH_DEL:
 		return true;
 	case OP_SYSCTL:
 	case OP_NFT_TABLE:
@@ -240,6 +244,18 @@ static void queue(struct batch *batch, struct exec_step *s)
 		if (ifindex > 0)
 			rtnl_put_proxy(&batch->b, ifindex, &op->addr.prefix.ip, op->kind == OP_PROXY_ADD);
 		break;
+	case OP_ROUTE_ADD:
+	case OP_ROUTE_DEL:
+		ifindex = resolve(batch, op->route.device);
+		if (ifindex > 0)
+			rtnl_put_route(&batch->b, ifindex, &op->route, op->kind == OP_ROUTE_ADD);
+		break;
+	case OP_NEIGH_ADD:
+	case OP_NEIGH_DEL:
+		ifindex = resolve(batch, op->neigh.device);
+		if (ifindex > 0)
+			rtnl_put_neigh(&batch->b, ifindex, &op->neigh, op->kind == OP_NEIGH_ADD);
+		break;
 	case OP_SYSCTL:
 	case OP_NFT_TABLE:
 	case OP_NFT_ELEMS:
@@ -398,6 +414,10 @@ static void run(void *user, struct exec_step *steps, size_t n, struct report *re
 	case OP_ADDR_DEL:
 	case OP_PROXY_ADD:
 	case OP_PROXY_DEL:
+	case OP_ROUTE_ADD:
+	case OP_ROUTE_DEL:
+	case OP_NEIGH_ADD:
+	case OP_NEIGH_DEL:
 		run_rtnl(kern, steps, n);
 		break;
 	case OP_SYSCTL:

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/if.h>
+#include <linux/if_link.h>
 #include <linux/netfilter.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 struct fake_kern {
 	struct world *w;
-	size_t cap_links, cap_addrs, cap_routes, cap_sysctls, cap_found;
+	size_t cap_links, cap_addrs, cap_routes, cap_neighs, cap_sysctls, cap_found;
 	uint32_t next_ifindex;
 	uint64_t next_handle;
 };
@@ -39,6 +40,7 @@ struct fake_kern *fake_kern_new(void)
 	f->w = world_new();
 	f->w->inet.family = NFPROTO_INET;
 	f->w->bridge.family = NFPROTO_BRIDGE;
+	f->w->netdev.family = NFPROTO_NETDEV;
 	f->next_handle = 1000000;
 	for (size_t i = 0; i < ARRAY_LEN(zero); i++)
 		fake_kern_sysctl(f, zero[i], "0");
@@ -208,6 +210,8 @@ int fake_kern_observe(struct fake_kern *fake, const char *const *sysctl_paths, s
 	world->n_addrs = w->n_addrs;
 	world->routes = copy(a, w->routes, w->n_routes, sizeof(*w->routes));
 	world->n_routes = w->n_routes;
+	world->neighs = copy(a, w->neighs, w->n_neighs, sizeof(*w->neighs));
+	world->n_neighs = w->n_neighs;
 	world->listeners = copy(a, w->listeners, w->n_listeners, sizeof(*w->listeners));
 	world->n_listeners = w->n_listeners;
 	world->found = copy(a, w->found, w->n_found, sizeof(*w->found));
@@ -225,6 +229,7 @@ int fake_kern_observe(struct fake_kern *fake, const char *const *sysctl_paths, s
 	}
 	copy_table(a, &w->inet, &world->inet);
 	copy_table(a, &w->bridge, &world->bridge);
+	copy_table(a, &w->netdev, &world->netdev);
 	copy_table(a, &w->guard, &world->guard);
 	world->firewalls = fw_tables_copy(a, w->firewalls, w->n_firewalls);
 	world->n_firewalls = w->n_firewalls;
@@ -344,6 +349,16 @@ static void set_attrs(struct fake_kern *f, struct w_link *l, const struct op_lin
 	}
 	if (mask & OP_LINK_HAIRPIN)
 		l->port.hairpin = o->hairpin;
+	if (mask & OP_LINK_MACVLAN) {
+		l->macvlan_mode = o->macvlan_mode;
+		l->macvlan_queue = o->macvlan_queue ? o->macvlan_queue : 1000;
+		l->n_sources = o->macvlan_mode == MACVLAN_MODE_SOURCE ? (uint32_t)o->n_sources : 0;
+		l->sources_sum = 0;
+		for (size_t i = 0; i < l->n_sources; i++)
+			l->sources_sum += mac_hash(&o->sources[i]);
+	}
+	if (mask & OP_LINK_ALLMULTI)
+		l->flags = o->allmulti ? l->flags | IFF_ALLMULTI : l->flags & ~(uint32_t)IFF_ALLMULTI;
 	if (mask & OP_LINK_MASTER)
 		l->master = o->master[0] ? master_of(f, o->master) : 0;
 }
@@ -356,10 +371,21 @@ static int link_add(struct fake_kern *f, const struct op_link *o)
 		return -EEXIST;
 	if (o->alias && strlen(o->alias) >= 256)
 		return -ERANGE;
+	bool macvlan = strcmp(o->kind, "macvtap") == 0 || strcmp(o->kind, "macvlan") == 0;
+	if (macvlan) {
+		const struct w_link *lower = world_link(f->w, o->lower);
+
+		if (!lower)
+			return -ENODEV;
+		if (o->mtu > lower->mtu)
+			return -EINVAL;
+		l.lower = o->lower;
+	}
 	(void)str_copy(l.name, sizeof(l.name), o->name);
 	(void)str_copy(l.kind, sizeof(l.kind), o->kind);
 	set_attrs(f, &l, o,
-		  OP_LINK_MTU | OP_LINK_MAC | OP_LINK_UP | OP_LINK_ALIAS | OP_LINK_GROUP | OP_LINK_GENMODE | OP_LINK_BRIDGE);
+		  OP_LINK_MTU | OP_LINK_MAC | OP_LINK_UP | OP_LINK_ALIAS | OP_LINK_GROUP | OP_LINK_GENMODE | OP_LINK_BRIDGE |
+			  (macvlan ? OP_LINK_MACVLAN : 0));
 	fake_kern_link(f, &l);
 	return 0;
 }
@@ -395,6 +421,9 @@ static int link_del(struct fake_kern *f, const struct op_link *o)
 	for (size_t i = w->n_routes; i-- > 0;)
 		if (w->routes[i].oif == ifindex)
 			REMOVE(w->routes, w->n_routes, i);
+	for (size_t i = w->n_neighs; i-- > 0;)
+		if (w->neighs[i].ifindex == ifindex)
+			REMOVE(w->neighs, w->n_neighs, i);
 	for (size_t i = 0; i < w->n_links; i++)
 		if (w->links[i].master == ifindex)
 			w->links[i].master = 0;
@@ -463,11 +492,69 @@ static int addr_del(struct fake_kern *f, const struct op_addr *o)
 	return 0;
 }
 
+static int route_set(struct fake_kern *f, const struct op_route *o, bool add)
+{
+	const struct w_link *l = link_by_name(f, o->device);
+	struct world *w = f->w;
+	bool had = false;
+
+	if (!l)
+		return -ENODEV;
+	for (size_t i = w->n_routes; i-- > 0;) {
+		if (w->routes[i].oif != l->ifindex || w->routes[i].protocol != SIXTAP_PROTO ||
+		    !prefix_eq(&w->routes[i].dst, &o->dst))
+			continue;
+		REMOVE(w->routes, w->n_routes, i);
+		had = true;
+	}
+	if (!add)
+		return had ? 0 : -ESRCH;
+	fake_kern_route(f, &(struct w_route){ .dst = o->dst, .oif = l->ifindex, .table = RT_TABLE_MAIN, .src = o->src,
+					      .protocol = SIXTAP_PROTO, .type = RTN_UNICAST,
+					      .scope = o->dst.ip.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE });
+	return 0;
+}
+
+void fake_kern_neigh(struct fake_kern *f, const struct w_neigh *neigh)
+{
+	ARENA_GROW(f->w->arena, f->w->neighs, f->w->n_neighs, f->cap_neighs);
+	f->w->neighs[f->w->n_neighs++] = *neigh;
+}
+
+static int neigh_set(struct fake_kern *f, const struct op_neigh *o, bool add)
+{
+	const struct w_link *l = link_by_name(f, o->device);
+	struct world *w = f->w;
+	bool had = false;
+
+	if (!l)
+		return -ENODEV;
+	for (size_t i = w->n_neighs; i-- > 0;) {
+		if (w->neighs[i].ifindex != l->ifindex || !ip_eq(&w->neighs[i].ip, &o->ip))
+			continue;
+		REMOVE(w->neighs, w->n_neighs, i);
+		had = true;
+	}
+	if (!add)
+		return had ? 0 : -ENOENT;
+	fake_kern_neigh(f, &(struct w_neigh){ l->ifindex, o->ip, o->mac, true });
+	return 0;
+}
+
 /* ------------------------------------------------------------------- nftables */
 
 static struct w_table *table_of(struct fake_kern *f, uint8_t family)
 {
-	return family == GUARD_FAMILY ? &f->w->guard : family == NFPROTO_BRIDGE ? &f->w->bridge : &f->w->inet;
+	switch (family) {
+	case GUARD_FAMILY:
+		return &f->w->guard;
+	case NFPROTO_BRIDGE:
+		return &f->w->bridge;
+	case NFPROTO_NETDEV:
+		return &f->w->netdev;
+	default:
+		return &f->w->inet;
+	}
 }
 
 static int nft_table(struct fake_kern *f, struct op_nft *o)
@@ -591,6 +678,12 @@ static int carry_out(struct fake_kern *f, struct exec_step *s)
 		return addr_add(f, &op->addr, op->action == OP_ACTION_CHANGE);
 	case OP_ADDR_DEL:
 		return addr_del(f, &op->addr);
+	case OP_ROUTE_ADD:
+	case OP_ROUTE_DEL:
+		return route_set(f, &op->route, op->kind == OP_ROUTE_ADD);
+	case OP_NEIGH_ADD:
+	case OP_NEIGH_DEL:
+		return neigh_set(f, &op->neigh, op->kind == OP_NEIGH_ADD);
 	case OP_NFT_TABLE:
 		return nft_table(f, &op->nft);
 	case OP_NFT_ELEMS:

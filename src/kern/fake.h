@@ -22,6 +22,7 @@ DEFINE_FREEP(struct fake_kern, fake_kern_free)
 /* What was there before us. Strings are copied. @link's ifindex 0: the next free one. Return: the index. */
 uint32_t fake_kern_link(struct fake_kern *fake, const struct w_link *link);
 void fake_kern_addr(struct fake_kern *fake, const struct w_addr *addr);	/* with its connected route */
+void fake_kern_neigh(struct fake_kern *fake, const struct w_neigh *neigh);
 void fake_kern_route(struct fake_kern *fake, const struct w_route *route);
 void fake_kern_sysctl(struct fake_kern *fake, const char *path, const char *value);
 

@@ -28,7 +28,7 @@ static const struct {
 	{ "redirect", "nft_redir" },	 { "type nat", "nft_chain_nat" }, { "fib ", "nft_fib_inet" },
 	{ "reject", "nft_reject_inet" }, { "ct ", "nft_ct" },		{ "limit", "nft_limit" },
 	{ "ibrname", "nft_meta_bridge" }, { "ibrport", "nft_meta_bridge" }, { "log", "nft_log" },
-	{ "table bridge", "nf_tables_bridge" },
+	{ "table bridge", "nf_tables_bridge" }, { "hook egress", "the netdev egress hook of Linux 5.16" },
 };
 
 /* libnftables: "FILE:1:2-3: Error: WORDS\nthe line\n   ^^^^\n". */
@@ -172,7 +172,8 @@ int kern_nft_text(struct kern *kern, uint8_t family, const char *text, char why[
 
 int kern_nft_list(struct kern *kern, uint8_t family, char **ret)
 {
-	const char *name = family == NFPROTO_BRIDGE ? "bridge " NFT_TABLE_NAME : "inet " NFT_TABLE_NAME;
+	const char *name = family == NFPROTO_BRIDGE ? "bridge " NFT_TABLE_NAME :
+			   family == NFPROTO_NETDEV ? "netdev " NFT_TABLE_NAME : "inet " NFT_TABLE_NAME;
 	_cleanup_(freep) char *list = NULL, *command = xasprintf("list table %s", name);
 	char why[NFT_WHY_MAX] = "";
 	int r = kern_nf(kern);

@@ -10,6 +10,7 @@
 #include <linux/nl80211.h>
 #include "kern/foreign.h"
 #include "kern/guard.h"
+#include "kern/neigh.h"
 #include "kern/nft.h"
 #include "kern/priv.h"
 #include "kern/records.h"
@@ -228,9 +229,12 @@ static int observe_nft(struct kern *kern, struct world *world, struct report *re
 
 	if (r == 0)
 		r = kern_nft_dump(kern, NFPROTO_BRIDGE, world->arena, &world->bridge);
+	if (r == 0)
+		r = kern_nft_dump(kern, NFPROTO_NETDEV, world->arena, &world->netdev);
 	if (r == -EPERM) {
 		world->inet = (struct w_table){ .family = NFPROTO_INET };
 		world->bridge = (struct w_table){ .family = NFPROTO_BRIDGE };
+		world->netdev = (struct w_table){ .family = NFPROTO_NETDEV };
 		world->nft_unreadable = true;
 		return 0;
 	}
@@ -244,6 +248,40 @@ static int observe_nft(struct kern *kern, struct world *world, struct report *re
 	return r;
 }
 
+/* ----------------------------------------------------------------- neighbours */
+
+struct fill_neighs {
+	struct world *world;
+	size_t cap;
+};
+
+static void on_neigh(void *user, const struct kern_neigh *neigh)
+{
+	struct fill_neighs *f = user;
+	struct world *w = f->world;
+
+	ARENA_GROW(w->arena, w->neighs, w->n_neighs, f->cap);
+	w->neighs[w->n_neighs++] =
+		(struct w_neigh){ .ifindex = neigh->ifindex, .ip = neigh->ip, .mac = neigh->mac, .permanent = neigh->permanent };
+}
+
+/* Whom the host's own macvlans have heard of; a host without has no use for them, and may have thousands. */
+static int observe_neighs(struct kern *kern, struct world *world)
+{
+	struct fill_neighs f = { .world = world };
+	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; i < world->n_links && !any; i++)
+		any = str_eq(world->links[i].kind, "macvlan") && alias_parse(world->links[i].alias, network, guest);
+	if (any)
+		r = kern_neigh_dump(kern, AF_INET, on_neigh, &f);
+	if (any && r == 0)
+		r = kern_neigh_dump(kern, AF_INET6, on_neigh, &f);
+	return r == -EAFNOSUPPORT || r == -EOPNOTSUPP ? 0 : r;
+}
+
 int kern_observe(struct kern *kern, const char *const *sysctl_paths, size_t n, struct world *world,
 		 struct report *report)
 {
@@ -254,6 +292,11 @@ int kern_observe(struct kern *kern, const char *const *sysctl_paths, size_t n, s
 		return r;
 	if (f.hardware)
 		observe_wireless(world);
+	r = observe_neighs(kern, world);
+	if (r < 0) {
+		report_error(report, NULL, "the neighbours can't be read: %s", strerror(-r));
+		return r;
+	}
 	r = kern_observe_sysctls(kern, sysctl_paths, n, world, report);
 	if (r < 0)
 		return r;

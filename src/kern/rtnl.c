@@ -68,6 +68,8 @@ static const uint16_t tun_policy[IFLA_TUN_MAX + 1] = {
 
 static const uint16_t macvlan_policy[IFLA_MACVLAN_MAX + 1] = {
 	[IFLA_MACVLAN_MODE] = 4,
+	[IFLA_MACVLAN_BC_QUEUE_LEN] = 4,
+	[IFLA_MACVLAN_MACADDR_COUNT] = 4,
 };
 
 static const uint16_t inet6_policy[IFLA_INET6_MAX + 1] = {
@@ -111,6 +113,24 @@ static void parse_af_spec(const struct nlattr *spec, struct w_link *link)
 	}
 }
 
+static uint64_t sum_sources(const struct nlattr *list)
+{
+	const void *at = nl_data(list);
+	size_t left = nl_len(list);
+	const struct nlattr *a;
+	uint64_t sum = 0;
+
+	while ((a = nl_next(&at, &left))) {
+		struct mac mac;
+
+		if (nl_type(a) != IFLA_MACVLAN_MACADDR || nl_len(a) < sizeof(mac))
+			continue;
+		memcpy(&mac, nl_data(a), sizeof(mac));
+		sum += mac_hash(&mac);
+	}
+	return sum;
+}
+
 static void parse_kind(const struct nlattr *data, struct w_link *link)
 {
 	if (strcmp(link->kind, "bridge") == 0) {
@@ -137,6 +157,10 @@ static void parse_kind(const struct nlattr *data, struct w_link *link)
 
 		nl_parse_nest(data, tb, IFLA_MACVLAN_MAX, macvlan_policy);
 		link->macvlan_mode = nl_u32(tb[IFLA_MACVLAN_MODE]);
+		link->macvlan_queue = nl_u32(tb[IFLA_MACVLAN_BC_QUEUE_LEN]);
+		link->n_sources = nl_u32(tb[IFLA_MACVLAN_MACADDR_COUNT]);
+		if (tb[IFLA_MACVLAN_MACADDR_DATA])
+			link->sources_sum = sum_sources(tb[IFLA_MACVLAN_MACADDR_DATA]);
 	}
 }
 
@@ -331,6 +355,7 @@ size_t rtnl_parse_route(const struct nlmsghdr *nlh, struct w_route ret[static RT
 	if (tb[RTA_MULTIPATH])
 		return parse_multipath(tb[RTA_MULTIPATH], &r, ret);
 	parse_gateway(tb, rtm.rtm_family, &r.gateway);
+	(void)parse_ip(tb[RTA_PREFSRC], rtm.rtm_family, &r.src);
 	ret[0] = r;
 	return 1;
 }
@@ -356,6 +381,28 @@ static void put_gen_mode(struct nlb *b, uint8_t mode)
 	nlb_end(b, spec);
 }
 
+static void put_macvlan(struct nlb *b, const struct op_link *link)
+{
+	size_t data = nlb_nest(b, IFLA_INFO_DATA);
+
+	nlb_u32(b, IFLA_MACVLAN_MODE, link->macvlan_mode);
+	if (link->macvlan_queue > 0)
+		nlb_u32(b, IFLA_MACVLAN_BC_QUEUE_LEN, link->macvlan_queue);
+	if (link->macvlan_mode == MACVLAN_MODE_SOURCE) {
+		nlb_u32(b, IFLA_MACVLAN_MACADDR_MODE, MACVLAN_MACADDR_SET);
+		size_t list = nlb_nest(b, IFLA_MACVLAN_MACADDR_DATA);
+		for (size_t i = 0; i < link->n_sources; i++)
+			nlb_put(b, IFLA_MACVLAN_MACADDR, link->sources[i].b, sizeof(link->sources[i].b));
+		nlb_end(b, list);
+	}
+	nlb_end(b, data);
+}
+
+static bool is_macvlan(const char *kind)
+{
+	return strcmp(kind, "macvtap") == 0 || strcmp(kind, "macvlan") == 0;
+}
+
 static void put_linkinfo(struct nlb *b, const struct op_link *link, bool bridge)
 {
 	size_t info = nlb_nest(b, IFLA_LINKINFO);
@@ -368,6 +415,8 @@ static void put_linkinfo(struct nlb *b, const struct op_link *link, bool bridge)
 		nlb_u32(b, IFLA_BR_STP_STATE, link->stp);
 		nlb_u8(b, IFLA_BR_MCAST_SNOOPING, link->mcast_snooping);
 		nlb_end(b, data);
+	} else if (is_macvlan(link->kind)) {
+		put_macvlan(b, link);
 	}
 	nlb_end(b, info);
 }
@@ -398,6 +447,8 @@ void rtnl_put_link_add(struct nlb *b, const struct op_link *link)
 		nlb_u32(b, IFLA_MTU, link->mtu);
 	if (link->group > 0)
 		nlb_u32(b, IFLA_GROUP, link->group);
+	if (link->lower > 0)
+		nlb_u32(b, IFLA_LINK, link->lower);
 	put_linkinfo(b, link, strcmp(link->kind, "bridge") == 0);
 }
 
@@ -467,6 +518,12 @@ size_t rtnl_put_link_set(struct nlb *b, uint32_t ifindex, const struct op_link *
 		link_msg(b, RTM_NEWLINK, 0, ifindex, link->name, 0, 0);
 		put_linkinfo(b, link, true);
 	}
+	if (link->mask & OP_LINK_MACVLAN) {
+		link_msg(b, RTM_NEWLINK, 0, ifindex, link->name, 0, 0);
+		put_linkinfo(b, link, false);
+	}
+	if (link->mask & OP_LINK_ALLMULTI)
+		link_msg(b, RTM_SETLINK, 0, ifindex, link->name, link->allmulti ? IFF_ALLMULTI : 0, IFF_ALLMULTI);
 	if ((link->mask & (OP_LINK_HAIRPIN | OP_LINK_PORT)) || ((link->mask & OP_LINK_UP) && link->up)) {
 		bool up = (link->mask & OP_LINK_UP) && link->up;
 
@@ -515,6 +572,8 @@ void rtnl_put_addr_add(struct nlb *b, uint32_t ifindex, const struct op_addr *ad
 
 		nlb_put(b, IFA_BROADCAST, last.b, 4);
 	}
+	if (addr->metric > 0)
+		nlb_u32(b, IFA_RT_PRIORITY, addr->metric);
 	if (addr->deprecated || replace) {
 		const struct ifa_cacheinfo ci = {
 			.ifa_prefered = addr->deprecated ? 0 : UINT32_MAX,
@@ -536,6 +595,41 @@ void rtnl_put_proxy(struct nlb *b, uint32_t ifindex, const struct ip *ip, bool a
 
 	nlb_msg(b, add ? RTM_NEWNEIGH : RTM_DELNEIGH, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ndm, sizeof(ndm));
 	nlb_put(b, NDA_DST, ip->b, ip_size(ip));
+}
+
+void rtnl_put_route(struct nlb *b, uint32_t ifindex, const struct op_route *route, bool add)
+{
+	const struct ip *dst = &route->dst.ip;
+	const struct rtmsg rtm = {
+		.rtm_family = dst->family,
+		.rtm_dst_len = route->dst.len,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = SIXTAP_PROTO,
+		.rtm_type = RTN_UNICAST,
+		.rtm_scope = dst->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+	};
+
+	nlb_msg(b, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &rtm, sizeof(rtm));
+	nlb_put(b, RTA_DST, dst->b, ip_size(dst));
+	nlb_u32(b, RTA_OIF, ifindex);
+	if (ip_is_set(&route->src))
+		nlb_put(b, RTA_PREFSRC, route->src.b, ip_size(&route->src));
+}
+
+void rtnl_put_neigh(struct nlb *b, uint32_t ifindex, const struct op_neigh *neigh, bool add)
+{
+	const struct ndmsg ndm = {
+		.ndm_family = neigh->ip.family,
+		.ndm_ifindex = (int)ifindex,
+		.ndm_state = NUD_PERMANENT,
+	};
+
+	nlb_msg(b, add ? RTM_NEWNEIGH : RTM_DELNEIGH, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ndm, sizeof(ndm));
+	nlb_put(b, NDA_DST, neigh->ip.b, ip_size(&neigh->ip));
+	if (!add)
+		return;
+	nlb_put(b, NDA_LLADDR, neigh->mac.b, sizeof(neigh->mac.b));
+	nlb_u8(b, NDA_PROTOCOL, SIXTAP_PROTO);
 }
 
 void rtnl_put_links_dump(struct nlb *b)

@@ -39,6 +39,8 @@ void rtnl_put_addr_del(struct nlb *b, uint32_t ifindex, const struct op_addr *ad
 
 /* A proxy neighbour entry. */
 void rtnl_put_proxy(struct nlb *b, uint32_t ifindex, const struct ip *ip, bool add);
+void rtnl_put_route(struct nlb *b, uint32_t ifindex, const struct op_route *route, bool add);
+void rtnl_put_neigh(struct nlb *b, uint32_t ifindex, const struct op_neigh *neigh, bool add);
 
 void rtnl_put_links_dump(struct nlb *b);
 void rtnl_put_addrs_dump(struct nlb *b);

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/neighbour.h>
 #include <linux/netconf.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -29,7 +30,7 @@
 const char *const kern_change_name[KERN_CHANGE_N_] = {
 	[KERN_CHANGE_LINK] = "link",	   [KERN_CHANGE_ADDR] = "address", [KERN_CHANGE_ROUTE] = "route",
 	[KERN_CHANGE_NETCONF] = "netconf", [KERN_CHANGE_NFT] = "nft",	   [KERN_CHANGE_DEFAULT] = "default route",
-	[KERN_CHANGE_FIREWALL] = "firewall",
+	[KERN_CHANGE_FIREWALL] = "firewall", [KERN_CHANGE_NEIGH] = "neighbour",
 };
 
 struct known {
@@ -45,6 +46,7 @@ struct kern_watch {
 	struct loop_fd rt, nf;
 	uint8_t *buf;
 	struct known *links;
+	bool neigh;		/* neighbours are told, too */
 	bool nft_ours;		/* something of ours changed in the transaction that is being told */
 	bool nft_others;	/* a chain or rule of others did */
 };
@@ -169,6 +171,20 @@ static void netconf_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono
 	changed(w, KERN_CHANGE_NETCONF, ifindex, name_of(w, ifindex), now);
 }
 
+/* Those that end, or aren't found, tell nothing. */
+static void neigh_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t now)
+{
+	struct ndmsg ndm;
+
+	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(ndm)))
+		return;
+	memcpy(&ndm, (const uint8_t *)nlh + NLMSG_HDRLEN, sizeof(ndm));
+	if ((ndm.ndm_family != AF_INET && ndm.ndm_family != AF_INET6) ||
+	    (ndm.ndm_state & (NUD_FAILED | NUD_INCOMPLETE | NUD_NOARP | NUD_PERMANENT)))
+		return;
+	changed(w, KERN_CHANGE_NEIGH, (uint32_t)ndm.ndm_ifindex, name_of(w, (uint32_t)ndm.ndm_ifindex), now);
+}
+
 static void rt_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t now)
 {
 	struct w_addr addr;
@@ -189,6 +205,9 @@ static void rt_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t no
 		if (rtnl_parse_route(nlh, hops) > 0 && hops[0].table == RT_TABLE_MAIN)
 			changed(w, hops[0].dst.len == 0 ? KERN_CHANGE_DEFAULT : KERN_CHANGE_ROUTE, hops[0].oif,
 				name_of(w, hops[0].oif), now);
+		break;
+	case RTM_NEWNEIGH:
+		neigh_event(w, nlh, now);
 		break;
 	case RTM_NEWNETCONF:
 		netconf_event(w, nlh, now);
@@ -363,6 +382,18 @@ int kern_watch_new(struct kern_watch **ret, struct loop *loop, const struct kern
 	if (r < 0)
 		return r;
 	*ret = STEAL_PTR(w);
+	return 0;
+}
+
+int kern_watch_neigh(struct kern_watch *watch, bool on)
+{
+	const unsigned int group = RTNLGRP_NEIGH;
+
+	if (watch->neigh == on)
+		return 0;
+	if (setsockopt(watch->rt.fd, SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return -errno;
+	watch->neigh = on;
 	return 0;
 }
 

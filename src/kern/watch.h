@@ -21,6 +21,7 @@ enum kern_change {
 	KERN_CHANGE_ROUTE,	/* of the main table; ifindex is the outgoing device, or 0 */
 	KERN_CHANGE_DEFAULT,	/* likewise, a default route */
 	KERN_CHANGE_NETCONF,	/* forwarding, proxy_ndp, …; ifindex may be NETCONFA_IFINDEX_ALL (-1) or _DEFAULT (-2) */
+	KERN_CHANGE_NEIGH,	/* a neighbour that can be reached; only with kern_watch_neigh() */
 	KERN_CHANGE_NFT,	/* one of our tables; ifindex is the pid and name the program that did it, as the kernel tells */
 	KERN_CHANGE_FIREWALL,	/* chains or rules of others, where guests' packets may be dropped; otherwise as KERN_CHANGE_NFT */
 	KERN_CHANGE_N_,
@@ -55,5 +56,7 @@ struct kern_watch;
  * Return: 0, or a negative errno
  */
 int kern_watch_new(struct kern_watch **ret, struct loop *loop, const struct kern_watch_ops *ops, void *user);
+/* Tell of neighbours, too, or no longer. On a busy LAN they change all the time. Return: 0, or a negative errno. */
+int kern_watch_neigh(struct kern_watch *watch, bool on);
 struct kern_watch *kern_watch_free(struct kern_watch *watch);
 DEFINE_FREEP(struct kern_watch, kern_watch_free)

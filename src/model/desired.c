@@ -13,6 +13,20 @@ const char *const net_mode_name[NET_MODE_N_] = {
 	[NET_MODE_HOSTDEV] = "hostdev",
 };
 
+const char *const macvtap_mode_name[MACVTAP_MODE_N_] = {
+	[MACVTAP_MODE_BRIDGE] = "bridge",
+	[MACVTAP_MODE_VEPA] = "vepa",
+	[MACVTAP_MODE_PRIVATE] = "private",
+	[MACVTAP_MODE_PASSTHRU] = "passthru",
+	[MACVTAP_MODE_SOURCE] = "source",
+};
+
+const char *const macvtap_multicast_name[MACVTAP_MULTICAST_N_] = {
+	[MACVTAP_MULTICAST_AUTO] = "auto",
+	[MACVTAP_MULTICAST_ALL] = "all",
+	[MACVTAP_MULTICAST_OFF] = "off",
+};
+
 const char *const host_access_name[HOST_ACCESS_N_] = {
 	[HOST_ACCESS_YES] = "yes",
 	[HOST_ACCESS_SERVICES] = "services",

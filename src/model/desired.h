@@ -40,6 +40,26 @@ enum host_access {
 };
 extern const char *const host_access_name[HOST_ACCESS_N_];
 
+/* What a macvtap device lets pass, as IFLA_MACVLAN_MODE has it. */
+enum macvtap_mode {
+	MACVTAP_MODE_BRIDGE,
+	MACVTAP_MODE_VEPA,
+	MACVTAP_MODE_PRIVATE,
+	MACVTAP_MODE_PASSTHRU,
+	MACVTAP_MODE_SOURCE,
+	MACVTAP_MODE_N_,
+};
+extern const char *const macvtap_mode_name[MACVTAP_MODE_N_];
+
+/* Which multicast groups a macvtap device lets in. */
+enum macvtap_multicast {
+	MACVTAP_MULTICAST_AUTO,	/* those that the guest listens to */
+	MACVTAP_MULTICAST_ALL,
+	MACVTAP_MULTICAST_OFF,	/* what the kernel itself joins */
+	MACVTAP_MULTICAST_N_,
+};
+extern const char *const macvtap_multicast_name[MACVTAP_MULTICAST_N_];
+
 /* How guests get IPv6 addresses: bits, `both` is the two together. */
 enum assign {
 	ASSIGN_SLAAC = 1 << 0,	/* A flag in the prefix option */
@@ -94,6 +114,7 @@ struct d_guest {
 	const char *user;		/* NULL: whoever the network allows */
 	const struct d_forward *forwards;
 	size_t n_forwards;
+	const char *device;		/* of a guest that runs (network_with_guests()); NULL: it doesn't, or isn't known */
 };
 
 struct d_network {
@@ -103,7 +124,8 @@ struct d_network {
 	const char *source;		/* the -c path that file was found by */
 	enum net_mode mode;
 	const char *uplink;		/* NULL: auto, per family */
-	const char *bridge;		/* device name: the network's own, or the existing one in mode bridge */
+	const char *bridge;		/* device name: the network's own, or the existing one in mode bridge;
+					   mode macvtap: the host's macvlan (host-access) */
 	struct mac mac;			/* the bridge's own; filled in from the seed when the file has none; mode bridge: zero */
 	uint32_t mtu;			/* 0: auto */
 	const char *domain;
@@ -130,6 +152,16 @@ struct d_network {
 	const struct ip *dns_servers;		/* handed to guests instead, when `dns` is a list */
 	size_t n_dns_servers;
 	enum host_access host_access;
+	struct where host_access_where;
+	struct prefix host_address4, host_address6;	/* mode macvtap: extra addresses for the host; family 0: none */
+	struct {
+		struct where mode_where;
+		enum macvtap_mode mode;
+		enum macvtap_multicast multicast;
+		uint32_t broadcast_queue;	/* frames */
+		const struct mac *sources;	/* mode source */
+		size_t n_sources;
+	} macvtap;
 	bool spoof_check;
 	bool firewall_auto;
 	bool autostart;

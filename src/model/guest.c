@@ -90,6 +90,7 @@ static void overlay(struct d_guest *to, const struct guest *g, struct arena *are
 	if (to->n_ips > 0)
 		memcpy(where, to->ip_where, to->n_ips * sizeof(*where));
 	to->mac = g->mac;
+	to->device = arena_strdup(arena, g->device);
 	to->ips = join(arena, to->ips, to->n_ips, g->ips, g->n_ips, sizeof(*to->ips));
 	to->ip_where = where;
 	to->n_ips += g->n_ips;

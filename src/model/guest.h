@@ -32,6 +32,8 @@ struct guest {
 	uint64_t start_time;		/* of that process, field 22 of /proc/PID/stat; 0: not known */
 	uint32_t uid;			/* who runs it */
 	char user[USER_NAME_MAX + 1];	/* that user's name; "" for root */
+	bool macvtap;			/* the device is one: it doesn't go with its descriptors */
+	bool monitor;			/* a macvtap guest whose QEMU listens for QMP: macvtap_connect() */
 	struct arena *arena;
 };
 

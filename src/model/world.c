@@ -66,6 +66,8 @@ void world_sort(struct world *world)
 	SORT(world->inet.elems, world->inet.n_elems, cmp_elem);
 	SORT(world->bridge.chains, world->bridge.n_chains, cmp_chain);
 	SORT(world->bridge.elems, world->bridge.n_elems, cmp_elem);
+	SORT(world->netdev.chains, world->netdev.n_chains, cmp_chain);
+	SORT(world->netdev.elems, world->netdev.n_elems, cmp_elem);
 	SORT(world->guard.elems, world->guard.n_elems, cmp_elem);
 }
 
@@ -129,6 +131,16 @@ int nft_elem_cmp(const struct nft_elem *a, const struct nft_elem *b)
 	if (c == 0)
 		c = cmp_bytes(a->key_end, a->key_end_len, b->key_end, b->key_end_len);
 	return c;
+}
+
+uint64_t mac_hash(const struct mac *mac)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < sizeof(mac->b); i++)
+		v = v << 8 | mac->b[i];
+	v = (v + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	return v ^ v >> 29;
 }
 
 bool nft_elem_same(const struct nft_elem *a, const struct nft_elem *b)

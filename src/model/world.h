@@ -29,6 +29,9 @@ struct w_link {
 	uint32_t master;		/* ifindex, or 0 */
 	uint32_t lower;			/* what a macvtap, macvlan or vlan sits on; 0: nothing, or in another namespace */
 	uint32_t macvlan_mode;		/* kinds macvtap and macvlan: MACVLAN_MODE_*; 0: not known */
+	uint32_t macvlan_queue;		/* the length asked for of the broadcast queue, frames; 0: not known (before 5.11) */
+	uint32_t n_sources;		/* mode source: MACs that are let in */
+	uint64_t sources_sum;		/* of mac_hash() of each */
 	uint32_t group;
 	bool wireless;
 
@@ -68,8 +71,17 @@ struct w_route {
 	uint32_t oif;
 	uint32_t table;
 	uint32_t metric;
+	struct ip src;			/* preferred source; family 0: none */
 	uint8_t protocol, type, scope;
 	bool expires;			/* has a lifetime: learned from an RA by the kernel */
+};
+
+/* A neighbour that is in use or was; failed and incomplete ones are left out. */
+struct w_neigh {
+	uint32_t ifindex;
+	struct ip ip;
+	struct mac mac;
+	bool permanent;
 };
 
 struct w_sysctl {
@@ -125,7 +137,7 @@ struct w_chain {
 /* One of our tables. */
 struct w_table {
 	bool present;
-	uint8_t family;		/* NFPROTO_INET or NFPROTO_BRIDGE; GUARD_FAMILY */
+	uint8_t family;		/* NFPROTO_INET, NFPROTO_BRIDGE or NFPROTO_NETDEV; GUARD_FAMILY */
 	const char *comment;	/* "sixtap <hash of the structure>" or NULL */
 	struct w_chain *chains;	/* sorted by name */
 	size_t n_chains;
@@ -161,12 +173,15 @@ struct world {
 	size_t n_addrs;
 	struct w_route *routes;	/* both families; cached and local ones left out */
 	size_t n_routes;
+	struct w_neigh *neighs;	/* only where the host has a macvlan of ours */
+	size_t n_neighs;
 	struct w_sysctl *sysctls;
 	size_t n_sysctls;
 	struct w_found *found;
 	size_t n_found;
 	struct w_table inet;	/* inet sixtap */
 	struct w_table bridge;	/* bridge sixtap */
+	struct w_table netdev;	/* netdev sixtap */
 	/*
 	 * The eBPF guards of ports, as if they were a table: "port" by interface index, "owner" by network
 	 * and address, "attached" for ports whose filter is in place. present: this kernel and process have them.
@@ -191,6 +206,9 @@ const struct w_link *world_link_by_name(const struct world *world, const char *n
 const char *world_sysctl(const struct world *world, const char *path);	/* NULL: doesn't exist or wasn't read */
 const struct w_found *world_found(const struct world *world, const char *path);
 const struct w_served *world_served(const struct world *world, const char *network);
+
+/* For sums that tell sets of MACs apart, whatever their order. */
+uint64_t mac_hash(const struct mac *mac);
 
 /* The order of nft_elem arrays: by set name, then key, then key_end. */
 int nft_elem_cmp(const struct nft_elem *a, const struct nft_elem *b);

@@ -215,21 +215,30 @@ static void claim_guests(struct make *m, const struct net *net, const struct mac
 	}
 }
 
+/* The strongest claim to each address. */
+static void settle_claims(struct claims *c, const struct ruleset_owner **ret, size_t *ret_n)
+{
+	struct ruleset_owner *owners;
+	size_t n = 0;
+
+	if (c->n == 0)
+		return;
+	qsort(c->claims, c->n, sizeof(*c->claims), cmp_claim);
+	owners = arena_alloc(c->arena, c->n, sizeof(*owners));
+	for (size_t i = 0; i < c->n; i++)
+		if (i == 0 || ip_cmp(&c->claims[i].ip, &c->claims[i - 1].ip) != 0)
+			owners[n++] = (struct ruleset_owner){ c->claims[i].ip, c->claims[i].mac };
+	*ret = owners;
+	*ret_n = n;
+}
+
 static void find_owners(struct make *m, const struct net *net, const struct macs *macs, struct ruleset_network *ret)
 {
 	struct claims c = { .arena = m->arena };
-	struct ruleset_owner *owners;
 
 	claim_bridge(m, net, ret, &c);
 	claim_guests(m, net, macs, &c);
-	if (c.n == 0)
-		return;
-	qsort(c.claims, c.n, sizeof(*c.claims), cmp_claim);
-	owners = arena_alloc(m->arena, c.n, sizeof(*owners));
-	for (size_t i = 0; i < c.n; i++)
-		if (i == 0 || ip_cmp(&c.claims[i].ip, &c.claims[i - 1].ip) != 0)
-			owners[ret->n_owners++] = (struct ruleset_owner){ c.claims[i].ip, c.claims[i].mac };
-	ret->owners = owners;
+	settle_claims(&c, &ret->owners, &ret->n_owners);
 }
 
 /* Ports and owners of a network with spoof-check; gateways are filled in already. */
@@ -244,6 +253,57 @@ void find_guard(struct make *m, const struct net *net, struct ruleset_network *r
 	ret->group = network_group(net->target->name);
 	find_ports(m, net, ret, &macs);
 	find_owners(m, net, &macs, ret);
+}
+
+/*
+ * Mode macvtap: guests are on a LAN that others are on too. Nobody here speaks for the host's own addresses, or for
+ * those that it has routes through: a MAC that no guest has, the lower device's, stands for whoever does.
+ */
+static void claim_lan(struct make *m, const struct net *net, struct claims *c)
+{
+	const struct world *w = m->world;
+
+	for (size_t i = 0; i < w->n_addrs; i++)
+		if (w->addrs[i].ifindex == net->lower->ifindex || (net->link && w->addrs[i].ifindex == net->link->ifindex))
+			claim(c, CLAIM_BY_BRIDGE, &w->addrs[i].prefix.ip, &net->lower->mac);
+	for (size_t i = 0; i < w->n_routes; i++)
+		if (w->routes[i].oif == net->lower->ifindex)
+			claim(c, CLAIM_BY_BRIDGE, &w->routes[i].gateway, &net->lower->mac);
+}
+
+/* Devices of guests that run (those that this plan makes, too), and owners. */
+void find_guard_macvtap(struct make *m, const struct net *net, struct ruleset_macvtap *ret)
+{
+	struct claims c = { .arena = m->arena };
+	struct ruleset_port *ports = NULL;
+	struct macs macs = { 0 };
+	size_t cap = 0;
+
+	*ret = (struct ruleset_macvtap){ .group = network_group(net->target->name), .guarded = net->d->spoof_check,
+					 .host = macvtap_filtered_host(net) };
+	for (size_t i = 0; i < net->d->n_guests; i++) {
+		const struct d_guest *g = &net->d->guests[i];
+		const char *name = g->device;
+		char guest[GUEST_NAME_MAX + 1];
+
+		if (!name)
+			continue;
+		for (size_t k = 0; k < m->world->n_links; k++)	/* somebody may have renamed it */
+			if (macvtap_of(net, &m->world->links[k], guest) && str_eq(guest, g->name))
+				name = m->world->links[k].name;
+		ARENA_GROW(m->arena, ports, ret->n_ports, cap);
+		ports[ret->n_ports++] = (struct ruleset_port){ .name = name, .mac = g->mac };
+		ARENA_GROW(m->arena, macs.macs, macs.n, macs.cap);
+		macs.macs[macs.n++] = g->mac;
+	}
+	ret->ports = ports;
+	if (!ret->guarded || !net->lower)
+		return;
+	if (macs.n > 1)
+		qsort(macs.macs, macs.n, sizeof(*macs.macs), cmp_mac);
+	claim_lan(m, net, &c);
+	claim_guests(m, net, &macs, &c);
+	settle_claims(&c, &ret->owners, &ret->n_owners);
 }
 
 /* An element of table bridge that begins with the mark of a network which the plan was told of. */

@@ -118,6 +118,22 @@ static void check_replaced(struct make *m, struct net *net)
 		report_help(f, "stop %s first, or: sixtap down %s", n == 1 ? "it" : "them", net->target->name);
 }
 
+/* Mode macvtap: the host's own macvlan, for host-access. It carries nothing that a new one wouldn't. */
+static void find_host_link(struct make *m, struct net *net)
+{
+	bool wanted = net->d->host_access == HOST_ACCESS_YES;
+	const struct w_link *device = net->d->uplink ? world_link_by_name(m->world, net->d->uplink) : NULL;
+
+	if (!net->up)
+		return;
+	net->creates = wanted && (!net->link || !str_eq(net->link->name, net->d->bridge) || !str_eq(net->link->kind, "macvlan") ||
+				  (device && net->link->lower && net->link->lower != device->ifindex));
+	if (net->link && (!wanted || net->creates))
+		check_replaced(m, net);
+	if (wanted)
+		check_foreign(m, net);
+}
+
 /* Runs for all networks before find_uplink() and find_addresses(), which look at what goes. */
 void find_link(struct make *m, struct net *net)
 {
@@ -125,15 +141,18 @@ void find_link(struct make *m, struct net *net)
 
 	for (size_t i = 0; i < m->world->n_links && !net->link; i++)
 		if (alias_is(&m->world->links[i], net->target->name, guest, false) &&
-		    str_eq(m->world->links[i].kind, "bridge"))
+		    (str_eq(m->world->links[i].kind, "bridge") || str_eq(m->world->links[i].kind, "macvlan")))
 			net->link = &m->world->links[i];
 	switch (net->target->want) {
 	case PLAN_WANT_DOWN:
 		net->removes = net->link != NULL;
 		return;
 	case PLAN_WANT_LEAVE:
-		net->active = net->d && (net->d->mode == NET_MODE_BRIDGE ? world_link_by_name(m->world, net->d->bridge)
-									 : net->link) != NULL;
+		if (net->d && net->d->mode == NET_MODE_MACVTAP)
+			net->active = true;
+		else
+			net->active = net->d && (net->d->mode == NET_MODE_BRIDGE ? world_link_by_name(m->world, net->d->bridge)
+										 : net->link) != NULL;
 		break;
 	case PLAN_WANT_UP:
 		net->active = net->up = true;
@@ -141,6 +160,7 @@ void find_link(struct make *m, struct net *net)
 	}
 	if (!net->active)
 		return;
+	check_macvtap_left(m, net);
 	switch (net->d->mode) {
 	case NET_MODE_NAT:
 	case NET_MODE_ISOLATED:
@@ -162,8 +182,10 @@ void find_link(struct make *m, struct net *net)
 		if (net->up)
 			check_existing(m, net);
 		return;
-	case NET_MODE_ROUTED:
 	case NET_MODE_MACVTAP:
+		find_host_link(m, net);
+		return;
+	case NET_MODE_ROUTED:
 	case NET_MODE_HOSTDEV:
 	case NET_MODE_N_:
 		break;
@@ -171,7 +193,7 @@ void find_link(struct make *m, struct net *net)
 	struct finding *f = net_error(m, net, &net->d->mode_where, "mode", "%s is not built yet",
 				      net_mode_name[net->d->mode]);
 	if (f)
-		report_help(f, "nat, isolated and bridge are");
+		report_help(f, "nat, isolated, bridge and macvtap are");
 	net->active = net->up = false;
 }
 
@@ -193,6 +215,10 @@ void describe_link(const struct w_link *link, const struct world *world, struct 
 		.mcast_snooping = link->bridge.mcast_snooping,
 		.forward_delay = link->bridge.forward_delay,
 		.hairpin = link->port.hairpin,
+		.lower = link->lower,
+		.macvlan_mode = link->macvlan_mode,
+		.macvlan_queue = link->macvlan_queue,
+		.allmulti = link->flags & IFF_ALLMULTI,
 	};
 	(void)str_copy(ret->name, sizeof(ret->name), link->name);
 	(void)str_copy(ret->kind, sizeof(ret->kind), link->kind);
@@ -313,9 +339,10 @@ void emit_link_down(struct make *m, struct net *net)
 		op->link.master[0] = '\0';
 	}
 	emit_addresses_down(m, net);
-	op = link_op(m, net, OP_LINK_DEL, OP_ACTION_REMOVE, net->link->name, "bridge", "");
+	bool macvlan = str_eq(net->link->kind, "macvlan");
+	op = link_op(m, net, OP_LINK_DEL, OP_ACTION_REMOVE, net->link->name, macvlan ? "macvlan" : "bridge", "");
 	describe_link(net->link, m->world, &op->old_link);
-	op->old_link.mask = BRIDGE_MASK;
+	op->old_link.mask = BRIDGE_MASK | (macvlan ? OP_LINK_MACVLAN : 0);
 	op->link = op->old_link;
 }
 

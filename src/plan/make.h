@@ -22,6 +22,7 @@ struct net {
 	bool creates;			/* the bridge is made by this plan */
 	bool removes;			/* @link is removed by this plan */
 	uint32_t mtu;
+	const struct w_link *lower;	/* mode macvtap: what guests' devices sit on; NULL: other modes */
 	struct ruleset_forward *rules;	/* of the active forwards */
 	size_t n_rules, cap_rules;
 };
@@ -57,6 +58,17 @@ void emit_ports(struct make *m, struct net *net);
 void emit_hairpin(struct make *m, struct net *net, bool on);
 void describe_link(const struct w_link *link, const struct world *world, struct op_link *ret);
 
+/* macvtap.c */
+void find_macvtap(struct make *m, struct net *net);
+void check_macvtap_left(struct make *m, struct net *net);
+void emit_macvtap(struct make *m, struct net *net);
+void emit_macvtap_down(struct make *m, struct net *net);
+void emit_macvtap_host(struct make *m, struct net *net);	/* after the rules */
+/* Is it the device of a guest of this network? Its name is put into @guest. */
+bool macvtap_of(const struct net *net, const struct w_link *link, char guest[static GUEST_NAME_MAX + 1]);
+/* The host's macvlan when it may hear guests only, or NULL. */
+const char *macvtap_filtered_host(const struct net *net);
+
 /* sysctls.c */
 bool sysctl_on(const struct world *world, const char *path);
 void emit_forwarding(struct make *m);
@@ -73,6 +85,7 @@ void emit_rules(struct make *m);
 
 /* guard.c */
 void find_guard(struct make *m, const struct net *net, struct ruleset_network *ret);
+void find_guard_macvtap(struct make *m, const struct net *net, struct ruleset_macvtap *ret);
 bool guard_knows(const struct make *m, const struct nft_elem *e);
 bool guard_keeps(const struct make *m, const struct nft_elem *e);
 

@@ -15,6 +15,10 @@ const char *const op_kind_name[OP_KIND_N_] = {
 	[OP_ADDR_DEL] = "addr-del",
 	[OP_PROXY_ADD] = "proxy-add",
 	[OP_PROXY_DEL] = "proxy-del",
+	[OP_ROUTE_ADD] = "route-add",
+	[OP_ROUTE_DEL] = "route-del",
+	[OP_NEIGH_ADD] = "neigh-add",
+	[OP_NEIGH_DEL] = "neigh-del",
 	[OP_NFT_TABLE] = "nft-table",
 	[OP_NFT_ELEMS] = "nft-elems",
 	[OP_RULE] = "rule",
@@ -142,6 +146,18 @@ bool op_undo(const struct op *op, struct op *ret)
 		break;
 	case OP_PROXY_DEL:
 		u.kind = OP_PROXY_ADD;
+		break;
+	case OP_ROUTE_ADD:
+		u.kind = OP_ROUTE_DEL;
+		break;
+	case OP_ROUTE_DEL:
+		u.kind = OP_ROUTE_ADD;
+		break;
+	case OP_NEIGH_ADD:
+		u.kind = OP_NEIGH_DEL;
+		break;
+	case OP_NEIGH_DEL:
+		u.kind = OP_NEIGH_ADD;
 		break;
 	case OP_NFT_TABLE:
 		if (!op->nft.old_text)

@@ -26,6 +26,10 @@ enum op_kind {
 	OP_ADDR_DEL,
 	OP_PROXY_ADD,		/* answer on addr.device for addr.prefix.ip, which is somebody else's: a proxy neighbour */
 	OP_PROXY_DEL,
+	OP_ROUTE_ADD,		/* to one guest, by the host's own macvlan; replaces one of ours to the same */
+	OP_ROUTE_DEL,
+	OP_NEIGH_ADD,		/* permanent: nobody is asked for it */
+	OP_NEIGH_DEL,
 	OP_NFT_TABLE,		/* replace or delete one table whole, atomically: text */
 	OP_NFT_ELEMS,		/* delete and add elements of an existing table, one transaction */
 	OP_RULE,		/* our rules for one network in one chain of somebody else's */
@@ -54,6 +58,8 @@ enum op_link_attr {
 	OP_LINK_BRIDGE = 1 << 6,	/* stp, mcast_snooping, forward_delay */
 	OP_LINK_HAIRPIN = 1 << 7,	/* bridge port */
 	OP_LINK_MASTER = 1 << 8,
+	OP_LINK_MACVLAN = 1 << 9,	/* kinds macvtap and macvlan: mode, broadcast queue, sources */
+	OP_LINK_ALLMULTI = 1 << 10,
 	OP_LINK_PORT = 1 << 11,		/* of a bridge port: all of link.port */
 	OP_LINK_PVID = 1 << 12,		/* the VLAN of a bridge port's untagged frames: link.pvid */
 };
@@ -82,6 +88,12 @@ struct op_link {
 	uint16_t pvid;
 	bool has_pvid;			/* false: the port is taken out of that VLAN */
 	char master[16];		/* "" : none */
+	uint32_t lower;			/* ifindex; OP_LINK_ADD of a macvtap or macvlan */
+	uint32_t macvlan_mode;		/* MACVLAN_MODE_* */
+	uint32_t macvlan_queue;		/* frames; 0: the kernel's own */
+	const struct mac *sources;	/* mode source */
+	size_t n_sources;
+	bool allmulti;
 };
 
 struct op_addr {
@@ -90,6 +102,19 @@ struct op_addr {
 	uint32_t flags;			/* IFA_F_NODAD, … */
 	uint8_t scope;
 	bool deprecated;		/* preferred lifetime 0 */
+	uint32_t metric;		/* of the route to its prefix; 0: the kernel's own */
+};
+
+struct op_route {
+	char device[16];
+	struct prefix dst;
+	struct ip src;			/* preferred source; family 0: none */
+};
+
+struct op_neigh {
+	char device[16];
+	struct ip ip;
+	struct mac mac;
 };
 
 struct op_sysctl {
@@ -101,7 +126,7 @@ struct op_sysctl {
 };
 
 struct op_nft {
-	uint8_t family;			/* NFPROTO_INET or NFPROTO_BRIDGE; GUARD_FAMILY: elements of the guards (OP_NFT_ELEMS) */
+	uint8_t family;			/* NFPROTO_INET, NFPROTO_BRIDGE or NFPROTO_NETDEV; GUARD_FAMILY: elements of the guards (OP_NFT_ELEMS) */
 	const char *text;		/* commands for libnftables (OP_NFT_TABLE) */
 	/*
 	 * What restores the tables as they were; "" : there were none. NULL: plan/ doesn't know
@@ -148,6 +173,8 @@ struct op {
 	union {
 		struct op_link link;
 		struct op_addr addr;
+		struct op_route route;
+		struct op_neigh neigh;
 		struct op_sysctl sysctl;
 		struct op_nft nft;
 		struct op_rule rule;

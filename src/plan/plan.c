@@ -24,6 +24,7 @@ static void find(struct make *m)
 
 		find_uplink(m, net);
 		find_mtu(m, net);
+		find_macvtap(m, net);
 		find_addresses(m, net);
 	}
 	for (size_t i = 0; i < m->n_nets; i++) {
@@ -40,17 +41,22 @@ static void emit(struct make *m)
 		emit_unserve(m, &m->nets[i]);
 	for (size_t i = 0; i < m->n_nets; i++)
 		emit_link_down(m, &m->nets[i]);
+	for (size_t i = 0; i < m->n_nets; i++)
+		emit_macvtap_down(m, &m->nets[i]);
 	emit_forwarding(m);
 	for (size_t i = 0; i < m->n_nets; i++) {
 		emit_link(m, &m->nets[i]);
 		emit_bridge_sysctls(m, &m->nets[i]);
 		emit_addresses(m, &m->nets[i]);
 		emit_ports(m, &m->nets[i]);
+		emit_macvtap(m, &m->nets[i]);
 	}
 	for (size_t i = 0; i < m->n_nets; i++)
 		emit_hairpin(m, &m->nets[i], false);
 	emit_foreign_gone(m);
 	emit_rules(m);
+	for (size_t i = 0; i < m->n_nets; i++)
+		emit_macvtap_host(m, &m->nets[i]);
 	emit_foreign(m);
 	for (size_t i = 0; i < m->n_nets; i++)
 		emit_hairpin(m, &m->nets[i], true);

@@ -239,7 +239,8 @@ static struct op *rules_op(struct make *m, enum op_kind kind, enum op_action act
 {
 	struct op *op = ops_add(m->ops, kind, action);
 
-	op->object = family == NFPROTO_INET ? "rules inet sixtap" : "rules bridge sixtap";
+	op->object = family == NFPROTO_INET ? "rules inet sixtap" :
+		     family == NFPROTO_NETDEV ? "rules netdev sixtap" : "rules bridge sixtap";
 	op->nft.family = family;
 	return op;
 }
@@ -277,8 +278,10 @@ static void emit_table(struct make *m, const struct w_table *have, struct rulese
 		op->nft.table = table_copy(m, &want->table);
 		op->nft.old_table = table_copy(m, have);
 		if (!have->present)
-			op->nft.old_text = family == NFPROTO_INET ? "add table inet sixtap\ndelete table inet sixtap\n"
-								  : "add table bridge sixtap\ndelete table bridge sixtap\n";
+			op->nft.old_text = family == NFPROTO_INET ? "add table inet sixtap\ndelete table inet sixtap\n" :
+					   family == NFPROTO_NETDEV ?
+						   "add table netdev sixtap\ndelete table netdev sixtap\n" :
+						   "add table bridge sixtap\ndelete table bridge sixtap\n";
 		if (want->n_rest == 0)
 			return;
 		add = want->rest;
@@ -317,6 +320,34 @@ static void emit_guard(struct make *m, const struct ruleset_table *want)
 		   add, n_add, del, n_del);
 }
 
+/*
+ * Each device is structure here, so a guest that comes changes the table: that is no sign of somebody's hand in it.
+ * Chains of devices that are gone went with them.
+ */
+static void emit_netdev(struct make *m)
+{
+	struct ruleset_macvtap *networks = arena_alloc(m->arena, m->n_nets, sizeof(*networks));
+	const struct w_table *have = &m->world->netdev;
+	const char *words = "what the LAN says to the host stays with the NIC";
+	struct ruleset_table want;
+	size_t n = 0, at = m->ops->n;
+
+	for (size_t i = 0; i < m->n_nets; i++) {
+		if (!m->nets[i].lower)
+			continue;
+		find_guard_macvtap(m, &m->nets[i], &networks[n]);
+		if (networks[n].guarded && networks[n].n_ports > 0)
+			words = "guests cannot send RAs, answer DHCP or take addresses on the LAN";
+		n++;
+	}
+	if (!m->world->has_daemon && have->present)	/* which guests run is not known */
+		return;
+	ruleset_make_netdev(m->arena, networks, n, &want);
+	emit_table(m, have, &want, words);
+	if (m->ops->n > at && m->ops->ops[at].kind == OP_NFT_TABLE && m->ops->ops[at].action == OP_ACTION_CHANGE)
+		m->ops->ops[at].why = "";
+}
+
 void emit_rules(struct make *m)
 {
 	struct ruleset_network *networks = arena_alloc(m->arena, m->n_nets, sizeof(*networks));
@@ -336,6 +367,7 @@ void emit_rules(struct make *m)
 	/* Without privileges nothing is known of the tables: say only what must be new. */
 	if (m->world->nft_unreadable && !creates)
 		return;
+	emit_netdev(m);
 	find_kept(m, &kept);
 	ruleset_make(m->arena, networks, n, &kept, &rules);
 	emit_table(m, &m->world->inet, &rules.inet, rules_words(m));

@@ -340,17 +340,17 @@ static void add_nft_port(struct builder *b, const struct ruleset_network *n, con
 	elem_done(b, e);
 }
 
-static void add_nft_owner(struct builder *b, const struct ruleset_network *n, const struct ruleset_owner *owner)
+static void add_owner(struct builder *b, uint32_t group, const struct ruleset_owner *owner)
 {
 	bool six = owner->ip.family == AF_INET6;
 	enum schema_field ip = six ? FIELD_RAW6 : FIELD_IP4;
 	struct nft_elem *e = elem_begin(b, six ? "owned6" : "owned4");
 
-	key_u32(e, FIELD_MARK, n->group);
+	key_u32(e, FIELD_MARK, group);
 	key_put(e, ip, owner->ip.b);
 	elem_done(b, e);
 	e = elem_begin(b, six ? "owners6" : "owners4");
-	key_u32(e, FIELD_MARK, n->group);
+	key_u32(e, FIELD_MARK, group);
 	key_put(e, ip, owner->ip.b);
 	key_put(e, FIELD_MAC, owner->mac.b);
 	elem_done(b, e);
@@ -403,7 +403,7 @@ static void add_guard(struct builder *bridge, struct builder *guard, const struc
 		if (n->guarded_by_bpf)
 			add_bpf_owner(guard, n, &n->owners[i]);
 		else
-			add_nft_owner(bridge, n, &n->owners[i]);
+			add_owner(bridge, n->group, &n->owners[i]);
 	}
 }
 
@@ -468,7 +468,7 @@ static void add_kept(struct builder *b, const struct nft_elem *kept, const struc
 		(void)str_copy(e->chain, sizeof(e->chain), "snat_any");
 }
 
-static void render(struct arena *arena, struct builder *b, const struct snat *snats, size_t n_snats, bool guard, bool present,
+static void render(struct arena *arena, struct builder *b, const struct ruleset_extra *extra, bool guard, bool present,
 		   struct ruleset_table *ret)
 {
 	struct w_table *t = &ret->table;
@@ -476,7 +476,7 @@ static void render(struct arena *arena, struct builder *b, const struct snat *sn
 	*ret = (struct ruleset_table){ .table = { .present = present, .family = b->family }, .structure = "" };
 	if (!present)
 		return;
-	ret->structure = ruleset_structure(arena, t, guard, snats, n_snats);
+	ret->structure = ruleset_structure(arena, t, guard, extra);
 	qsort(t->chains, t->n_chains, sizeof(*t->chains), qsort_chain);
 	t->comment = arena_printf(arena, "sixtap %016" PRIx64, fnv1a(ret->structure));
 	t->n_elems = elems_sort(b->elems, b->n);
@@ -528,10 +528,70 @@ void ruleset_make(struct arena *arena, const struct ruleset_network *networks, s
 		add_kept(&bridge, &kept->bridge[i], NULL, 0);
 		in_nft |= set && set->guard;
 	}
-	render(arena, &inet, snats, n_snats, false, inet.n > 0, &ret->inet);
-	render(arena, &bridge, NULL, 0, in_nft, bridge.n > 0, &ret->bridge);
+	render(arena, &inet, &(struct ruleset_extra){ .snats = snats, .n_snats = n_snats }, false, inet.n > 0, &ret->inet);
+	render(arena, &bridge, &(struct ruleset_extra){ 0 }, in_nft, bridge.n > 0, &ret->bridge);
 	ret->guard = (struct ruleset_table){ .table = { .present = true, .family = GUARD_FAMILY, .elems = guard.elems } };
 	ret->guard.table.n_elems = elems_sort(guard.elems, guard.n);
+}
+
+/* ---- macvtap ---- */
+
+static void add_hook(struct builder *b, struct ruleset_extra *extra, size_t *cap, const char *device, const char *chain)
+{
+	if (!ruleset_ifname_is_plain(device))
+		return;
+	ARENA_GROW(b->arena, extra->hooks, extra->n_hooks, *cap);
+	extra->hooks[extra->n_hooks++] = (struct ruleset_hook){ device, chain };
+}
+
+static void add_device_mac(struct builder *b, const char *set, const char *device, const struct mac *mac)
+{
+	struct nft_elem *e = elem_begin(b, set);
+
+	key_ifname(e, device);
+	key_put(e, FIELD_MAC, mac->b);
+	elem_done(b, e);
+}
+
+static int qsort_hook(const void *a, const void *b)
+{
+	return strcmp(((const struct ruleset_hook *)a)->device, ((const struct ruleset_hook *)b)->device);
+}
+
+void ruleset_make_netdev(struct arena *arena, const struct ruleset_macvtap *networks, size_t n, struct ruleset_table *ret)
+{
+	struct builder b = { .arena = arena, .family = NFPROTO_NETDEV };
+	struct ruleset_extra extra = { 0 };
+	bool guard = false;
+	size_t cap = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ruleset_macvtap *net = &networks[i];
+
+		if (net->host)
+			add_hook(&b, &extra, &cap, net->host, "host");
+		for (size_t k = 0; k < net->n_ports; k++) {
+			const struct ruleset_port *port = &net->ports[k];
+
+			if (net->host)
+				add_device_mac(&b, "guests", net->host, &port->mac);
+			if (!net->guarded)
+				continue;
+			guard = true;
+			add_hook(&b, &extra, &cap, port->name, "guard");
+			add_device_mac(&b, "macs", port->name, &port->mac);
+			struct nft_elem *e = elem_begin(&b, "nets_of");
+			key_ifname(e, port->name);
+			memcpy(e->data, &net->group, sizeof(net->group));
+			e->data_len = sizeof(net->group);
+			elem_done(&b, e);
+		}
+		for (size_t k = 0; net->guarded && net->n_ports > 0 && k < net->n_owners; k++)
+			add_owner(&b, net->group, &net->owners[k]);
+	}
+	if (extra.n_hooks > 1)
+		qsort(extra.hooks, extra.n_hooks, sizeof(*extra.hooks), qsort_hook);
+	render(arena, &b, &extra, guard, extra.n_hooks > 0, ret);
 }
 
 /* ---- differences ---- */

@@ -77,6 +77,17 @@ struct ruleset_network {
 	size_t n_owners;
 };
 
+/* A network of mode macvtap: table netdev. */
+struct ruleset_macvtap {
+	uint32_t group;			/* network_group() */
+	bool guarded;			/* spoof-check */
+	const char *host;		/* the host's own macvlan that hears its guests only; NULL: none */
+	const struct ruleset_port *ports;	/* the guests' devices, with their MACs */
+	size_t n_ports;
+	const struct ruleset_owner *owners;	/* each address once */
+	size_t n_owners;
+};
+
 /* Elements of the present tables that belong to networks which the caller doesn't know, and are to stay. */
 struct ruleset_kept {
 	const struct nft_elem *inet, *bridge;
@@ -95,6 +106,7 @@ struct ruleset_table {
 struct ruleset {
 	struct ruleset_table inet, bridge;
 	struct ruleset_table guard;	/* elements only */
+	struct ruleset_table netdev;	/* by ruleset_make_netdev() */
 };
 
 /**
@@ -109,6 +121,18 @@ struct ruleset {
  */
 void ruleset_make(struct arena *arena, const struct ruleset_network *networks, size_t n,
 		  const struct ruleset_kept *kept, struct ruleset *ret);
+
+/**
+ * ruleset_make_netdev() - Render what holds at macvtap devices
+ * @arena:	where the result lives
+ * @networks:	networks of mode macvtap that are up; without devices among them the table goes
+ * @n:		how many
+ * @ret:	the table; elements are sorted
+ *
+ * A base chain belongs to one device, so each device is structure. Devices whose
+ * names nft's language cannot say are left out.
+ */
+void ruleset_make_netdev(struct arena *arena, const struct ruleset_macvtap *networks, size_t n, struct ruleset_table *ret);
 
 /* Put the table into words: fills in its text and rest, in @arena. */
 void ruleset_text(struct arena *arena, struct ruleset_table *table);

@@ -12,7 +12,7 @@
 
 static const char *family_name(uint8_t family)
 {
-	return family == NFPROTO_INET ? "inet" : "bridge";
+	return family == NFPROTO_INET ? "inet" : family == NFPROTO_NETDEV ? "netdev" : "bridge";
 }
 
 static FILE *text_open(char **buf, size_t *len)
@@ -103,9 +103,28 @@ static size_t text_snat_rules(FILE *f, const struct snat *s)
 	return n + 1;
 }
 
-const char *ruleset_structure(struct arena *arena, struct w_table *table, bool guard, const struct snat *snats,
-			      size_t n_snats)
+/* Names of chains are plainer than those of devices. */
+static const char *hook_name(struct arena *arena, const struct ruleset_hook *hook)
 {
+	char *name = arena_strdup(arena, arena_printf(arena, "%s_%s", hook->chain, hook->device));
+
+	for (char *c = name; *c; c++)
+		if (!isalnum((unsigned char)*c))
+			*c = '_';
+	return name;
+}
+
+/* Each hook's base chain has the device's name behind the kind's: "guard_macvtap0". */
+static void text_hook(FILE *f, const struct ruleset_hook *hook, const char *name)
+{
+	(void)fprintf(f, "\tchain %s {\n\t\ttype filter hook %s device \"%s\" priority filter; policy accept;\n\t\tjump %s\n\t}\n",
+		      name, str_eq(hook->chain, "host") ? "ingress" : "egress", hook->device, hook->chain);
+}
+
+const char *ruleset_structure(struct arena *arena, struct w_table *table, bool guard, const struct ruleset_extra *extra)
+{
+	const struct snat *snats = extra->snats;
+	size_t n_snats = extra->n_snats;
 	uint8_t family = table->family;
 	char *buf = NULL;
 	size_t len;
@@ -141,6 +160,13 @@ const char *ruleset_structure(struct arena *arena, struct w_table *table, bool g
 		ARENA_GROW(arena, table->chains, table->n_chains, cap);
 		table->chains[table->n_chains++] = (struct w_chain){ c->name, n_rules };
 	}
+	for (size_t i = 0; i < extra->n_hooks; i++) {
+		const char *name = hook_name(arena, &extra->hooks[i]);
+
+		text_hook(f, &extra->hooks[i], name);
+		ARENA_GROW(arena, table->chains, table->n_chains, cap);
+		table->chains[table->n_chains++] = (struct w_chain){ name, 1 };
+	}
 	return text_close(arena, f, &buf);
 }
 
@@ -153,6 +179,13 @@ static bool ifname_is_plain(const uint8_t name[static 16])
 		if (!isalnum(name[i]) && !strchr("._-@:", name[i]))
 			return false;
 	return name[0] != '\0';
+}
+
+bool ruleset_ifname_is_plain(const char *name)
+{
+	uint8_t b[16] = { 0 };
+
+	return str_copy((char *)b, sizeof(b), name) && ifname_is_plain(b);
 }
 
 static bool elem_is_plain(const struct schema_set *s, const struct nft_elem *e)

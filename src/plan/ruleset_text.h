@@ -17,6 +17,22 @@ struct snat {
 	struct ip address4, address6;
 };
 
+/* A base chain of table netdev that hands one device's packets to a chain: "guard" (egress) or "host" (ingress). */
+struct ruleset_hook {
+	const char *device, *chain;
+};
+
+/* Structure beyond the schema. */
+struct ruleset_extra {
+	const struct snat *snats;	/* one translation chain each, in table inet */
+	size_t n_snats;
+	struct ruleset_hook *hooks;	/* sorted by device, in table netdev */
+	size_t n_hooks;
+};
+
+/* Can nft's language say this name of an interface? */
+bool ruleset_ifname_is_plain(const char *name);
+
 /* By content, so that the name means the same in every version of the tables: "snat_any", "snat_50000_65535", … */
 const char *snat_chain_name(const struct snat *snat, char buf[static CHAIN_NAME]);
 
@@ -24,9 +40,8 @@ const char *snat_chain_name(const struct snat *snat, char buf[static CHAIN_NAME]
  * ruleset_structure() - Chains, rules and empty sets of one table
  * @table:	family is set; gets its chains, in @arena, not sorted yet
  * @guard:	with the guard chains
- * @snats:	one translation chain each, in table inet
+ * @extra:	what the configuration adds
  *
  * Return: one block without the table's own line, in @arena
  */
-const char *ruleset_structure(struct arena *arena, struct w_table *table, bool guard, const struct snat *snats,
-			      size_t n_snats);
+const char *ruleset_structure(struct arena *arena, struct w_table *table, bool guard, const struct ruleset_extra *extra);

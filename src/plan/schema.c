@@ -86,6 +86,17 @@ const struct schema_set schema_sets[] = {
 	  .type = "type ifname; size 8192; flags dynamic" },
 	{ NFPROTO_BRIDGE, "learnt_macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true,
 	  .type = "type ifname . ether_addr; size 8192; flags dynamic" },
+	/* netdev */
+	{ NFPROTO_NETDEV, "guests", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE },
+	{ NFPROTO_NETDEV, "nets_of", { FIELD_IFNAME }, .data = DATA_MARK, .guard = true },
+	{ NFPROTO_NETDEV, "macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_NETDEV, "learnt_macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_NETDEV, "owned4", { FIELD_MARK, FIELD_IP4 }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_NETDEV, "owners4", { FIELD_MARK, FIELD_IP4, FIELD_MAC }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_NETDEV, "owned6", { FIELD_MARK, FIELD_RAW6 }, .data = DATA_NONE, .guard = true,
+	  .type = "typeof meta mark . @nh,64,128" },
+	{ NFPROTO_NETDEV, "owners6", { FIELD_MARK, FIELD_RAW6, FIELD_MAC }, .data = DATA_NONE, .guard = true,
+	  .type = "typeof meta mark . @nh,64,128 . ether saddr" },
 	/* the eBPF guards */
 	{ GUARD_FAMILY, "attached", { FIELD_INDEX }, .data = DATA_NONE },
 	{ GUARD_FAMILY, "owner", { FIELD_MARK, FIELD_IP6 }, .data = DATA_GUARD },
@@ -111,6 +122,89 @@ const char schema_guard_memory[] =
 #define DHCP "udp dport { 67, 547 } drop"
 #define ANSWERS "ct state established,related accept"
 #define REFUSE "reject with icmpx admin-prohibited"
+
+/*
+ * What a guest may say, as src/bpf/guard.bpf.c has it, whose head explains it. In family bridge for hosts that
+ * can't do that; in family netdev for macvtap devices, where what the guest sends leaves the host's side of its
+ * device. @PORT: how a rule names the guest's device. The mark holds the network meanwhile.
+ */
+#define GUARD_CHAINS(FAMILY, PORT) \
+	{ FAMILY, "guard_dhcp4", NULL, .rules = { \
+		"udp sport 67 drop", \
+		"udp dport 68 drop", \
+		"udp dport 67 update @meter_dhcp { " PORT " limit rate over 50/second burst 50 packets } drop", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_dhcp6", NULL, .rules = { \
+		"udp sport 547 drop", \
+		"udp dport 546 drop", \
+		"udp dport 547 update @meter_dhcp { " PORT " limit rate over 50/second burst 50 packets } drop", \
+		"udp dport != 546 return",	/* as good as always, unless the header isn't there */ \
+		"frag frag-off > 0 return", \
+		"drop", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_ip4", NULL, .rules = { \
+		"meta mark . ip saddr @owned4 meta mark . ip saddr . ether saddr != @owners4 drop", \
+		"meta l4proto udp goto guard_dhcp4", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_arp", NULL, .rules = { \
+		"update @meter_arp { " PORT " limit rate over 200/second burst 200 packets } drop", \
+		"arp htype != 1 drop", \
+		"arp ptype != 0x0800 drop", \
+		PORT " . arp saddr ether != @macs " PORT " . arp saddr ether != @learnt_macs drop", \
+		"arp saddr ip 0.0.0.0 return", \
+		"meta mark . arp saddr ip . ether saddr @owners4 return", \
+		"meta mark . arp saddr ip @owned4 drop", \
+		"meta mark . arp saddr ip . ether saddr @claims4 return", \
+		"meta mark . arp saddr ip @claimed4 drop", \
+		"add @claimed4 { meta mark . arp saddr ip } add @claims4 { meta mark . arp saddr ip . ether saddr }", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_probe", NULL, .rules = { \
+		"add @probed6 { meta mark . @th,64,128 } add @probes6 { meta mark . @th,64,128 . ether saddr }", \
+	}, .guard = true }, \
+	/* A probe for duplicates: who has the address must hear it, but not one that probes for it itself just now. */ \
+	{ FAMILY, "guard_dad", NULL, .rules = { \
+		"meta mark . @th,64,128 . ether saddr @probes6 return", \
+		"meta mark . @th,64,128 @probed6 drop", \
+		"meta mark . @th,64,128 . ether saddr @owners6 goto guard_probe", \
+		"meta mark . @th,64,128 @owned6 return", \
+		"meta mark . @th,64,128 . ether saddr @claims6 goto guard_probe", \
+		"meta mark . @th,64,128 @claimed6 return", \
+		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }", \
+		"goto guard_probe", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_nd", NULL, .rules = { \
+		"exthdr frag exists drop", \
+		"update @meter_nd { " PORT " limit rate over 200/second burst 200 packets } drop", \
+		"icmpv6 type nd-router-solicit return", \
+		"icmpv6 type nd-neighbor-solicit ip6 saddr != :: return", \
+		"icmpv6 type nd-neighbor-solicit goto guard_dad", \
+		"meta mark . @th,64,128 . ether saddr @owners6 return", \
+		"meta mark . @th,64,128 @owned6 drop", \
+		"meta mark . @th,64,128 . ether saddr @claims6 return", \
+		"meta mark . @th,64,128 @claimed6 drop", \
+		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_icmp6", NULL, .rules = { \
+		"icmpv6 type { nd-router-advert, nd-redirect } drop", \
+		"icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } goto guard_nd", \
+		"icmpv6 type { 130, 131, 132, 143 } update @meter_mld { " PORT " limit rate over 100/second burst 100 packets } drop", \
+		"icmpv6 type != 255 return", \
+		"frag frag-off > 0 return", \
+		"drop", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_ip6", NULL, .rules = { \
+		"meta mark . @nh,64,128 @owned6 meta mark . @nh,64,128 . ether saddr != @owners6 drop", \
+		"meta l4proto ipv6-icmp goto guard_icmp6", \
+		"meta l4proto udp goto guard_dhcp6", \
+		"meta l4proto != 255 return",	/* an upper layer that is hidden has no number at all */ \
+		"drop", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_mac", NULL, .rules = { \
+		"ether type != { ip, ip6, arp } drop", \
+		"meta mark set " PORT " map @nets_of", \
+		"ether type vmap { ip : jump guard_ip4, ip6 : jump guard_ip6, arp : jump guard_arp }", \
+		"meta mark set 0 accept", \
+	}, .guard = true }
 
 const struct schema_chain schema_chains[] = {
 	/* guest → host */
@@ -196,86 +290,8 @@ const struct schema_chain schema_chains[] = {
 		"meta nfproto ipv4 iifname vmap @snat4",
 		"meta nfproto ipv6 iifname vmap @snat6",
 	} },
-	/*
-	 * What a guest may say, as src/bpf/guard.bpf.c has it, whose head explains it: there with tc, here for hosts that
-	 * can't. The mark holds the network meanwhile.
-	 */
-	{ NFPROTO_BRIDGE, "guard_dhcp4", NULL, .rules = {
-		"udp sport 67 drop",
-		"udp dport 68 drop",
-		"udp dport 67 update @meter_dhcp { iifname limit rate over 50/second burst 50 packets } drop",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_dhcp6", NULL, .rules = {
-		"udp sport 547 drop",
-		"udp dport 546 drop",
-		"udp dport 547 update @meter_dhcp { iifname limit rate over 50/second burst 50 packets } drop",
-		"udp dport != 546 return",	/* as good as always, unless the header isn't there */
-		"frag frag-off > 0 return",
-		"drop",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_ip4", NULL, .rules = {
-		"meta mark . ip saddr @owned4 meta mark . ip saddr . ether saddr != @owners4 drop",
-		"meta l4proto udp goto guard_dhcp4",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_arp", NULL, .rules = {
-		"update @meter_arp { iifname limit rate over 200/second burst 200 packets } drop",
-		"arp htype != 1 drop",
-		"arp ptype != 0x0800 drop",
-		"iifname . arp saddr ether != @macs iifname . arp saddr ether != @learnt_macs drop",
-		"arp saddr ip 0.0.0.0 return",
-		"meta mark . arp saddr ip . ether saddr @owners4 return",
-		"meta mark . arp saddr ip @owned4 drop",
-		"meta mark . arp saddr ip . ether saddr @claims4 return",
-		"meta mark . arp saddr ip @claimed4 drop",
-		"add @claimed4 { meta mark . arp saddr ip } add @claims4 { meta mark . arp saddr ip . ether saddr }",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_probe", NULL, .rules = {
-		"add @probed6 { meta mark . @th,64,128 } add @probes6 { meta mark . @th,64,128 . ether saddr }",
-	}, .guard = true },
-	/* A probe for duplicates: who has the address must hear it, but not one that probes for it itself just now. */
-	{ NFPROTO_BRIDGE, "guard_dad", NULL, .rules = {
-		"meta mark . @th,64,128 . ether saddr @probes6 return",
-		"meta mark . @th,64,128 @probed6 drop",
-		"meta mark . @th,64,128 . ether saddr @owners6 goto guard_probe",
-		"meta mark . @th,64,128 @owned6 return",
-		"meta mark . @th,64,128 . ether saddr @claims6 goto guard_probe",
-		"meta mark . @th,64,128 @claimed6 return",
-		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }",
-		"goto guard_probe",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_nd", NULL, .rules = {
-		"exthdr frag exists drop",
-		"update @meter_nd { iifname limit rate over 200/second burst 200 packets } drop",
-		"icmpv6 type nd-router-solicit return",
-		"icmpv6 type nd-neighbor-solicit ip6 saddr != :: return",
-		"icmpv6 type nd-neighbor-solicit goto guard_dad",
-		"meta mark . @th,64,128 . ether saddr @owners6 return",
-		"meta mark . @th,64,128 @owned6 drop",
-		"meta mark . @th,64,128 . ether saddr @claims6 return",
-		"meta mark . @th,64,128 @claimed6 drop",
-		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_icmp6", NULL, .rules = {
-		"icmpv6 type { nd-router-advert, nd-redirect } drop",
-		"icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } goto guard_nd",
-		"icmpv6 type { 130, 131, 132, 143 } update @meter_mld { iifname limit rate over 100/second burst 100 packets } drop",
-		"icmpv6 type != 255 return",
-		"frag frag-off > 0 return",
-		"drop",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_ip6", NULL, .rules = {
-		"meta mark . @nh,64,128 @owned6 meta mark . @nh,64,128 . ether saddr != @owners6 drop",
-		"meta l4proto ipv6-icmp goto guard_icmp6",
-		"meta l4proto udp goto guard_dhcp6",
-		"meta l4proto != 255 return",	/* an upper layer that is hidden has no number at all */
-		"drop",
-	}, .guard = true },
-	{ NFPROTO_BRIDGE, "guard_mac", NULL, .rules = {
-		"ether type != { ip, ip6, arp } drop",
-		"meta mark set iifname map @nets_of",
-		"ether type vmap { ip : jump guard_ip4, ip6 : jump guard_ip6, arp : jump guard_arp }",
-		"meta mark set 0 accept",
-	}, .guard = true },
+	/* bridge: guards where there is no eBPF */
+	GUARD_CHAINS(NFPROTO_BRIDGE, "iifname"),
 	{ NFPROTO_BRIDGE, "guard", NULL, .rules = {
 		"iifname . ether saddr @macs goto guard_mac",
 		"iifname . ether saddr @learnt_macs goto guard_mac",
@@ -293,6 +309,16 @@ const struct schema_chain schema_chains[] = {
 	} },
 	{ NFPROTO_BRIDGE, "forward", "type filter hook forward priority filter; policy accept;", .rules = {
 		"iifname . oifname @reflecting goto reflection",
+	} },
+	/* netdev: what guests send by macvtap devices; what the LAN and guests say to the host's own macvlan */
+	GUARD_CHAINS(NFPROTO_NETDEV, "oifname"),
+	{ NFPROTO_NETDEV, "guard", NULL, .rules = {
+		"oifname . ether saddr @macs goto guard_mac",
+		"drop",
+	}, .guard = true },
+	{ NFPROTO_NETDEV, "host", NULL, .rules = {
+		"iifname . ether saddr @guests accept",
+		"drop",
 	} },
 };
 

@@ -383,7 +383,7 @@ size_t plan_sysctls(const struct plan_target *targets, size_t n_targets, const s
 	for (size_t i = 0; i < n_targets; i++) {
 		const struct d_network *d = targets[i].network;
 
-		if (!d || d->mode == NET_MODE_BRIDGE || !world_link_by_name(world, d->bridge))
+		if (!d || d->mode == NET_MODE_BRIDGE || d->mode == NET_MODE_MACVTAP || !world_link_by_name(world, d->bridge))
 			continue;
 		ADD(path_accept_ra(arena, d->bridge));
 		ADD(path_autoconf(arena, d->bridge));

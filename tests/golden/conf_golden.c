@@ -76,6 +76,14 @@ static void print_network(FILE *to, const struct d_network *n)
 	for (size_t i = 0; i < n->n_allow; i++)
 		(void)fprintf(to, "%s%s", i ? "," : "", n->allow[i]);
 	(void)fputc('\n', to);
+	if (n->mode == NET_MODE_MACVTAP) {
+		(void)fprintf(to, "  macvtap mode=%s multicast=%s queue=%u host=%s,%s sources=", macvtap_mode_name[n->macvtap.mode],
+			      macvtap_multicast_name[n->macvtap.multicast], n->macvtap.broadcast_queue,
+			      PREFIX_STR(&n->host_address4), PREFIX_STR(&n->host_address6));
+		for (size_t i = 0; i < n->macvtap.n_sources; i++)
+			(void)fprintf(to, "%s%s", i ? "," : "", MAC_STR(&n->macvtap.sources[i]));
+		(void)fputc('\n', to);
+	}
 	for (size_t i = 0; i < n->n_guests; i++)
 		print_guest(to, &n->guests[i]);
 }

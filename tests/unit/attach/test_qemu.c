@@ -35,6 +35,9 @@ static void test_args(void **state)
 		  "qemu -netdev tap,id=x,fds=3:4,vhost=on,vhostfds=5:6 -device virtio-net-pci,netdev=x,id=nic-x,mac=52:54:00:12:34:56,mq=on,vectors=6" },
 		{ "another MTU", { "qemu" }, { .id = "x", .device = "virtio-net-pci,rombar=0", .queues = 1, .fds = { 3 }, .mtu = 1400 },
 		  "qemu -netdev tap,id=x,fd=3 -device virtio-net-pci,rombar=0,netdev=x,id=nic-x,mac=52:54:00:12:34:56,host_mtu=1400" },
+		{ "a monitor of ours", { "qemu", "-qmp", "none" }, { .id = "x", .device = "virtio-net-pci", .queues = 1, .fds = { 3 }, .qmp_fd = 5 },
+		  "qemu -qmp none -netdev tap,id=x,fd=3 -device virtio-net-pci,netdev=x,id=nic-x,mac=52:54:00:12:34:56 "
+		  "-chardev socket,id=x-qmp,fd=5,server=on,wait=off -mon chardev=x-qmp,mode=control" },
 	};
 
 	(void)state;
