@@ -288,6 +288,8 @@ const struct snap_sysctl_line *snap_sysctl_line(const struct snapshot *s, const 
 	for (size_t i = 0; i < s->n_sysctl_lines; i++) {
 		const struct snap_sysctl_line *l = &s->sysctl_lines[i];
 
+		if (strcmp(l->by, "nobody") == 0)
+			continue;
 		if (strcmp(l->path, path) == 0) {
 			excluded |= l->excluded;
 			if (!l->excluded)

@@ -97,6 +97,15 @@ char *snap_line(char **at)
 	return line;
 }
 
+bool snap_runs(const struct snapshot *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_programs; i++) {
+		if (strcmp(s->programs[i].name, name) == 0 && s->programs[i].running)
+			return true;
+	}
+	return false;
+}
+
 /* Bit of @cap in the effective set, from /proc: no library for one look. */
 static bool has_capability(unsigned int cap)
 {
@@ -136,6 +145,9 @@ int snapshot_read(struct snapshot **ret, const struct snapshot_conf *conf, struc
 		snap_read_proc(&r);
 		snap_read_nft(&r);
 		snap_read_legacy(&r);
+		snap_read_settings(&r);
+		snap_read_processes(&r);
+		snap_read_managers(&r);
 		snapshot_finish(s);
 		s->took_us = (mono_now() - begun) / 1000;
 		*ret = STEAL_PTR(s);

@@ -76,6 +76,9 @@ struct mac snap_mac(const struct nlattr *a);	/* zero when it isn't 6 bytes */
 		}                                                                         \
 	} while (0)
 
+/* Before snapshot_finish(): does a program run here? */
+bool snap_runs(const struct snapshot *s, const char *name);
+
 /* The readers, in the order they are called. Links first: others ask for them. */
 int snap_read_links(struct snap_reader *r);		/* negative errno: no rtnetlink at all */
 void snap_read_addrs(struct snap_reader *r);
@@ -86,3 +89,6 @@ void snap_read_proc(struct snap_reader *r);
 void snap_read_nft(struct snap_reader *r);
 void snap_read_nft_text(struct snapshot *s);		/* of snap_read_nft() */
 void snap_read_legacy(struct snap_reader *r);
+void snap_read_settings(struct snap_reader *r);
+void snap_read_processes(struct snap_reader *r);
+void snap_read_managers(struct snap_reader *r);		/* asks what runs */

@@ -312,7 +312,7 @@ struct snap_sysctl_line {
 	const char *file;
 	uint32_t line;
 	bool excluded;		/* "-net.ipv4.conf.all.rp_filter" without a value: takes the path out of patterns */
-	const char *by;		/* "systemd-sysctl", "ufw", "procps" */
+	const char *by;		/* "systemd-sysctl", "ufw", "procps"; "nobody": /etc/sysctl.conf where nothing reads it at boot */
 };
 
 /* Who looks after an interface; several may say so of one. */
