@@ -76,9 +76,10 @@ static int is_yaml(const struct dirent *e)
 char *client_adopted_path(const struct cmd *cmd)
 {
 	const char *slash = strrchr(cmd->config, '/');
+	size_t len = strlen(cmd->config);
 	struct stat st;
 
-	if (stat(cmd->config, &st) == 0 && !S_ISDIR(st.st_mode))
+	if (stat(cmd->config, &st) == 0 ? !S_ISDIR(st.st_mode) : len > 5 && str_eq(cmd->config + len - 5, ".yaml"))
 		return slash ? xasprintf("%.*s/adopted.yaml", (int)(slash - cmd->config), cmd->config) : xstrdup("adopted.yaml");
 	return xasprintf("%s/adopted.yaml", cmd->config);
 }

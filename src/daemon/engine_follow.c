@@ -11,6 +11,7 @@
 #include "net/eth.h"
 #include "net/icmpv6.h"
 #include "resp/mcast.h"
+#include "resp/qmp.h"
 
 #define SIGHTS 16		/* addresses of a guest that main was told of lately */
 #define SIGHT_AGAIN (300 * MONO_S)
@@ -27,6 +28,8 @@ struct followed {
 	struct inner_follow conf;
 	struct mcast *mcast;
 	struct loop_fd sock;		/* fd owned; -1: none */
+	struct qmp *qmp;		/* NULL: no monitor */
+	struct loop_fd monitor;		/* fd owned; -1: none */
 	struct {
 		struct ip ip;
 		mono_t at;
@@ -54,8 +57,18 @@ int engine_follow_new(struct engine_follow **ret, struct loop *loop, struct tell
 	return 0;
 }
 
+static void hang_up(struct followed *g)
+{
+	loop_del(&g->monitor);
+	closep(&g->monitor.fd);
+	g->monitor.fd = -1;
+	g->qmp = qmp_free(g->qmp);
+	mcast_qmp_gone(g->mcast);
+}
+
 static void forget(struct followed *g)
 {
+	hang_up(g);
 	HASH_DEL(g->all->guests, g);
 	loop_del(&g->sock);
 	closep(&g->sock.fd);
@@ -183,6 +196,70 @@ static int on_sock(struct loop_fd *src, uint32_t events, mono_t now)
 	return r;
 }
 
+/* ---- what QEMU says ---- */
+
+/* A question is shorter than any socket's buffer; one that doesn't fit all the same ends the conversation. */
+static int converse(struct followed *g, mono_t now)
+{
+	const char *say;
+
+	while ((say = qmp_output(g->qmp, now)))
+		if (write(g->monitor.fd, say, strlen(say)) != (ssize_t)strlen(say))
+			return -EPIPE;
+	return 0;
+}
+
+static int ended(struct followed *g, int why)
+{
+	unsigned int held;
+
+	if (why != 0 && log_gate_pass(&g->all->gate, loop_now(g->all->loop), &held))
+		log_event(LOG_LEVEL_WARNING, "monitor-dropped device=%s error=\"%s\" held_back=%u", g->conf.device, strerror(-why),
+			  held);
+	hang_up(g);
+	changed(g);
+	return tell_qmp_gone(g->all->tell, g->id);
+}
+
+static int on_monitor(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	struct followed *g = CONTAINER_OF(src, struct followed, monitor);
+	const struct qmp_filter *filter = NULL;
+	static char buf[16384];
+	mono_t asked = 0;
+	ssize_t n = read(src->fd, buf, sizeof(buf));
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		return ended(g, 0);
+	int r = qmp_input(g->qmp, buf, (size_t)n, now, &filter, &asked);
+	while (r == 1) {
+		mcast_rx_filter(g->mcast, filter, asked, now);
+		changed(g);
+		r = qmp_input(g->qmp, NULL, 0, now, &filter, &asked);
+	}
+	if (r == 0)
+		r = converse(g, now);
+	return r < 0 ? ended(g, r) : 0;
+}
+
+static int begin_monitor(struct engine_follow *f, struct inner_msg *msg)
+{
+	struct followed *g = NULL;
+	const uint64_t id = msg->body.qmp.id;
+	int r;
+
+	HASH_FIND(hh, f->guests, &id, sizeof(id), g);
+	if (!g)
+		return 0;	/* gone meanwhile */
+	hang_up(g);
+	r = qmp_new(&g->qmp, msg->body.qmp.nic, &g->conf.mac);
+	g->monitor.fd = STEAL_FD(msg->fds[0]);
+	return r < 0 ? r : loop_add(f->loop, &g->monitor, EPOLLIN);
+}
+
 /* ---- asking ---- */
 
 static void ask(struct followed *g)
@@ -208,13 +285,15 @@ mono_t engine_follow_deadline(const struct engine_follow *f)
 	mono_t at = MONO_NEVER;
 
 	for (const struct followed *g = f->guests; g; g = g->hh.next)
-		at = mono_min(at, mcast_deadline(g->mcast));
+		at = mono_min(at, mono_min(mcast_deadline(g->mcast), g->qmp ? qmp_deadline(g->qmp) : MONO_NEVER));
 	return at;
 }
 
 void engine_follow_tick(struct engine_follow *f, mono_t now)
 {
 	for (struct followed *g = f->guests; g; g = g->hh.next) {
+		if (g->qmp && qmp_deadline(g->qmp) <= now && converse(g, now) < 0)
+			(void)ended(g, -EPIPE);
 		if (mcast_deadline(g->mcast) > now)
 			continue;
 		if (mcast_tick(g->mcast, now))
@@ -266,6 +345,7 @@ static int begin(struct engine_follow *f, struct inner_msg *msg, mono_t now)
 		g->id = body->id;
 		g->all = f;
 		g->sock = (struct loop_fd){ .name = "guest", .fn = on_sock, .fd = -1 };
+		g->monitor = (struct loop_fd){ .name = "monitor", .fn = on_monitor, .fd = -1 };
 		r = mcast_new(&g->mcast, now);
 		HASH_ADD(hh, f->guests, id, sizeof(g->id), g);
 	}
@@ -302,5 +382,5 @@ int engine_follow_message(struct engine_follow *f, struct inner_msg *msg, mono_t
 			forget(g);
 		return 0;
 	}
-	return -EBADMSG;
+	return msg->type == INNER_QMP ? begin_monitor(f, msg) : -EBADMSG;
 }

@@ -355,9 +355,11 @@ void mcast_had(struct mcast *m, const struct mac *group, uint8_t reasons)
 
 /* ---- QMP ---- */
 
-static bool in_table(const struct rx_filter *f, const struct mac *mac)
+_Static_assert(QMP_TABLE <= MCAST_GROUPS, "a table that fits QMP's is followed");
+
+static bool in_table(const struct qmp_filter *f, const struct mac *mac)
 {
-	for (size_t i = 0; i < f->n && i < MCAST_GROUPS; i++)
+	for (size_t i = 0; i < f->n && i < QMP_TABLE; i++)
 		if (mac_eq(&f->table[i], mac))
 			return true;
 	return false;
@@ -368,11 +370,11 @@ static void set_all(struct mcast *m, uint8_t bit, bool on)
 	m->all = on ? m->all | bit : m->all & (uint8_t)~bit;
 }
 
-void mcast_rx_filter(struct mcast *m, const struct rx_filter *f, mono_t asked, mono_t now)
+void mcast_rx_filter(struct mcast *m, const struct qmp_filter *f, mono_t asked, mono_t now)
 {
-	const bool complete = f->multicast != RX_MULTICAST_ALL && !f->overflow && f->n <= MCAST_GROUPS;
+	const bool complete = f->multicast != QMP_MULTICAST_ALL && !f->overflow && f->n <= QMP_TABLE;
 
-	set_all(m, MCAST_ALL_GUEST, f->multicast == RX_MULTICAST_ALL);
+	set_all(m, MCAST_ALL_GUEST, f->multicast == QMP_MULTICAST_ALL);
 	set_all(m, MCAST_ALL_QEMU, f->overflow);
 	for (size_t i = 0; i < MCAST_ENTRIES; i++) {
 		struct entry *e = &m->entries[i];
@@ -384,10 +386,10 @@ void mcast_rx_filter(struct mcast *m, const struct rx_filter *f, mono_t asked, m
 			set_reasons(m, e, e->reasons & (uint8_t)~DYNAMIC);
 	}
 	m->many = false;
-	for (size_t i = 0; i < f->n && i < MCAST_GROUPS; i++)
+	for (size_t i = 0; i < f->n && i < QMP_TABLE; i++)
 		if (mac_is_multicast(&f->table[i]) && f->table[i].b[0] != 0xff)
 			(void)add(m, &in6addr_any, &f->table[i], MCAST_BY_QMP, now);
-	if (f->n > MCAST_GROUPS)
+	if (f->n > QMP_TABLE)
 		too_many(m, now);
 	else if (complete && !f->promiscuous && !m->many)
 		set_all(m, MCAST_ALL_MANY, false);

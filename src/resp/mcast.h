@@ -33,27 +33,12 @@
 #include "net/igmp.h"
 #include "net/mld.h"
 #include "net/ndp.h"
+#include "net/qmp.h"
 
 #define MCAST_ENTRIES 256
 #define MCAST_USED 32	/* solicited-node groups known only from use */
 
 struct mcast;
-
-/* What QMP's query-rx-filter says of one NIC. */
-enum rx_multicast {
-	RX_MULTICAST_NORMAL,	/* the table */
-	RX_MULTICAST_NONE,
-	RX_MULTICAST_ALL,
-	RX_MULTICAST_N_,
-};
-
-struct rx_filter {
-	enum rx_multicast multicast;
-	bool promiscuous;	/* before the guest's driver sets it up, and under tcpdump */
-	bool overflow;		/* the table is empty because it is full */
-	size_t n;		/* more than MCAST_GROUPS: as many were left out */
-	struct mac table[MCAST_GROUPS];
-};
 
 /* @now: the guest is asked for the first time then. Return: 0. */
 int mcast_new(struct mcast **ret, mono_t now);
@@ -74,7 +59,7 @@ void mcast_ns(struct mcast *m, const struct ndp_ns *ns, mono_t now);
 void mcast_na(struct mcast *m, const struct ndp_na *na, mono_t now);
 
 /* QEMU said this when it was asked at @asked. */
-void mcast_rx_filter(struct mcast *m, const struct rx_filter *filter, mono_t asked, mono_t now);
+void mcast_rx_filter(struct mcast *m, const struct qmp_filter *filter, mono_t asked, mono_t now);
 /* Its monitor is gone: what was known from it has to be found otherwise. */
 void mcast_qmp_gone(struct mcast *m);
 
