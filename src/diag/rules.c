@@ -11,6 +11,7 @@
 #include "diag/snapshot.h"
 
 static const struct rule_section *const sections[] = {
+	&rules_macvtap,
 	&rules_host,
 	&rules_address,
 	&rules_forward,

@@ -9,3 +9,5 @@ extern const struct rule_section rules_host;		/* rule_host.c: router advertiseme
 extern const struct rule_section rules_address;		/* rule_address.c: addresses */
 extern const struct rule_section rules_forward;		/* rule_forward.c: forwarding, proxies */
 extern const struct rule_section rules_route;		/* rule_route.c: routes to guests */
+extern const struct rule_section rules_macvtap;		/* rule_macvtap.c: macvtaps, and taps that nobody holds */
+extern const struct rule_section rules_bridge;		/* rule_bridge.c: bridges with guests in them */

@@ -303,7 +303,7 @@ static STRUCT(table, struct snap_table)
 
 #define T struct snap_legacy
 static const struct snap_field legacy_fields[] = {
-	F(family), F(name), F(entries), F(empty),
+	F(family), F(name), F(entries), F(empty), F(info), F(block),
 };
 #undef T
 static STRUCT(legacy, struct snap_legacy)

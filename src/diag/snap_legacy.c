@@ -46,6 +46,14 @@ static bool policies_accept(uint8_t family, const struct ipt_getinfo *info, cons
 	return true;
 }
 
+static struct snap_bytes keep(struct snapshot *s, const void *bytes, size_t n)
+{
+	uint8_t *p = arena_alloc(s->arena, n + 1, 1);
+
+	memcpy(p, bytes, n);
+	return (struct snap_bytes){ p, (uint32_t)n };
+}
+
 static void read_table(struct snapshot *s, int fd, uint8_t family, const char *name)
 {
 	int level = family == NFPROTO_IPV4 ? IPPROTO_IP : IPPROTO_IPV6;
@@ -61,21 +69,25 @@ static void read_table(struct snapshot *s, int fd, uint8_t family, const char *n
 		return;
 	}
 	l->entries = info.num_entries;
-	/* Besides a policy for each hook there is one entry that marks the end. */
-	if (info.num_entries != (uint32_t)__builtin_popcount(info.valid_hooks) + 1) {
+	if (info.size > TABLE_MAX) {
 		l->empty = 0;
 		return;
 	}
-	if (info.size > TABLE_MAX)
-		return;
 	size_t head = family == NFPROTO_IPV4 ? offsetof(struct ipt_get_entries, entrytable) :
 					       offsetof(struct ip6t_get_entries, entrytable);
 	block = xcalloc(head + info.size + sizeof(struct xt_standard_target), 1);
 	memcpy(block, info.name, sizeof(info.name));
 	memcpy(block + sizeof(info.name), &info.size, sizeof(info.size));
 	len = (socklen_t)(head + info.size);
-	if (getsockopt(fd, level, IPT_SO_GET_ENTRIES, block, &len) == 0)
-		l->empty = policies_accept(family, &info, block + head);
+	if (getsockopt(fd, level, IPT_SO_GET_ENTRIES, block, &len) < 0)
+		return;
+	/* Besides a policy for each hook there is one entry that marks the end. */
+	l->empty = info.num_entries == (uint32_t)__builtin_popcount(info.valid_hooks) + 1 &&
+		   policies_accept(family, &info, block + head);
+	if (l->empty)
+		return;
+	l->info = keep(s, &info, sizeof(info));
+	l->block = keep(s, block + head, info.size);
 }
 
 void snap_read_legacy(struct snap_reader *r)

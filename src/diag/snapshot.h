@@ -453,6 +453,7 @@ struct snap_legacy {
 	const char *name;	/* "filter", "nat", "mangle", "raw", "security" */
 	uint32_t entries;	/* the kernel's: policies and chain heads count; 0: not known */
 	int8_t empty;		/* 1: nothing but policies that accept; 0: it decides something; -1: not known */
+	struct snap_bytes info, block;	/* struct ipt_getinfo and the entries as the kernel has them, unless it is empty */
 };
 
 /* ------------------------------------------------------------ guests and networks */

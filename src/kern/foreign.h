@@ -87,5 +87,17 @@ void foreign_add_prefix(struct foreign_conds *list, enum fw_cond_kind kind, bool
 void foreign_put_rule(struct nlb *b, const struct op_rule *op, const struct fw_rule *rule);
 void foreign_put_del(struct nlb *b, const struct op_rule *op, uint64_t handle);
 
+/**
+ * foreign_parse_legacy() - A table of iptables-legacy, any bytes
+ * @arena:	where it is to live; @name and the bytes are borrowed
+ * @nfproto:	NFPROTO_IPV4 or NFPROTO_IPV6
+ * @name:	"filter", "nat", …
+ * @info:	struct ipt_getinfo as the kernel gave it
+ * @entries:	its entries, likewise
+ * @ret:	set when true is returned
+ */
+bool foreign_parse_legacy(struct arena *arena, uint8_t nfproto, const char *name, const void *info, size_t info_len,
+			  const void *entries, size_t len, struct fw_table *ret);
+
 /* iptables-legacy's filter tables of both families are appended. @cap: of world->firewalls. */
 void foreign_observe_legacy(const struct kern *kern, struct world *world, size_t *cap);

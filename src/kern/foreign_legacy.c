@@ -304,6 +304,28 @@ static void parse(struct block *b)
 	end_chain(b, c);
 }
 
+bool foreign_parse_legacy(struct arena *arena, uint8_t nfproto, const char *name, const void *info, size_t info_len,
+			  const void *entries, size_t len, struct fw_table *ret)
+{
+	struct ipt_getinfo i;
+	struct block b = { .arena = arena, .p = entries, .size = len, .table = ret };
+
+	if (info_len != sizeof(i) || len == 0)
+		return false;
+	memcpy(&i, info, sizeof(i));
+	for (size_t k = 0; k < ARRAY_LEN(families); k++)
+		if (families[k].nfproto == nfproto)
+			b.family = &families[k];
+	if (!b.family)
+		return false;
+	b.valid = i.valid_hooks;
+	memcpy(b.hooks, i.hook_entry, sizeof(b.hooks));
+	memcpy(b.underflow, i.underflow, sizeof(b.underflow));
+	*ret = (struct fw_table){ .family = nfproto, .name = name, .xt = true, .legacy = true };
+	parse(&b);
+	return true;
+}
+
 static void observe(struct world *w, const struct family *f, size_t *cap)
 {
 	struct ipt_getinfo info = { .name = "filter" };	/* that of IPv6 is the same, and so are the numbers of the options */
@@ -320,15 +342,10 @@ static void observe(struct world *w, const struct family *f, size_t *cap)
 		len = (socklen_t)(sizeof(*get) + info.size);
 		/* EAGAIN: it has changed in between. The next look will see it. */
 		if (getsockopt(sock, f->level, IPT_SO_GET_ENTRIES, get, &len) == 0) {
-			struct block b = { .family = f, .arena = w->arena, .p = (const uint8_t *)get->entrytable, .size = get->size,
-					   .valid = info.valid_hooks };
-
-			memcpy(b.hooks, info.hook_entry, sizeof(b.hooks));
-			memcpy(b.underflow, info.underflow, sizeof(b.underflow));
 			ARENA_GROW(w->arena, w->firewalls, w->n_firewalls, *cap);
-			b.table = &w->firewalls[w->n_firewalls++];
-			*b.table = (struct fw_table){ .family = f->nfproto, .name = "filter", .xt = true, .legacy = true };
-			parse(&b);
+			if (foreign_parse_legacy(w->arena, f->nfproto, "filter", &info, sizeof(info), get->entrytable, get->size,
+						 &w->firewalls[w->n_firewalls]))
+				w->n_firewalls++;
 		}
 	}
 	(void)close(sock);

@@ -4,6 +4,7 @@
  */
 #include "model/firewall.h"
 
+#include <assert.h>
 #include <string.h>
 
 bool fw_cond_same(const struct fw_cond *a, const struct fw_cond *b)
@@ -102,4 +103,40 @@ struct fw_table *fw_tables_copy(struct arena *arena, const struct fw_table *tabl
 		}
 	}
 	return copy;
+}
+
+#define CONDS_MAX 3
+
+void fw_rules_begin(struct fw_rules *r)
+{
+	ARENA_GROW(r->arena, r->list, r->n, r->cap);
+	r->list[r->n++] = (struct fw_rule){ .verdict = FW_VERDICT_ACCEPT, .comment = r->comment,
+					    .conds = arena_alloc(r->arena, CONDS_MAX, sizeof(struct fw_cond)) };
+}
+
+static struct fw_cond *add_cond(struct fw_rules *r, enum fw_cond_kind kind)
+{
+	struct fw_rule *rule = &r->list[r->n - 1];
+
+	assert(rule->n_conds < CONDS_MAX);
+	struct fw_cond *c = (struct fw_cond *)&rule->conds[rule->n_conds++];
+	c->kind = kind;
+	c->n = 1;
+	return c;
+}
+
+void fw_rules_device(struct fw_rules *r, enum fw_cond_kind kind, const char *device)
+{
+	const char **names = arena_alloc(r->arena, 1, sizeof(*names));
+
+	names[0] = arena_strdup(r->arena, device);
+	add_cond(r, kind)->names = names;
+}
+
+void fw_rules_number(struct fw_rules *r, enum fw_cond_kind kind, uint32_t v)
+{
+	struct fw_range *range = ARENA_NEW(r->arena, struct fw_range);
+
+	*range = (struct fw_range){ v, v };
+	add_cond(r, kind)->ranges = range;
 }

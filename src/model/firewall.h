@@ -103,6 +103,17 @@ struct fw_table {
 bool fw_cond_same(const struct fw_cond *a, const struct fw_cond *b);
 bool fw_rule_same(const struct fw_rule *a, const struct fw_rule *b);	/* but for the handle */
 
+/* Rules that accept, made one after the other: begin, then its conditions (at most three). */
+struct fw_rules {
+	struct arena *arena;
+	const char *comment;
+	struct fw_rule *list;
+	size_t n, cap;
+};
+void fw_rules_begin(struct fw_rules *r);
+void fw_rules_device(struct fw_rules *r, enum fw_cond_kind kind, const char *device);
+void fw_rules_number(struct fw_rules *r, enum fw_cond_kind kind, uint32_t v);
+
 /* The network that a rule of ours is for; NULL: it isn't ours. */
 const char *fw_rule_network(const struct fw_rule *rule);
 const struct fw_chain *fw_chain_find(const struct fw_table *table, const char *name);

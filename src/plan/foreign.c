@@ -100,61 +100,21 @@ static void find_flows(struct make *m, const struct net *net, const struct fw_ta
 
 /* ---- rules that let them pass ---- */
 
-struct rules {
-	struct arena *arena;
-	const char *comment;
-	struct fw_rule *list;
-	size_t n, cap;
-};
-
-static void rule_begin(struct rules *r)
+static void rule_between(struct fw_rules *r, const char *in, const char *out)
 {
-	ARENA_GROW(r->arena, r->list, r->n, r->cap);
-	r->list[r->n++] = (struct fw_rule){ .verdict = FW_VERDICT_ACCEPT, .comment = r->comment,
-					    .conds = arena_alloc(r->arena, 3, sizeof(struct fw_cond)) };
+	fw_rules_begin(r);
+	fw_rules_device(r, FW_COND_IIF, in);
+	fw_rules_device(r, FW_COND_OIF, out);
 }
 
-static struct fw_cond *rule_cond(struct rules *r, enum fw_cond_kind kind)
+static void rule_answers(struct fw_rules *r, const char *device, uint32_t ct)
 {
-	struct fw_rule *rule = &r->list[r->n - 1];
-	struct fw_cond *c = (struct fw_cond *)&rule->conds[rule->n_conds++];
-
-	c->kind = kind;
-	c->n = 1;
-	return c;
+	fw_rules_begin(r);
+	fw_rules_device(r, FW_COND_OIF, device);
+	fw_rules_number(r, FW_COND_CT, ct);
 }
 
-static void rule_device(struct rules *r, enum fw_cond_kind kind, const char *device)
-{
-	const char **names = arena_alloc(r->arena, 1, sizeof(*names));
-
-	names[0] = arena_strdup(r->arena, device);
-	rule_cond(r, kind)->names = names;
-}
-
-static void rule_number(struct rules *r, enum fw_cond_kind kind, uint32_t v)
-{
-	struct fw_range *range = ARENA_NEW(r->arena, struct fw_range);
-
-	*range = (struct fw_range){ v, v };
-	rule_cond(r, kind)->ranges = range;
-}
-
-static void rule_between(struct rules *r, const char *in, const char *out)
-{
-	rule_begin(r);
-	rule_device(r, FW_COND_IIF, in);
-	rule_device(r, FW_COND_OIF, out);
-}
-
-static void rule_answers(struct rules *r, const char *device, uint32_t ct)
-{
-	rule_begin(r);
-	rule_device(r, FW_COND_OIF, device);
-	rule_number(r, FW_COND_CT, ct);
-}
-
-static void forward_rules(struct make *m, const struct net *net, const struct fw_table *table, struct rules *r)
+static void forward_rules(struct make *m, const struct net *net, const struct fw_table *table, struct fw_rules *r)
 {
 	const char *device = net->result->device;
 	const char *up4 = table->family == NFPROTO_IPV6 ? NULL : uplink_of(net, AF_INET);
@@ -177,16 +137,16 @@ static void forward_rules(struct make *m, const struct net *net, const struct fw
 		rule_between(r, device, device);
 }
 
-static void input_rule(struct rules *r, const char *device, uint8_t proto, uint16_t port)
+static void input_rule(struct fw_rules *r, const char *device, uint8_t proto, uint16_t port)
 {
-	rule_begin(r);
-	rule_device(r, FW_COND_IIF, device);
-	rule_number(r, FW_COND_L4PROTO, proto);
+	fw_rules_begin(r);
+	fw_rules_device(r, FW_COND_IIF, device);
+	fw_rules_number(r, FW_COND_L4PROTO, proto);
 	if (port)
-		rule_number(r, FW_COND_DPORT, port);
+		fw_rules_number(r, FW_COND_DPORT, port);
 }
 
-static void input_rules(const struct net *net, const struct fw_table *table, struct rules *r)
+static void input_rules(const struct net *net, const struct fw_table *table, struct fw_rules *r)
 {
 	const char *device = net->result->device;
 
@@ -209,7 +169,7 @@ struct want {
 	const struct fw_chain *chain;
 	enum fw_hook hook;
 	const char *owner;
-	struct rules rules;
+	struct fw_rules rules;
 	uint64_t before;
 	bool works;		/* with what is there of ours, everything passes */
 	struct want *next;

@@ -22,7 +22,16 @@ static const char *shown(struct arena *arena, const char *name)
 
 static const char *family_name(const struct fw_table *table)
 {
-	return table->family == NFPROTO_INET ? "inet" : table->family == NFPROTO_IPV6 ? "ip6" : "ip";
+	switch (table->family) {
+	case NFPROTO_INET:
+		return "inet";
+	case NFPROTO_BRIDGE:
+		return "bridge";
+	case NFPROTO_IPV6:
+		return "ip6";
+	default:
+		return "ip";
+	}
 }
 
 const char *foreign_name(struct arena *arena, const struct fw_table *table, const struct fw_chain *chain)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fix_rule - mend a firewall: a rule in the chain that drops, or at its owner's own point
+ */
+#pragma once
+#include "diag/findings.h"
+#include "diag/fw_view.h"
+
+#define FIX_RULE_COMMENT "sixtap-doctor:"	/* then whose sake it is for */
+
+/* Rules that will be in @fix's op, marked as ours for the sake of @name; complete them with fw_rules_begin() and its fellows. */
+struct fw_rules fix_rules(struct diag_fix *fix, const char *name);
+
+/**
+ * fix_rule() - The op, and the command that does the same
+ * @f:		the finding
+ * @fix:	one of its fixes
+ * @base:	the chain that drops
+ * @drop:	where in it
+ * @hook:	which hook the rules are for
+ * @rules:	from fix_rules(), each accepts
+ *
+ * What is iptables-legacy's, or owned by a running program, gets the command alone.
+ */
+void fix_rule(struct diag_finding *f, struct diag_fix *fix, const struct fw_base *base, const struct fw_drop *drop,
+	      enum fw_hook hook, const struct fw_rules *rules);
