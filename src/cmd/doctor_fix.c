@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * doctor_fix - mend, look again, take back what didn't help
+ *
+ * Theory of operation: causes come before what follows from them. All findings
+ * of one rule are mended together, then the host is read again until they are
+ * gone or WAIT_MS have passed; a fix whose finding is still there is taken
+ * back. What helped is kept where its owner keeps it. Then the next rule, from
+ * the findings as they are by then: what followed from a cause is often gone.
+ * No finding is tried twice, so this ends.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/time.h"
+#include "cmd/client.h"
+#include "cmd/doctor.h"
+#include "ctl/paths.h"
+#include "diag/mend.h"
+#include "diag/rule.h"
+#include "kern/kern.h"
+#include "plan/explain.h"
+
+#define WAIT_MS 4000		/* for an RA, or a DAD, to show whether it helped */
+#define LOOK_MS 250
+
+/* A finding that is being mended. */
+struct patient {
+	char *key;
+	const struct diag_finding *f;	/* of the findings before; they live until the batch ends */
+	const struct diag_fix *fix;
+	bool applied;
+};
+
+struct mender {
+	struct doctor *doctor;
+	const char *way;
+	struct kern *kern;
+	const char *sysctl_d;	/* NULL: settings aren't kept */
+	char **tried;		/* keys */
+	size_t n_tried, cap_tried;
+	json_t *fixed;
+};
+
+/* What makes a finding the same one in the next snapshot. */
+static char *key_of(const struct diag_finding *f)
+{
+	char *key = xasprintf("%s|%s|%s", f->rule->id, f->subject, f->guest ? f->guest : "");
+
+	for (size_t i = 0; i < f->n_about; i++) {
+		char *more = xasprintf("%s|%s", key, f->about[i]);
+
+		free(key);
+		key = more;
+	}
+	return key;
+}
+
+static bool was_tried(const struct mender *m, const char *key)
+{
+	for (size_t i = 0; i < m->n_tried; i++)
+		if (str_eq(m->tried[i], key))
+			return true;
+	return false;
+}
+
+static bool is_there(const struct findings *found, const char *key)
+{
+	for (size_t i = 0; i < found->n; i++) {
+		_cleanup_(freep) char *other = key_of(found->list[i]);
+
+		if (str_eq(other, key))
+			return true;
+	}
+	return false;
+}
+
+/* sixtap itself, with the options that this one was given. Its words go to stderr. */
+static int run_self(const struct cmd *cmd, const struct diag_fix *fix)
+{
+	const char *argv[FIX_RUN + 8] = { "sixtap", "-q", "-c", cmd->config, "--run-dir", cmd->run_dir, "--state-dir", cmd->state_dir };
+	size_t n = 8;
+	int status;
+	pid_t pid;
+
+	for (size_t i = 0; i < fix->n_run; i++)
+		argv[n++] = fix->run[i];
+	argv[n] = NULL;
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+		(void)execv("/proc/self/exe", (char *const *)argv);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+}
+
+static void record(struct mender *m, const struct patient *p, const char *result)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "id", p->f->rule->id, "subject", p->f->subject, "way", p->fix->way, "result",
+			      result);
+
+	if (p->fix->ops)
+		(void)json_object_set_new(o, "changes", ops_json(p->fix->ops));
+	(void)json_array_append_new(m->fixed, o);
+}
+
+static void say(const struct mender *m, enum cmd_glyph glyph, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void say(const struct mender *m, enum cmd_glyph glyph, const char *fmt, ...)
+{
+	const struct cmd *cmd = m->doctor->cmd;
+	va_list ap;
+
+	if (cmd->json || cmd->quiet)
+		return;
+	va_start(ap, fmt);
+	(void)printf("  %s ", cmd_glyph(cmd, glyph));
+	(void)vprintf(fmt, ap);
+	(void)putchar('\n');
+	va_end(ap);
+}
+
+static void apply(struct mender *m, struct patient *p)
+{
+	struct cmd *cmd = m->doctor->cmd;
+	int r;
+
+	if (!cmd->json && !cmd->quiet) {
+		doctor_show_heading(cmd, p->f, 0);
+		if (p->fix->ops)
+			plan_print(p->fix->ops, stdout, cmd->color, cmd->utf8, false);
+		if (p->fix->n_run > 0)
+			(void)printf("  %s\n", p->fix->commands[p->fix->n_commands - 1]);
+		(void)fflush(stdout);
+	}
+	r = mend_apply(m->kern, p->fix, cmd->report);
+	if (r == 0 && p->fix->n_run > 0 && run_self(cmd, p->fix) != 0) {
+		(void)mend_undo(m->kern, p->fix, cmd->report);
+		r = -EIO;
+	}
+	p->applied = r == 0;
+	if (r < 0) {
+		say(m, GLYPH_ERROR, "it could not be done, and nothing was changed");
+		record(m, p, "failed");
+	}
+}
+
+static void keep(struct mender *m, const struct patient *p)
+{
+	if (p->fix->n_persist == 0)
+		return;
+	if (!m->sysctl_d)
+		say(m, GLYPH_INFO, "until a reboot: files in %s are for the initial network namespace", MEND_SYSCTL_D);
+	else if (mend_persist(m->sysctl_d, p->f, p->fix, m->doctor->cmd->report) == 0)
+		say(m, GLYPH_INFO, "kept in %s/%s", m->sysctl_d, MEND_SYSCTL_FILE);
+}
+
+static void settle(struct mender *m, struct patient *p, const struct findings *now)
+{
+	if (!p->applied)
+		return;
+	if (!is_there(now, p->key)) {
+		say(m, GLYPH_OK, "mended: %s is no longer found on %s", p->f->rule->id, p->f->subject);
+		keep(m, p);
+		record(m, p, "mended");
+		return;
+	}
+	if (mend_undo(m->kern, p->fix, m->doctor->cmd->report) == 0)
+		say(m, GLYPH_WARNING, "it didn't help%s", p->fix->ops ? ", and was taken back" : "");
+	record(m, p, "no help");
+}
+
+static int read_again(struct mender *m, struct snapshot **snap, struct findings **found)
+{
+	struct snapshot *next = NULL;
+
+	if (doctor_read(m->doctor, &next) < 0)
+		return 1;
+	findings_free(*found);
+	snapshot_free(*snap);
+	*snap = next;
+	*found = rules_judge(next);
+	return 0;
+}
+
+/* Mend all findings of the rule that comes first. Return: 1 when there was none, 0, or -1 with an error. */
+static int batch(struct mender *m, struct snapshot **snap, struct findings **found)
+{
+	struct findings *before = *found, *now = NULL;
+	struct snapshot *before_snap = *snap, *now_snap = NULL;
+	const struct rule *rule = NULL;
+	struct patient *patients = xcalloc(before->n + 1, sizeof(*patients));
+	const mono_t end = mono_now() + WAIT_MS * MONO_MS;
+	size_t n = 0, left;
+	int r = 0;
+
+	for (size_t i = 0; i < before->n; i++) {
+		const struct diag_finding *f = before->list[i];
+		const struct diag_fix *fix = finding_fix_for(f, m->way);
+		char *key = fix && doctor_wants(m->doctor, f) && (!rule || f->rule == rule) ? key_of(f) : NULL;
+
+		if (!key || was_tried(m, key)) {
+			free(key);
+			continue;
+		}
+		rule = f->rule;
+		GROW(m->tried, m->n_tried, m->cap_tried);
+		m->tried[m->n_tried++] = xstrdup(key);
+		patients[n++] = (struct patient){ .key = key, .f = f, .fix = fix };
+		apply(m, &patients[n - 1]);
+	}
+	do {
+		if (now) {
+			const struct timespec nap = { .tv_nsec = LOOK_MS * (long)MONO_MS };
+
+			(void)nanosleep(&nap, NULL);
+		}
+		r = n > 0 ? read_again(m, &now_snap, &now) : 0;
+		left = 0;
+		for (size_t i = 0; r == 0 && now && i < n; i++)
+			left += patients[i].applied && is_there(now, patients[i].key);
+	} while (r == 0 && left > 0 && mono_now() < end);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			settle(m, &patients[i], now);
+		free(patients[i].key);
+	}
+	free(patients);
+	/* What was taken back isn't in the last look. */
+	if (r == 0 && n > 0 && left > 0)
+		r = read_again(m, &now_snap, &now);
+	if (now) {
+		*found = now;
+		*snap = now_snap;
+		findings_free(before);
+		snapshot_free(before_snap);
+	}
+	return r != 0 ? -1 : n == 0;
+}
+
+int doctor_fix(struct doctor *doctor, const char *way, struct snapshot **snap, struct findings **found, json_t **ret)
+{
+	struct cmd *cmd = doctor->cmd;
+	const char *dir = getenv("SIXTAP_SYSCTL_D");	/* for tests */
+	struct mender m = { .doctor = doctor, .way = way, .fixed = json_array() };
+	const struct kern_conf conf = { .run_dir = PATHS_JOIN(cmd->run_dir, "state"), .proc_sys_fd = -1, .tun_fd_dir = -1 };
+	int r = 0;
+
+	*ret = m.fixed;
+	if (!client_is_root(cmd, "mend anything"))
+		return 1;
+	if (kern_new(&m.kern, &conf, cmd->report) < 0)
+		return 1;
+	m.sysctl_d = dir && *dir ? dir : (*snap)->initial_netns ? MEND_SYSCTL_D : NULL;
+	while (r == 0)
+		r = batch(&m, snap, found);
+	if (json_array_size(m.fixed) == 0 && (*found)->n > 0)
+		say(&m, GLYPH_INFO, way ? "nothing here can be mended in that way" : "nothing here can be mended by --fix alone");
+	for (size_t i = 0; i < m.n_tried; i++)
+		free(m.tried[i]);
+	free(m.tried);
+	kern_free(m.kern);
+	return r < 0;
+}
