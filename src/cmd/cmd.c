@@ -70,6 +70,14 @@ static const struct cmd_info commands[] = {
 	{ "map", NULL, cmd_map, "map", "draw the host as a tree: uplinks, networks, guests",
 	  "      --svg FILE      draw a picture instead (-: on stdout)\n"
 	  "      --full          show every guest and every address\n" },
+	{ "doctor", NULL, cmd_doctor, "doctor [SUBJECT…] | --explain ID | --compare FILE FILE",
+	  "find what is wrong with the host's and guests' networks, and mend it",
+	  "      --fix[=WAY]     mend what can be mended safely, look again, take back what didn't help\n"
+	  "      --probe         also send a few packets, and measure instead of deducing\n"
+	  "      --save FILE     write the state of the host that was judged to a file (-: on stdout)\n"
+	  "      --from FILE     judge such a file instead of this host\n"
+	  "      --compare       what differs between two such files\n"
+	  "      --explain ID    the page of a fault, as in sixtap-doctor(7); list: all ids\n" },
 	{ "run", NULL, cmd_run, "run NETWORK [OPTIONS] -- QEMU ARGS…", "run QEMU with one more NIC, on NETWORK",
 	  "      --name N        the guest's name (default: QEMU's -name)\n"
 	  "      --mac M         its MAC address (default: the declared, or a stable one)\n"
