@@ -148,6 +148,11 @@ int snapshot_read(struct snapshot **ret, const struct snapshot_conf *conf, struc
 		snap_read_settings(&r);
 		snap_read_processes(&r);
 		snap_read_managers(&r);
+		if (!conf->no_guests)
+			snap_read_libvirt(&r);
+		snap_read_own(&r);
+		if (!conf->no_guests)
+			snap_read_qmp(&r);
 		snapshot_finish(s);
 		s->took_us = (mono_now() - begun) / 1000;
 		*ret = STEAL_PTR(s);

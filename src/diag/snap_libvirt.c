@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * snap_libvirt - domains and networks as libvirt has them, live and stored
+ *
+ * Asked through libvirt's library, by a child: the library waits for an answer
+ * as long as it takes, starts threads and keeps memory, and a diagnosis may do
+ * none of that. The child tells by a pipe, as JSON, and is ended when it is late.
+ * Asked only where libvirt's daemon runs in this network namespace: asking
+ * would start it. The connection is read-only. Without the library at build
+ * time everything of libvirt's is unread where it runs.
+ */
+#include "diag/snap_read.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#ifdef HAVE_LIBVIRT
+#include <errno.h>
+#include <fcntl.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <libxml/tree.h>
+#include <libxml/xpath.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include "base/time.h"
+
+#define LIMIT_MS 2000
+#define TEXT_MAX (32U << 20)
+#define URI "qemu:///system"
+
+/* --------------------------------------------------------------------- the child */
+
+/* An attribute of the first element that @path finds below @node; "" if there is none. */
+static void set_attr(json_t *o, const char *key, xmlXPathContextPtr x, xmlNodePtr node, const char *path)
+{
+	xmlXPathObjectPtr found;
+
+	x->node = node;
+	found = xmlXPathEvalExpression((const xmlChar *)path, x);
+	if (found && found->nodesetval && found->nodesetval->nodeNr > 0) {
+		xmlChar *v = xmlNodeGetContent(found->nodesetval->nodeTab[0]);
+
+		if (v && v[0])
+			(void)json_object_set_new(o, key, json_string((const char *)v));
+		xmlFree(v);
+	}
+	if (found)
+		xmlXPathFreeObject(found);
+}
+
+static void add_interfaces(json_t *nics, const char *xml, bool live)
+{
+	xmlDocPtr doc = xml ? xmlReadMemory(xml, (int)strlen(xml), "domain", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
+	xmlXPathContextPtr x = doc ? xmlXPathNewContext(doc) : NULL;
+	xmlXPathObjectPtr found = x ? xmlXPathEvalExpression((const xmlChar *)"/domain/devices/interface", x) : NULL;
+
+	for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
+		static const struct { const char *key, *path; } attrs[] = {
+			{ "kind", "@type" }, { "mac", "mac/@address" }, { "device", "target/@dev" }, { "model", "model/@type" },
+			{ "mode", "source/@mode" }, { "trust", "@trustGuestRxFilters" }, { "bridge", "source/@bridge" },
+			{ "network", "source/@network" }, { "dev", "source/@dev" },
+		};
+		json_t *o = json_object();
+
+		(void)json_object_set_new(o, "live", json_boolean(live));
+		for (size_t k = 0; k < ARRAY_LEN(attrs); k++)
+			set_attr(o, attrs[k].key, x, found->nodesetval->nodeTab[i], attrs[k].path);
+		(void)json_array_append_new(nics, o);
+	}
+	if (found)
+		xmlXPathFreeObject(found);
+	if (x)
+		xmlXPathFreeContext(x);
+	if (doc)
+		xmlFreeDoc(doc);
+}
+
+static json_t *domains_json(virConnectPtr conn)
+{
+	json_t *list = json_array();
+	virDomainPtr *domains = NULL;
+	int n = virConnectListAllDomains(conn, &domains, 0);
+
+	for (int i = 0; i < n; i++) {
+		char uuid[VIR_UUID_STRING_BUFLEN] = "";
+		bool active = virDomainIsActive(domains[i]) == 1, persistent = virDomainIsPersistent(domains[i]) == 1;
+		_cleanup_(freep) char *live = active ? virDomainGetXMLDesc(domains[i], 0) : NULL;
+		_cleanup_(freep) char *stored = persistent ? virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE) : NULL;
+		json_t *nics = json_array();
+
+		(void)virDomainGetUUIDString(domains[i], uuid);
+		add_interfaces(nics, live, true);
+		add_interfaces(nics, stored, false);
+		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:o}", "name", virDomainGetName(domains[i]), "uuid",
+							    uuid, "active", active, "persistent", persistent, "nics", nics));
+		(void)virDomainFree(domains[i]);
+	}
+	free(domains);
+	return list;
+}
+
+static json_t *networks_json(virConnectPtr conn)
+{
+	json_t *list = json_array();
+	virNetworkPtr *nets = NULL;
+	int n = virConnectListAllNetworks(conn, &nets, 0);
+
+	for (int i = 0; i < n; i++) {
+		bool active = virNetworkIsActive(nets[i]) == 1, persistent = virNetworkIsPersistent(nets[i]) == 1;
+		_cleanup_(freep) char *live = active ? virNetworkGetXMLDesc(nets[i], 0) : NULL;
+		_cleanup_(freep) char *stored = persistent ? virNetworkGetXMLDesc(nets[i], VIR_NETWORK_XML_INACTIVE) : NULL;
+		_cleanup_(freep) char *bridge = virNetworkGetBridgeName(nets[i]);
+		const char *xml = live ? live : stored;
+		xmlDocPtr doc = xml ? xmlReadMemory(xml, (int)strlen(xml), "network", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
+		xmlXPathContextPtr x = doc ? xmlXPathNewContext(doc) : NULL;
+		int autostart = 0;
+
+		(void)virNetworkGetAutostart(nets[i], &autostart);
+		json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", virNetworkGetName(nets[i]), "bridge",
+				      bridge ? bridge : "", "active", active, "persistent", persistent, "autostart", autostart, "live",
+				      live ? live : "", "stored", stored ? stored : "");
+		if (o && x)
+			set_attr(o, "mode", x, xmlDocGetRootElement(doc), "/network/forward/@mode");
+		if (o)
+			(void)json_array_append_new(list, o);
+		if (x)
+			xmlXPathFreeContext(x);
+		if (doc)
+			xmlFreeDoc(doc);
+		(void)virNetworkFree(nets[i]);
+	}
+	free(nets);
+	return list;
+}
+
+static void quiet(void *user, virErrorPtr e)
+{
+	(void)user;
+	(void)e;
+}
+
+static _Noreturn void child(int fd)
+{
+	virConnectPtr conn;
+	json_t *o;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	virSetErrorFunc(NULL, quiet);
+	conn = virConnectOpenReadOnly(URI);
+	if (conn) {
+		json_t *domains = domains_json(conn), *networks = networks_json(conn);
+
+		o = json_pack("{s:o, s:o}", "domains", domains, "networks", networks);
+	} else {
+		const char *why = virGetLastErrorMessage();
+
+		o = json_pack("{s:s}", "why", why ? why : "no connection");
+	}
+	_cleanup_(freep) char *text = json_dumps(o, JSON_COMPACT);
+	for (size_t at = 0, n = text ? strlen(text) : 0; at < n;) {
+		ssize_t w = write(fd, text + at, n - at);
+
+		if (w <= 0)
+			_exit(1);
+		at += (size_t)w;
+	}
+	_exit(0);
+}
+
+/* -------------------------------------------------------------------- the parent */
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static const char *keep(struct snapshot *s, const char *what)
+{
+	return what[0] ? arena_strdup(s->arena, what) : "";
+}
+
+/* The NIC that QEMU's process was seen with, or a new one. */
+static struct snap_nic *nic_for(struct snapshot *s, const char *guest, const struct mac *mac, bool live)
+{
+	for (size_t i = 0; i < s->n_nics && live; i++) {
+		if (strcmp(s->nics[i].guest, guest) == 0 && s->nics[i].live && mac_eq(&s->nics[i].mac, mac))
+			return &s->nics[i];
+	}
+	struct snap_nic *n = SNAP_ADD(s, nics);
+	*n = (struct snap_nic){ .guest = guest, .mac = *mac, .live = live };
+	return n;
+}
+
+static void take_nic(struct snapshot *s, const char *guest, const json_t *o)
+{
+	const char *trust = text(o, "trust"), *source = text(o, "bridge");
+	const struct snap_link *link = snap_link_by_name(s, text(o, "device"));
+	bool live = json_is_true(json_object_get(o, "live"));
+	struct mac mac = { .b = { 0 } };
+
+	(void)mac_parse(text(o, "mac"), &mac);
+	struct snap_nic *n = nic_for(s, guest, &mac, live);
+	if (!source[0])
+		source = text(o, "network")[0] ? text(o, "network") : text(o, "dev");
+	n->kind = link && live && strcmp(link->kind, "macvtap") == 0 ? "macvtap" : keep(s, text(o, "kind"));
+	n->source = keep(s, source);
+	n->mode = keep(s, text(o, "mode"));
+	if (!n->model || !n->model[0])
+		n->model = keep(s, text(o, "model"));
+	n->trust_rx = strcmp(trust, "yes") == 0;
+	if (live && link) {
+		n->device = link->name;
+		n->ifindex = link->ifindex;
+	}
+}
+
+static void take_answer(struct snapshot *s, const json_t *root)
+{
+	const json_t *o, *nic;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(root, "domains"), i, o) {
+		struct snap_guest *g = NULL;
+		const char *name = text(o, "name");
+
+		for (size_t j = 0; j < s->n_guests && !g; j++) {
+			if (strcmp(s->guests[j].by, "libvirt") == 0 && strcmp(s->guests[j].guest, name) == 0)
+				g = &s->guests[j];
+		}
+		if (!g) {
+			g = SNAP_ADD(s, guests);
+			*g = (struct snap_guest){
+				.name = snap_text_copy(s, arena_printf(s->arena, "libvirt:%s", name)), .by = "libvirt",
+				.network = "", .guest = keep(s, name), .uuid = keep(s, text(o, "uuid")),
+			};
+		}
+		g->running = json_is_true(json_object_get(o, "active"));
+		g->declared = json_is_true(json_object_get(o, "persistent"));
+		json_array_foreach(json_object_get(o, "nics"), k, nic)
+			take_nic(s, g->name, nic);
+	}
+	json_array_foreach(json_object_get(root, "networks"), i, o)
+		*SNAP_ADD(s, libvirt_nets) = (struct snap_libvirt_net){
+			.name = keep(s, text(o, "name")),
+			.bridge = keep(s, text(o, "bridge")),
+			.mode = keep(s, text(o, "mode")),
+			.active = json_is_true(json_object_get(o, "active")),
+			.persistent = json_is_true(json_object_get(o, "persistent")),
+			.autostart = json_is_true(json_object_get(o, "autostart")),
+			.live_xml = keep(s, text(o, "live")),
+			.stored_xml = keep(s, text(o, "stored")),
+		};
+}
+
+/* All that comes until the end or the deadline. NULL: late, or too much. */
+static char *collect(int fd)
+{
+	mono_t deadline = mono_now() + LIMIT_MS * MONO_MS;
+	char *buf = NULL;
+	size_t n = 0, cap = 0;
+
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		mono_t now = mono_now();
+
+		if (cap - n < 65536) {
+			cap = cap ? cap * 2 : 131072;
+			buf = xrealloc(buf, cap, 1);
+		}
+		if (now >= deadline || n > TEXT_MAX || poll(&p, 1, (int)((deadline - now) / MONO_MS) + 1) <= 0)
+			break;
+		ssize_t r = read(fd, buf + n, cap - n - 1);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			break;
+		if (r == 0) {
+			buf[n] = '\0';
+			return buf;
+		}
+		n += (size_t)r;
+	}
+	free(buf);
+	return NULL;
+}
+
+static void ask(struct snapshot *s)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s", strerror(errno));
+		return;
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		child(ends[1]);
+	(void)close(ends[1]);
+	_cleanup_(freep) char *answer = pid > 0 ? collect(ends[0]) : NULL;
+	(void)close(ends[0]);
+	if (pid > 0) {
+		if (!answer)
+			(void)kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	json_t *root = answer ? json_loads(answer, 0, NULL) : NULL;
+	if (!root)
+		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s", answer ? "its library failed" : "libvirt didn't answer within 2 s");
+	else if (json_object_get(root, "why"))
+		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s", text(root, "why"));
+	else
+		take_answer(s, root);
+	json_decref(root);
+}
+#endif
+
+/* ------------------------------------------------------------------------ hooks */
+
+static void read_hooks(struct snapshot *s)
+{
+	static const struct { const char *name, *path; } hooks[] = {
+		{ "libvirt-qemu", "/etc/libvirt/hooks/qemu" }, { "libvirt-network", "/etc/libvirt/hooks/network" },
+		{ "libvirt-qemu", "/etc/libvirt/hooks/qemu.d/sixtap" }, { "libvirt-network", "/etc/libvirt/hooks/network.d/sixtap" },
+		{ "xen-vif", "/etc/xen/scripts/vif-sixtap" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+		struct snap_hook *h = SNAP_ADD(s, hooks);
+
+		*h = (struct snap_hook){ .name = hooks[i].name, .path = hooks[i].path };
+		struct stat st;
+		_cleanup_(freep) char *real = realpath(hooks[i].path, NULL);
+
+		if (!real || stat(real, &st) < 0)
+			continue;
+		h->present = true;
+		h->changed = (uint64_t)st.st_mtime;
+		_cleanup_(freep) char *text = NULL;
+		/* Ours is a link to sixtap, or a script that runs it. */
+		h->ours = strstr(real, "sixtap") || (st.st_size < 65536 && snap_file(real, &text) == 0 && strstr(text, "sixtap"));
+	}
+}
+
+void snap_read_libvirt(struct snap_reader *r)
+{
+	struct snapshot *s = r->s;
+
+	read_hooks(s);
+	if (!snap_runs(s, "libvirtd") && !snap_runs(s, "virtqemud") && !snap_runs(s, "virtnetworkd"))
+		return;
+#ifdef HAVE_LIBVIRT
+	ask(s);
+#else
+	snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "this sixtap was built without libvirt's library");
+#endif
+}
