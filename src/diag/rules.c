@@ -12,6 +12,7 @@
 
 static const struct rule_section *const sections[] = {
 	&rules_macvtap,
+	&rules_bridge,
 	&rules_host,
 	&rules_address,
 	&rules_forward,
