@@ -47,7 +47,7 @@ json_t *adopt_requests(struct cmd *cmd, const struct desired *desired)
 		struct adopt_found found;
 
 		cmd->report = mine;
-		int r = adopt_find(cmd, subject, &found);
+		int r = adopt_find(cmd, subject, false, &found);
 		cmd->report = theirs;
 		if (r != 0 && strchr(subject, ':')) {
 			report_add(cmd->report, SEVERITY_WARNING, &desired->adopts[i].where, subject, "%s",
@@ -211,7 +211,7 @@ int cmd_adopt(struct cmd *cmd, int argc, char **argv)
 
 		if (str_eq(subjects[i], "all"))
 			(void)json_array_append_new(list, json_pack("{s:s, s:b}", "subject", "all", "all", 1));
-		else if (adopt_find(cmd, subjects[i], &found) == 0)
+		else if (adopt_find(cmd, subjects[i], true, &found) == 0)
 			(void)json_array_append_new(list, request_of(subjects[i], &found));
 	}
 	path = client_adopted_path(cmd);

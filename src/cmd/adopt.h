@@ -19,18 +19,17 @@ struct adopt_found {
 	size_t n_macs;
 	char devices[CTL_ADOPT_NICS][16];
 	size_t n_devices;
-	bool running;		/* libvirt: it runs now */
-	char where[4096];	/* libvirt: what told so, for messages */
 };
 
 /**
  * adopt_find() - By what is a subject known?
  * @subject:	an interface, or "libvirt:NAME"
+ * @ask:	libvirt's daemon, too: it may wait for that
  * @ret:	set when 0 is returned
  *
  * Return: 0, or 1 with an error in cmd->report
  */
-int adopt_find(struct cmd *cmd, const char *subject, struct adopt_found *ret);
+int adopt_find(struct cmd *cmd, const char *subject, bool ask, struct adopt_found *ret);
 
 /* adopt_file.c: adopted.yaml */
 /**

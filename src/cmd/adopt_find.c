@@ -3,10 +3,13 @@
  * adopt_find - by what a guest of somebody else's is known: the MACs of its NICs
  */
 #include <stdio.h>
+#include "attach/libvirt.h"
 #include "cmd/adopt.h"
 #include "ctl/paths.h"
 #include "kern/kern.h"
 #include "kern/observe.h"
+
+#define LIBVIRT "libvirt:"
 
 static int no_macvtap(struct cmd *cmd, const char *name, const struct w_link *link)
 {
@@ -46,12 +49,37 @@ static int find_interface(struct cmd *cmd, const char *name, struct adopt_found 
 	ret->n_macs = 1;
 	(void)str_copy(ret->devices[0], sizeof(ret->devices[0]), name);
 	ret->n_devices = 1;
-	ret->running = true;
 	return 0;
 }
 
-int adopt_find(struct cmd *cmd, const char *subject, struct adopt_found *ret)
+static int find_libvirt(struct cmd *cmd, const char *subject, bool ask, struct adopt_found *ret)
+{
+	const char *name = subject + strlen(LIBVIRT);
+	struct libvirt_guest g;
+	int r = libvirt_find(name, ask, &g);
+
+	if (r != 0) {
+		struct finding *f = report_error(cmd->report, subject, r < 0 ? "cannot be looked up: %s" : "libvirt knows no guest of "
+						 "that name", strerror(-r));
+
+		report_help(f, "virsh list --all names them; networks of libvirt can't be adopted yet");
+		return 1;
+	}
+	if (g.n == 0) {
+		report_help(report_error(cmd->report, subject, "has no macvtap: none of its %zu NICs is <interface type='direct'>",
+					 g.n_others),
+			    "only a macvtap keeps multicast from its guest; there is nothing to look after here");
+		return 1;
+	}
+	for (size_t i = 0; i < g.n && i < CTL_ADOPT_NICS; i++)
+		ret->macs[ret->n_macs++] = g.nics[i].mac;
+	return 0;
+}
+
+int adopt_find(struct cmd *cmd, const char *subject, bool ask, struct adopt_found *ret)
 {
 	*ret = (struct adopt_found){ 0 };
+	if (strncmp(subject, LIBVIRT, strlen(LIBVIRT)) == 0)
+		return find_libvirt(cmd, subject, ask, ret);
 	return find_interface(cmd, subject, ret);
 }

@@ -134,7 +134,7 @@ static int input_icmpv6(struct followed *g, const struct ipv6 *ip, bool csum_rea
 	}
 	if (ndp_parse_ns(icmp, &meta, &ns) == 0) {
 		mcast_ns(g->mcast, &ns, now);
-		seen = ip6(ns.src);
+		seen = ip6(IN6_IS_ADDR_UNSPECIFIED(&ns.src) ? ns.target : ns.src);	/* what it probes for, it is about to use */
 		return saw(g, &seen, now);
 	}
 	if (ndp_parse_na(icmp, &meta, &na) == 0) {

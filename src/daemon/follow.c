@@ -428,6 +428,20 @@ static json_t *because_json(uint8_t reasons, const char *const *names, unsigned 
 	return list;
 }
 
+/* An address whose group the guest has left is no longer its own. */
+static bool is_current(const struct followed *f, const struct ip *ip)
+{
+	if (ip->family != AF_INET6 || f->all)
+		return true;
+	const struct in6_addr group = ip6_solicited_node(&ip->v6);
+	const struct mac mac = mac_of_multicast6(&group);
+
+	for (size_t i = 0; i < f->n_groups; i++)
+		if (mac_eq(&f->groups[i].mac, &mac))
+			return true;
+	return false;
+}
+
 static json_t *device_json(const struct followed *f)
 {
 	json_t *o = json_pack("{s:s, s:s, s:s}", "device", f->device, "mac", MAC_STR(&f->mac), "mode", mode_name(f->mode));
@@ -446,7 +460,9 @@ static json_t *device_json(const struct followed *f)
 	if (f->all)
 		(void)json_object_set_new(o, "all_because", because_json(f->all, mcast_all_text, MCAST_ALL_BITS));
 	for (size_t i = 0; i < f->n_seen; i++)
-		(void)json_array_append_new(f->seen[i].ip.family == AF_INET ? ipv4 : ipv6, json_string(IP_STR(&f->seen[i].ip)));
+		if (is_current(f, &f->seen[i].ip))
+			(void)json_array_append_new(f->seen[i].ip.family == AF_INET ? ipv4 : ipv6,
+						    json_string(IP_STR(&f->seen[i].ip)));
 	(void)json_object_set_new(o, "ipv4", ipv4);
 	(void)json_object_set_new(o, "ipv6", ipv6);
 	return o;

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest of the real libvirtd on <interface type='direct'>, adopted while it runs."""
+import os
+import pytest
+from lab import GUEST, Lab, Sixtap, wait
+from libmacvtap import PREFIX, Wire, group_of
+
+# Everything that a libvirtd of the machine might own is another's: this one, and sixtap beside it, see folders of their own.
+FOLDERS = """for d in /etc/libvirt/qemu /var/lib/libvirt /run/libvirt /var/cache/libvirt /var/log/libvirt; do
+	mkdir -p "$0$d" "$d" && mount --bind "$0$d" "$d" || exit 1
+done
+"""
+XML = """<domain type='qemu'><name>ha</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='q35'>hvm</type><kernel>{guest}/vmlinuz</kernel><initrd>{guest}/initramfs.gz</initrd>
+<cmdline>console=ttyS0 quiet guest=ha dhcp4=no dhcp6=no tempaddr=2</cmdline></os>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/><memballoon model='none'/>
+<interface type='direct'><mac address='52:54:00:aa:bb:01'/><source dev='eth0' mode='bridge'/><model type='virtio'/></interface>
+<controller type='virtio-serial'/><channel type='unix'><source mode='bind' path='{dir}/control'/>
+<target type='virtio' name='control'/></channel>
+<serial type='file'><source path='{dir}/serial'/></serial></devices></domain>
+"""
+
+
+class Libvirt:
+    def __init__(self, wire):
+        self.wire, self.dir = wire, os.path.join(wire.lab.dir, "libvirt")
+        os.makedirs(self.dir)
+        os.chmod(self.dir, 0o755)
+        with open(self.dir + "/libvirtd.conf", "w") as f:
+            f.write('auth_unix_rw = "none"\nauth_unix_ro = "none"\nlog_outputs = "3:stderr"\n')
+        with open(self.dir + "/qemu.conf", "w") as f:
+            f.write('user = "root"\ngroup = "root"\nsecurity_driver = "none"\nnamespaces = []\ncgroup_controllers = []\n'
+                    'remember_owner = 0\nstdio_handler = "file"\n')
+        self.sh('mount --bind "$0/qemu.conf" /etc/libvirt/qemu.conf && exec libvirtd -f "$0/libvirtd.conf" -p "$0/pid"', popen=True)
+        wait(lambda: self.virsh("list", check=False).returncode == 0, 20, "libvirtd answers")
+
+    def sh(self, text, *argv, popen=False, **kw):
+        run = self.wire.host.popen if popen else self.wire.host.run
+        return run("sh", "-c", FOLDERS + text, self.dir, *argv, **(dict(log="libvirtd") if popen else kw))
+
+    def virsh(self, *argv, **kw):
+        return self.sh('exec virsh -q -c qemu:///system "$@"', *argv, **kw)
+
+
+@pytest.fixture
+def lab():
+    with Lab("vm") as lab:
+        lab.start_capture()
+        yield lab
+
+
+@pytest.mark.skipif(not os.path.exists(GUEST + "/vmlinuz"), reason="no guest image: tools/guest-image")
+def test_live(lab):
+    wire = Wire(lab, radvd=True)
+    libvirt = Libvirt(wire)
+    sixtap = Sixtap(lab, wire.host)
+    sixtap.write("networks: {}\n")
+    run = lambda *argv, **kw: libvirt.sh('exec "$@"', *sixtap.argv(*argv), env=sixtap.env, **kw).stdout
+    path = libvirt.dir + "/ha.xml"
+    with open(path, "w") as f:
+        f.write(XML.format(guest=GUEST, dir=libvirt.dir))
+    libvirt.virsh("define", path)
+    out = run("adopt", "libvirt:ha")            # it is off: found by its definition
+    assert "no macvtap now" in out, out
+    libvirt.virsh("start", "ha", timeout=60)
+    dev = wait(lambda: sixtap.json("status")["adopted"][0]["devices"], 10, "it is followed as soon as it runs")[0]
+    assert dev["mode"] == "bridge" and dev["lower"] == "eth0" and dev["mac"] == "52:54:00:aa:bb:01"
+    def temporary():
+        """An address that isn't made of the MAC: the host's own link-local address on the macvtap doesn't let its group in."""
+        return [a for a in sixtap.json("status")["adopted"][0]["devices"][0]["ipv6"] if a.startswith(PREFIX) and "ff:fe" not in a]
+    address = wait(temporary, 90, "the guest uses a temporary address", interval=0.3)[0]
+    wait(lambda: group_of(address) in wire.groups(dev["device"]), 3, "its group")
+    assert wire.reaches(address, 2)
+    libvirt.virsh("destroy", "ha")
+    wait(lambda: sixtap.json("status")["adopted"][0]["state"] == "away", 5, "it is off")
+    # By the library alone, where no file tells.
+    out = libvirt.sh('mkdir "$0/none" && mount --bind "$0/none" /etc/libvirt/qemu && exec "$@"',
+                     *sixtap.argv("adopt", "--runtime", "libvirt:ha"), env=dict(sixtap.env, LIBVIRT_DEFAULT_URI="qemu:///system"))
+    assert "adopted libvirt:ha" in out.stdout
+    p = libvirt.sh('exec "$@"', *sixtap.argv("adopt", "libvirt:nobody"), env=sixtap.env, check=False)
+    assert p.returncode == 1 and "libvirt knows no guest" in p.stderr, p.stderr
+    run("release", "libvirt:ha")
