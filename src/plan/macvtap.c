@@ -196,19 +196,23 @@ static void check_devices(struct make *m, struct net *net, const struct w_link *
 	const char *first = NULL;
 	struct finding *f = NULL;
 
+	for (size_t i = 0; i < d->n_guests && !first; i++)
+		if (d->guests[i].device && device_of(m, net, d->guests[i].name))
+			first = d->guests[i].name;
 	for (size_t i = 0; i < d->n_guests; i++) {
 		const struct w_link *device = d->guests[i].device ? device_of(m, net, d->guests[i].name) : NULL;
 
 		if (!d->guests[i].device)
 			continue;
-		if (first && passthru) {
+		if (first && passthru && !str_eq(first, d->guests[i].name)) {
 			f = net_error(m, net, &d->macvtap.mode_where, "macvtap.mode",
 				      "mode passthru has room for one guest, and %s runs already", first);
 			if (f)
 				report_help(f, "use another mode, or another network on another interface");
 			return;
 		}
-		first = d->guests[i].name;
+		if (!first)
+			first = d->guests[i].name;
 		if (!device)
 			continue;
 		if (device->lower && device->lower != lower->ifindex) {
@@ -535,8 +539,12 @@ static void emit_host_link(struct make *m, struct net *net)
 	emit_accept_ra(m, net, want.name, have);
 	if (have)
 		return;
-	/* What guests say must not be taken for forged because the LAN's route leads elsewhere. */
-	emit_off(m, net, arena_printf(m->arena, "net/ipv4/conf/%s/rp_filter", want.name), "2", "guests are heard before their routes are known");
+	/*
+	 * What a guest says first must not be taken for forged because its route still leads to the LAN. (Where `all` has
+	 * it, the kernel hears only guests that have a route: a device without an IPv4 address proves nothing.)
+	 */
+	emit_off(m, net, arena_printf(m->arena, "net/ipv4/conf/%s/rp_filter", want.name), "0",
+		 "guests are heard before their routes are known");
 	if (has_extra(net))
 		emit_off(m, net, arena_printf(m->arena, "net/ipv4/conf/%s/arp_ignore", want.name), "1", "it answers for its own address only");
 }
@@ -567,6 +575,7 @@ static void want_addr(struct make *m, struct want_addrs *w, const struct net *ne
 		a->flags = IFA_F_NODAD | IFA_F_NOPREFIXROUTE;
 		a->deprecated = true;
 	} else {
+		a->flags = IFA_F_NODAD;		/* it is said to be the host's; routes can have it as their source at once */
 		a->metric = EXTRA_METRIC;
 	}
 }
