@@ -72,7 +72,17 @@ static char *value_text(const json_t *v)
 
 	if (s && strlen(s) > VALUE_MAX && json_is_string(v))
 		(void)strcpy(s + VALUE_MAX - 4, "...");
+	if (json_is_boolean(v)) {
+		free(s);
+		return xstrdup(json_is_true(v) ? "yes" : "no");
+	}
 	return s ? s : xstrdup("");
+}
+
+/* How a value that isn't written reads: the file leaves out zero, false and "". */
+static char *nothing(const json_t *other)
+{
+	return xstrdup(json_is_integer(other) ? "0" : json_is_boolean(other) ? "no" : "none");
 }
 
 /* What tells an element of a list from the others; NULL: all of it does. */
@@ -146,7 +156,7 @@ static void walk(struct differences *d, const char *where, const json_t *a, cons
 			else if (json_is_array(e))
 				walk_list(d, below, e, NULL, depth + 1);
 			else
-				add(d, "change", xstrdup(below), value_text(e), xstrdup("none"));
+				add(d, "change", xstrdup(below), value_text(e), nothing(e));
 		}
 		json_object_foreach((json_t *)b, key, e) {
 			_cleanup_(freep) char *below = xasprintf("%s%s%s", where, *where ? " " : "", key);
@@ -156,7 +166,7 @@ static void walk(struct differences *d, const char *where, const json_t *a, cons
 			if (json_is_array(e))
 				walk_list(d, below, NULL, e, depth + 1);
 			else
-				add(d, "change", xstrdup(below), xstrdup("none"), value_text(e));
+				add(d, "change", xstrdup(below), nothing(e), value_text(e));
 		}
 	} else {
 		add(d, "change", xstrdup(where), value_text(a), value_text(b));
