@@ -89,7 +89,7 @@ _sixtap_value() {
 	--advise | --no-route) _sixtap_reply $'ipv4\nipv6' ;;
 	--format) _sixtap_reply $'gai.conf\ncloud-init' ;;
 	--device) _sixtap_reply $'virtio-net-pci\ne1000e\ne1000\nrtl8139' ;;
-	--name | --mac | --ipv4 | --ipv6 | --forward | --queues | --id | --source | --confirm | --from-address | --wait | --count | --unicast) COMPREPLY=() ;;
+	--name | --mac | --ipv4 | --ipv6 | --forward | --queues | --id | --source | --confirm | --from-address | --wait | --count | --unicast | --timeout) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 	return 0
@@ -127,7 +127,8 @@ _sixtap_argument() {
 	adopt) _sixtap_reply "$(_sixtap_macvtaps; echo all)" ;;
 	release) _sixtap_reply "$(_sixtap_adopted)" ;;
 	path) _sixtap_reply "$(_sixtap_guests; echo outside)" ;;
-	slaac | rs | watch) _sixtap_reply "$(_sixtap_interfaces)" ;;
+	slaac | rs) _sixtap_reply "$(_sixtap_interfaces)" ;;
+	watch) _sixtap_reply "$(_sixtap_interfaces; printf '%s\n' arp rs ra ns na redirect nd mld dhcp4 dhcp6 dhcp)" ;;
 	ns | nd) if ((n == 1)); then _sixtap_reply "$(_sixtap_interfaces)"; fi ;;
 	help) _sixtap_reply "$(_sixtap_commands)" ;;
 	addrsel) COMPREPLY=($(compgen -A hostname -- "$cur")) ;;

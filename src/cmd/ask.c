@@ -138,8 +138,8 @@ bool ask_seconds(struct cmd *cmd, const char *option, const char *text, mono_t *
 	char *rest;
 	double s = strtod(text, &rest);
 
-	if (*text == '\0' || *rest != '\0' || !(s >= 0.1 && s <= 3600)) {
-		(void)cmd_usage(cmd, "%s %s isn't a number of seconds from 0.1 to 3600", option, text);
+	if (*text == '\0' || *rest != '\0' || !(s >= 0.1 && s <= 1e6)) {
+		(void)cmd_usage(cmd, "%s %s isn't a number of seconds from 0.1 to 1000000", option, text);
 		return false;
 	}
 	*ret = (mono_t)(s * (double)MONO_S);

@@ -51,7 +51,7 @@ typedef bool (*ask_fn)(void *user, const struct heard *heard, int outcome, doubl
 /* Send and wait. Return: 0, or -1 with an error in the report. */
 int ask_run(struct cmd *cmd, struct ask *ask, ask_fn fn, void *user);
 
-/* Seconds of an option's value, 0.1 to 3600. Return: false with a usage error. */
+/* Seconds of an option's value, 0.1 to 1000000. Return: false with a usage error. */
 bool ask_seconds(struct cmd *cmd, const char *option, const char *text, mono_t *ret);
 
 /* A whole number from 1 to @max, likewise. */

@@ -105,6 +105,12 @@ static const struct cmd_info commands[] = {
 	  "      --dad           ask as duplicate address detection does: is the address free?\n"
 	  "      --wait SECONDS  between solicitations, and after the last (default 1)\n"
 	  "      --count N       solicitations at most (default 3)\n" },
+	{ "watch", NULL, cmd_watch, "watch [IFACE…] [TYPE…]", "neighbour discovery, MLD and DHCP as they go by, and what looks wrong",
+	  "      TYPE            arp rs ra ns na redirect nd mld dhcp4 dhcp6 dhcp (default: all)\n"
+	  "      --pcap FILE     write the frames to a file, too\n"
+	  "      --count N       end after N frames\n"
+	  "      --timeout SECONDS  end after this time\n"
+	  "      --promiscuous   let the named interfaces take in what isn't for this host\n" },
 	{ "addrsel", NULL, cmd_addrsel, "addrsel DEST…", "which source and destination a program will use, and why",
 	  "      --source ADDR[/LEN][,deprecated][,temporary][,home][,tunnel][,dev=NAME]\n"
 	  "                      judge for a made-up host with this address; may be repeated\n"

@@ -110,3 +110,4 @@ int cmd_rs(struct cmd *cmd, int argc, char **argv);
 int cmd_run(struct cmd *cmd, int argc, char **argv);
 int cmd_status(struct cmd *cmd, int argc, char **argv);
 int cmd_up(struct cmd *cmd, int argc, char **argv);
+int cmd_watch(struct cmd *cmd, int argc, char **argv);
