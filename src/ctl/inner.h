@@ -53,8 +53,7 @@ enum inner_type {
 /* Packet sockets that main makes for a network, bound to its device, filtered and locked. */
 enum engine_socket {
 	ENGINE_SOCKET_ARP,	/* ETH_P_ARP */
-	ENGINE_SOCKET_IP4,	/* ETH_P_IP: UDP to port 67 */
-	ENGINE_SOCKET_IP6,	/* ETH_P_IPV6: RS, NS, NA, MLD reports, UDP to port 547 */
+	ENGINE_SOCKET_IP,	/* IPv4: UDP to port 67; IPv6: RS, NS, NA, MLD reports, UDP to port 547 */
 	ENGINE_SOCKET_N_,
 };
 

@@ -173,7 +173,7 @@ static void send_frames(struct engine *e, struct engine_net *net, bool saved, mo
 
 	for (size_t i = 0; i < net->out->n_frames; i++) {
 		const struct out_frame *frame = &net->out->frames[i];
-		int fd = net->socks[frame->socket].src.fd;
+		int fd = net->socks[frame->socket == OUT_SOCKET_ARP ? ENGINE_SOCKET_ARP : ENGINE_SOCKET_IP].src.fd;
 
 		if (fd < 0 || !may_leave(net->out, frame, saved)) {
 			net->stats.dropped++;
@@ -358,7 +358,7 @@ static int add_host(struct engine *e, const struct inner_host *body)
 /* Put the new sockets in the place of the old ones. */
 static int take_sockets(struct engine_net *net)
 {
-	static const char *const name[ENGINE_SOCKET_N_] = { "arp", "ip4", "ip6" };
+	static const char *const name[ENGINE_SOCKET_N_] = { "arp", "ip" };
 
 	for (unsigned int i = 0; i < ENGINE_SOCKET_N_; i++) {
 		struct loop_fd *src = &net->socks[i].src;

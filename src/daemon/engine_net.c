@@ -250,11 +250,11 @@ void engine_net_input(struct engine_net *net, enum engine_socket kind, const str
 	case ENGINE_SOCKET_ARP:
 		input_arp(net, &eth, now);
 		break;
-	case ENGINE_SOCKET_IP4:
-		input_ip4(net, &eth, packet->csum_ready, dhcp, now);
-		break;
-	case ENGINE_SOCKET_IP6:
-		input_ip6(net, &eth, packet->csum_ready, dhcp, now);
+	case ENGINE_SOCKET_IP:
+		if (eth.type == ETH_TYPE_IP6)
+			input_ip6(net, &eth, packet->csum_ready, dhcp, now);
+		else if (eth.type == ETH_TYPE_IP4)
+			input_ip4(net, &eth, packet->csum_ready, dhcp, now);
 		break;
 	case ENGINE_SOCKET_N_:
 		break;

@@ -49,21 +49,26 @@ static struct sock_filter arp_filter[] = {
 	RETURN(TAKE),
 };
 
-static struct sock_filter ip4_filter[] = {
+/*
+ * Both families in one, as nothing but the whole device can be listened to without a price: a socket that is bound to one
+ * protocol gets frames together with the kernel's own IP, which then copies each that it forwards. This one gets them
+ * before. So nearly all that comes is of no interest: what is, is behind few comparisons.
+ */
+static struct sock_filter ip_filter[] = {
 	NOT_FOR_OTHERS,
+	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG)),
+	IF_SET(0xfff, 31, 0),		/* VID 0 is no VLAN */
+	LOAD16(12),
+	IF_EQ(ETH_P_IPV6, 9, 0),
+	IF_EQ(ETH_P_IP, 0, 28),
 	LOAD8(IP4 + 9),			/* protocol */
-	IF_EQ(IPPROTO_UDP, 0, 6),
+	IF_EQ(IPPROTO_UDP, 0, 26),
 	LOAD16(IP4 + 6),		/* fragment offset; a first fragment is dropped by the parser */
-	IF_SET(0x1fff, 4, 0),
+	IF_SET(0x1fff, 24, 0),
 	BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, IP4),
 	LOAD16_X(IP4 + 2),		/* destination port */
-	IF_EQ(67, 0, 1),
+	IF_EQ(67, 0, 21),
 	RETURN(TAKE),
-	RETURN(DROP),
-};
-
-static struct sock_filter ip6_filter[] = {
-	NOT_FOR_OTHERS,
 	LOAD8(IP6 + 6),			/* next header */
 	IF_EQ(IPPROTO_ICMPV6, 0, 2),
 	LOAD8(IP6_PAYLOAD),		/* ICMPv6 type */
@@ -123,8 +128,7 @@ static const struct {
 	struct sock_fprog filter;
 } kinds[PACKET_KIND_N_] = {
 	[PACKET_KIND_ARP] = { ETH_P_ARP, { ARRAY_LEN(arp_filter), arp_filter } },
-	[PACKET_KIND_IP4] = { ETH_P_IP, { ARRAY_LEN(ip4_filter), ip4_filter } },
-	[PACKET_KIND_IP6] = { ETH_P_IPV6, { ARRAY_LEN(ip6_filter), ip6_filter } },
+	[PACKET_KIND_IP] = { ETH_P_ALL, { ARRAY_LEN(ip_filter), ip_filter } },
 };
 
 struct packet_batch {

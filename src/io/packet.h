@@ -4,8 +4,8 @@
  *
  * main opens them (packet_open() needs CAP_NET_RAW and CAP_NET_ADMIN) and hands
  * them to the engine, which only receives and writes. Each is bound to one
- * device and one protocol, filtered in the kernel to the messages that we read,
- * and its filter is locked.
+ * device, filtered in the kernel to the messages that we read, and its filter
+ * is locked.
  */
 #pragma once
 #include <stdbool.h>
@@ -16,8 +16,7 @@
 
 enum packet_kind {		/* the same numbers as enum engine_socket in ctl/inner.h */
 	PACKET_KIND_ARP,	/* ARP */
-	PACKET_KIND_IP4,	/* UDP to port 67 */
-	PACKET_KIND_IP6,	/* RS, NS, NA, MLD reports, UDP to port 547 */
+	PACKET_KIND_IP,		/* IPv4: UDP to port 67; IPv6: RS, NS, NA, MLD reports, UDP to port 547 */
 	PACKET_KIND_N_,
 };
 

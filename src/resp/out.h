@@ -19,7 +19,7 @@
 #define OUT_FRAME_MAX 1600
 #define OUT_FACTS 128
 
-enum out_socket {		/* the same numbers as enum engine_socket in ctl/inner.h */
+enum out_socket {
 	OUT_SOCKET_ARP,
 	OUT_SOCKET_IP4,
 	OUT_SOCKET_IP6,

@@ -148,7 +148,7 @@ static void configure(struct replay *r)
 static void input(struct replay *r, const char *verb, char **arg)
 {
 	const struct in6_addr all = { .s6_addr = { 0xff, 2, [15] = 1 } };
-	enum engine_socket kind = ENGINE_SOCKET_IP6;
+	enum engine_socket kind = ENGINE_SOCKET_IP;
 	uint8_t buf[256];
 	struct wr w = wr_init(buf, sizeof(buf));
 	struct mac mac, dst = mac_of_multicast6(&all);
