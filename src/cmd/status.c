@@ -42,6 +42,17 @@ static void add_forward(const json_t *f, const char *sign, char buf[static 256])
 		       str_eq(text(f, "state"), "waiting") ? " waiting" : "");
 }
 
+/* "5 groups followed", or why there is no counting. */
+static void followed(const json_t *device, char buf[static 64])
+{
+	size_t n = json_array_size(json_object_get(device, "groups"));
+
+	if (json_is_true(json_object_get(device, "all")))
+		(void)snprintf(buf, 64, "all multicast");
+	else
+		(void)snprintf(buf, 64, "%zu group%s followed", n, n == 1 ? "" : "s");
+}
+
 /*
  * Addresses on the left, forwards on the right, as many lines as the longer of
  * the two needs; or, where that gets too wide, forwards below the addresses.
@@ -51,6 +62,7 @@ static void add_guest(const struct cmd *cmd, struct table *t, const json_t *g, b
 	const json_t *addresses = json_object_get(g, "addresses"), *forwards = json_object_get(g, "forwards");
 	size_t n_addresses = json_array_size(addresses), n_forwards = json_array_size(forwards);
 	size_t n = below ? n_addresses + n_forwards : n_addresses > n_forwards ? n_addresses : n_forwards;
+	const json_t *macvtap = json_object_get(g, "macvtap");
 	char buf[64], forward[256], below_it[256];
 
 	for (size_t i = 0; i < (n ? n : 1); i++) {
@@ -60,11 +72,14 @@ static void add_guest(const struct cmd *cmd, struct table *t, const json_t *g, b
 
 		if (right)
 			add_forward(right, "", forward);
+		else if (macvtap && i == 0)	/* it has no forwards: it is on the LAN itself */
+			followed(macvtap, forward);
 		if (under)
 			add_forward(under, "⇐ ", below_it);
 		TABLE_ROW(t, i == 0 ? text(g, "name") : "", i == 0 ? text(g, "state") : "",
 			  i > 0 ? "" : *text(g, "device") ? text(g, "device") : dash(cmd),
-			  a ? text(a, "address") : under ? below_it : "", a ? kind(a, buf) : "", right ? forward : "");
+			  a ? text(a, "address") : under ? below_it : "", a ? kind(a, buf) : "",
+			  right || (macvtap && i == 0) ? forward : "");
 	}
 }
 
@@ -84,6 +99,10 @@ static void print_blocks(const struct cmd *cmd, const json_t *guests)
 			add_forward(o, "⇐ ", forward);
 			(void)printf("    %s\n", forward);
 		}
+		if (json_object_get(g, "macvtap")) {
+			followed(json_object_get(g, "macvtap"), buf);
+			(void)printf("    %s\n", buf);
+		}
 	}
 }
 
@@ -93,9 +112,12 @@ static void print_guests(const struct cmd *cmd, const json_t *guests)
 	const json_t *g;
 	size_t i;
 
-	json_array_foreach(guests, i, g)
+	json_array_foreach(guests, i, g) {
+		if (json_object_get(g, "macvtap"))
+			t.head[5] = "MULTICAST";
 		add_guest(cmd, &t, g, false);
-	if (table_width(&t) + 2 > table_terminal()) {
+	}
+	if (table_width(&t) + 2 > table_terminal() && !str_eq(t.head[5], "MULTICAST")) {
 		table_clear(&t);
 		t.head[5] = NULL;
 		json_array_foreach(guests, i, g)
@@ -182,17 +204,6 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 			(void)printf("             %s%s%s\n", cmd_dim(cmd), json_string_value(reason), cmd_plain(cmd));
 	}
 	print_rest(cmd, n);
-}
-
-/* "5 groups followed", or why there is no counting. */
-static void followed(const json_t *device, char buf[static 64])
-{
-	size_t n = json_array_size(json_object_get(device, "groups"));
-
-	if (json_is_true(json_object_get(device, "all")))
-		(void)snprintf(buf, 64, "all multicast");
-	else
-		(void)snprintf(buf, 64, "%zu group%s followed", n, n == 1 ? "" : "s");
 }
 
 /* Six addresses of a guest at most: temporary ones pile up. */

@@ -233,6 +233,27 @@ static void add_forwards(const struct guest_list *l, const struct plan_result *r
 	}
 }
 
+/* A guest on the LAN itself: what is seen of it at its macvtap. */
+static void add_followed(const struct daemon_main *d, const struct guest *g, json_t *o, mono_t now)
+{
+	json_t *followed = follow_guest_json(d, g->ifindex), *list, *item;
+	struct ip ip;
+	size_t i;
+
+	if (!followed)
+		return;
+	for (int family = 4; family <= 6; family += 2) {
+		list = json_object_get(followed, family == 4 ? "ipv4" : "ipv6");
+		json_array_foreach(list, i, item)
+			if (ip_parse(json_string_value(item), &ip))
+				add_address(o, &ip, ip.family == AF_INET6 && ip6_is_eui64(&ip.v6, &g->mac) ? "slaac" : "seen", NULL,
+					    now);
+	}
+	for (i = 0; i < 4; i++)
+		(void)json_object_del(followed, (const char *const[]){ "device", "mac", "ipv4", "ipv6" }[i]);
+	(void)json_object_set_new(o, "macvtap", followed);
+}
+
 static json_t *guests_json(const struct daemon_main *d, const struct net *net, mono_t now)
 {
 	const struct plan_result *result = networks_result(d, net->name);
@@ -252,6 +273,8 @@ static json_t *guests_json(const struct daemon_main *d, const struct net *net, m
 
 		for (size_t k = 0; k < n->guests[i].n_ips; k++)
 			add_address(o, &n->guests[i].ips[k], "declared", NULL, now);
+		if (running && running->macvtap)
+			add_followed(d, running, o, now);
 		list_guest(&l, n->guests[i].name, &n->guests[i].mac, o);
 	}
 	json_decref(places);
@@ -426,6 +449,8 @@ static void answer_up(struct conn *c, const struct ctl_request *req, struct repo
 	d->progress_to = NULL;
 	if (r == 0 && req->what == CTL_UP)
 		forwards_settle(d);
+	if (r == 0 && req->what == CTL_UP)
+		follow_networks_changed(d);
 	bool adopted = r == 0 && req->what == CTL_UP && req->has_adopts && adopt_add(d, req);
 	json_t *answer = json_object();
 
@@ -487,6 +512,8 @@ static void answer_down(struct conn *c, const struct ctl_request *req, struct re
 	(void)json_object_set_new(answer, "not_up", not_up);
 	c->d->progress_to = c;
 	int r = networks_down(c->d, req, report, &changes);
+	if (r == 0)
+		follow_networks_changed(c->d);
 	if (r == 0 && req->n_networks == 0 && req->quit && follow_is_busy(c->d)) {
 		(void)json_object_set_new(answer, "released", follow_adopted_json(c->d));
 		adopt_drop_all(c->d);

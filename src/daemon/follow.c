@@ -26,6 +26,8 @@ struct followed {
 	struct mac mac;
 	uint32_t lower, mode;
 	const struct adoption *by;	/* NULL: ours */
+	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];	/* ours */
+	bool has_monitor, monitor_open;	/* its QEMU listens for QMP; the engine talks to it */
 	struct {
 		struct mac mac;
 		uint8_t reasons;	/* 0: to be left */
@@ -123,6 +125,55 @@ static bool may_ask(const struct followed *f)
 	return f->mode == MACVLAN_MODE_BRIDGE;
 }
 
+static const struct guest *guest_of(const struct daemon_main *d, const struct followed *f)
+{
+	for (size_t i = 0; !f->by && i < d->n_guests; i++)
+		if (str_eq(d->guests[i]->network, f->network) && str_eq(d->guests[i]->name, f->guest))
+			return d->guests[i];
+	return NULL;
+}
+
+static void add_ips(struct inner_follow *msg, const struct ip *ips, size_t n)
+{
+	for (size_t i = 0; i < n && msg->n_declared < MCAST_DECLARED_IPS; i++)
+		if (ips[i].family == AF_INET6)
+			msg->declared[msg->n_declared++] = ips[i];
+}
+
+static void add_declared(struct daemon_main *d, const struct followed *f, struct inner_follow *msg)
+{
+	const struct guest *g = guest_of(d, f);
+	const struct net *net = f->by ? NULL : networks_find(d, f->network);
+	const struct d_guest *declared = net && net->d ? desired_guest(net->d, f->guest) : NULL;
+
+	if (g)
+		add_ips(msg, g->ips, g->n_ips);
+	if (declared)
+		add_ips(msg, declared->ips, declared->n_ips);
+}
+
+/* The engine reads what QEMU says; only main may connect. What fails now is tried again at the next tick. */
+static void open_monitor(struct daemon_main *d, struct followed *f)
+{
+	const struct guest *g = guest_of(d, f);
+	struct inner_qmp msg = { .id = f->id };
+
+	f->has_monitor = g && g->monitor;
+	if (!f->has_monitor || f->monitor_open || d->engine.src.fd < 0)
+		return;
+	int fd = macvtap_connect(d, g);
+	if (fd < 0)
+		return;
+	f->monitor_open = serve_tell_engine(d, INNER_QMP, &msg, &fd, 1) == 0;
+	(void)close(fd);
+}
+
+void follow_tick(struct daemon_main *d)
+{
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
+		open_monitor(d, f);
+}
+
 static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 {
 	struct inner_follow msg = { .id = f->id, .mac = f->mac, .may_ask = may_ask(f) };
@@ -131,6 +182,7 @@ static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 	if (d->engine.src.fd < 0)
 		return;
 	(void)str_copy(msg.device, sizeof(msg.device), f->device);
+	add_declared(d, f, &msg);
 	if (with_socket)
 		r = packet_open_guest(f->ifindex, &fd);
 	if (r == 0)
@@ -145,12 +197,16 @@ static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 		if (f->groups[i].joined && had.reasons)
 			r = serve_tell_engine(d, INNER_FOLLOWED, &had, NULL, 0);
 	}
+	if (r == 0)
+		open_monitor(d, f);
 }
 
 void follow_engine_started(struct daemon_main *d)
 {
-	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
+		f->monitor_open = false;
 		tell(d, f, true);
+	}
 }
 
 static void on_group(struct daemon_main *d, const struct inner_group *g)
@@ -162,7 +218,7 @@ static void on_group(struct daemon_main *d, const struct inner_group *g)
 		return;
 	f->dirty = true;
 	if (mac_is_zero(&g->group)) {
-		f->all = g->reasons;
+		f->all = g->reasons | (f->all & MCAST_ALL_CONFIG);
 		return;
 	}
 	while (i < f->n_groups && !mac_eq(&f->groups[i].mac, &g->group))
@@ -203,6 +259,8 @@ void follow_message(struct daemon_main *d, const struct inner_msg *msg)
 		on_group(d, &msg->body.group);
 	else if (msg->type == INNER_SIGHT)
 		on_sight(d, &msg->body.sight);
+	else if (msg->type == INNER_QMP_GONE && find_id(d, msg->body.unfollow.id))
+		find_id(d, msg->body.unfollow.id)->monitor_open = false;
 }
 
 /* ---- the kernel ---- */
@@ -305,9 +363,47 @@ static void let_go(struct daemon_main *d, struct followed *f)
 	drop(d, f);
 }
 
-static void begin(struct daemon_main *d, const struct w_link *link, const struct adoption *by)
+/* What is to be done about a macvtap. */
+struct wish {
+	bool follow;
+	const struct adoption *by;
+	uint8_t all;			/* MCAST_ALL_CONFIG, or 0 */
+	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];	/* ours */
+};
+
+static struct wish wish_for(struct daemon_main *d, const struct w_link *link)
+{
+	struct wish w = { .follow = false };
+
+	if (!str_eq(link->kind, "macvtap"))
+		return w;
+	if (!alias_parse(link->alias, w.network, w.guest)) {
+		w.by = adopt_wants(d, link);
+		w.follow = w.by != NULL;
+		return w;
+	}
+	const struct net *net = networks_find(d, w.network);
+	if (!net || !net->d || net->leaving || net->d->mode != NET_MODE_MACVTAP || !w.guest[0])
+		return w;
+	switch (net->d->macvtap.multicast) {
+	case MACVTAP_MULTICAST_AUTO:
+		w.follow = true;
+		break;
+	case MACVTAP_MULTICAST_ALL:
+		w.follow = true;
+		w.all = MCAST_ALL_CONFIG;
+		break;
+	case MACVTAP_MULTICAST_OFF:
+	case MACVTAP_MULTICAST_N_:
+		break;
+	}
+	return w;
+}
+
+static void begin(struct daemon_main *d, const struct w_link *link, const struct wish *w)
 {
 	struct followed *f = NEW(struct followed);
+	const struct adoption *by = w->by;
 
 	f->ifindex = link->ifindex;
 	f->id = ++d->follow->next_id;
@@ -316,31 +412,37 @@ static void begin(struct daemon_main *d, const struct w_link *link, const struct
 	f->lower = link->lower;
 	f->mode = link->macvlan_mode;
 	f->by = by;
+	memcpy(f->network, w->network, sizeof(f->network));
+	memcpy(f->guest, w->guest, sizeof(f->guest));
 	HASH_ADD(hh, d->follow->devices, ifindex, sizeof(f->ifindex), f);
 	HASH_ADD(hh_id, d->follow->by_id, id, sizeof(f->id), f);
 	recall(d, f);
-	log_event(LOG_LEVEL_INFO, "followed device=%s subject=%s groups=%zu", f->device, by ? by->subject : "", f->n_groups);
+	log_event(LOG_LEVEL_INFO, "followed device=%s subject=%s groups=%zu", f->device, by ? by->subject : w->network, f->n_groups);
+	f->all |= w->all;
+	if (f->all)
+		apply(d, f);
 	tell(d, f, true);
 }
 
 static struct followed *look(struct daemon_main *d, const struct w_link *link)
 {
-	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
+	const struct wish w = wish_for(d, link);
 	struct followed *f = find(d, link->ifindex);
-	const struct adoption *by = NULL;
 
-	if (str_eq(link->kind, "macvtap") && !alias_parse(link->alias, network, guest))
-		by = adopt_wants(d, link);
-	if (!by) {
+	if (!w.follow) {
 		if (f)
 			let_go(d, f);
 		return NULL;
 	}
 	if (!f) {
-		begin(d, link, by);
+		begin(d, link, &w);
 		return find(d, link->ifindex);
 	}
-	f->by = by;
+	f->by = w.by;
+	if ((f->all & MCAST_ALL_CONFIG) != w.all) {
+		f->all = (f->all & (uint8_t)~MCAST_ALL_CONFIG) | w.all;
+		apply(d, f);
+	}
 	bool news = !mac_eq(&f->mac, &link->mac) || f->mode != link->macvlan_mode || !str_eq(f->device, link->name);
 	f->lower = link->lower;
 	if (news) {
@@ -392,6 +494,22 @@ int follow_new(struct daemon_main *d)
 	d->follow = NEW(struct follow);
 	d->follow->gate = (struct log_gate){ .every = 60 * MONO_S, .burst = 10 };
 	return adopt_restore(d);
+}
+
+void follow_networks_changed(struct daemon_main *d)
+{
+	bool ours = false;
+
+	for (const struct net *net = d->nets; net && !ours; net = net->hh.next)
+		ours = net->d && net->d->mode == NET_MODE_MACVTAP;
+	for (const struct followed *f = d->follow->devices; f && !ours; f = f->hh.next)
+		ours = !f->by;
+	if (!ours)
+		return;
+	follow_sync(d);
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next)	/* addresses may be declared by now */
+		if (!f->by)
+			tell(d, f, false);
 }
 
 bool follow_is_busy(const struct daemon_main *d)
@@ -468,11 +586,14 @@ static json_t *device_json(const struct followed *f)
 	return o;
 }
 
-json_t *follow_device_json(const struct daemon_main *d, uint32_t ifindex)
+json_t *follow_guest_json(const struct daemon_main *d, uint32_t ifindex)
 {
 	const struct followed *f = find(d, ifindex);
+	json_t *o = f && !f->by ? device_json(f) : NULL;
 
-	return f ? device_json(f) : NULL;
+	if (o && f->has_monitor)
+		(void)json_object_set_new(o, "monitor", json_boolean(f->monitor_open));
+	return o;
 }
 
 json_t *follow_adopted_json(const struct daemon_main *d)

@@ -33,11 +33,15 @@ void follow_flush(struct daemon_main *d);	/* after messages: join and leave */
 /* Look at all links again: what is to be followed has changed, or events were lost. */
 void follow_sync(struct daemon_main *d);
 
+/* After `up` and `down`: what is ours may be looked after otherwise. */
+void follow_networks_changed(struct daemon_main *d);
+void follow_tick(struct daemon_main *d);	/* of main */
+
 /* Is anything adopted? Then a daemon that was started by a command stays. */
 bool follow_is_busy(const struct daemon_main *d);
 
 /* New references. */
-json_t *follow_device_json(const struct daemon_main *d, uint32_t ifindex);	/* NULL: isn't followed */
+json_t *follow_guest_json(const struct daemon_main *d, uint32_t ifindex);	/* of ours; NULL: isn't followed */
 json_t *follow_adopted_json(const struct daemon_main *d);
 
 /* adopt.c: what somebody else made and we look after */

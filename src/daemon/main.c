@@ -45,6 +45,7 @@ static int on_tick(struct loop_timer *timer, mono_t now)
 	struct daemon_main *d = CONTAINER_OF(timer, struct daemon_main, tick);
 
 	serve_upstream(d);
+	follow_tick(d);
 	repair_tick(d, now);
 	drain_tick(d, now);
 	return loop_timer_set(d->loop, timer, mono_add(now, TICK));
