@@ -18,6 +18,7 @@
 #include "ctl/paths.h"
 #include "daemon/confirm.h"
 #include "daemon/drain.h"
+#include "daemon/flows.h"
 #include "daemon/repair.h"
 #include "kern/observe.h"
 #include "kern/records.h"
@@ -315,6 +316,7 @@ static int reconcile(struct daemon_main *d, struct report *report, enum reconcil
 		answer_plan(d, plan);
 		if (kern_apply(d->kern, plan->ops, &hooks, report) != 0)
 			return 1;
+		flows_mend(world, plan);
 	}
 	plan_free(d->plan);
 	arena_free(d->plan_arena);

@@ -14,10 +14,11 @@
 #include "kern/records.h"
 
 #define GATHER (100 * MONO_MS)		/* from the first event to the plan */
-#define AT_ONCE (10 * MONO_MS)		/* where a guest could do harm meanwhile */
+#define AT_ONCE (10 * MONO_MS)		/* where a guest could do harm, or its packets leave untranslated, meanwhile */
 #define TICKS_A_LOOK 4			/* every so many ticks everything is looked at */
 #define OFTEN 5				/* so often within WINDOW is a fight */
 #define WINDOW (60 * MONO_S)
+#define HOLDS (500 * MONO_MS)		/* what lasts so long is worth putting back, however often */
 #define WAIT_FIRST (2 * MONO_S)
 #define WAIT_MAX (300 * MONO_S)
 #define FAILED_FIRST MONO_S
@@ -30,7 +31,9 @@ struct thing {
 	char by[48];			/* "nft(1234)", or "" */
 	mono_t times[OFTEN];		/* of the last repairs; 0: none yet */
 	unsigned int n;			/* how many in all */
-	mono_t wait, not_before;	/* 0: nobody fights for it */
+	mono_t gone;			/* when it was missed first since the last repair; 0: it is there */
+	bool fight;			/* somebody takes it away again and again */
+	mono_t wait, not_before;	/* 0: it is put back at once */
 	bool held;			/* left out of the plan that is judged now */
 	struct thing *next;
 };
@@ -71,20 +74,25 @@ struct repair {
 	struct daemon_main *d;
 };
 
-static void look_soon(struct daemon_main *d)
+static void look_soon(struct daemon_main *d, mono_t delay)
 {
-	mono_t at = mono_add(loop_now(d->loop), GATHER);
+	mono_t at = mono_add(loop_now(d->loop), delay);
 
 	if (!d->soon.source || at < d->soon.deadline)
 		(void)loop_timer_set(d->loop, &d->soon, at);
 }
 
-static void cause(struct daemon_main *d)
+static void cause_after(struct daemon_main *d, mono_t delay)
 {
 	if (!d->nets)
 		return;
 	d->repair->due = true;
-	look_soon(d);
+	look_soon(d, delay);
+}
+
+static void cause(struct daemon_main *d)
+{
+	cause_after(d, GATHER);
 }
 
 bool repair_due(struct daemon_main *d)
@@ -123,7 +131,7 @@ static void suspect(struct daemon_main *d, uint32_t ifindex, bool wrong, bool wa
 		return;
 	GROW(r->suspects, r->n_suspects, r->cap_suspects);
 	r->suspects[r->n_suspects++] = (struct suspect){ ifindex, was_out };
-	look_soon(d);
+	look_soon(d, GATHER);
 }
 
 /* Only what is cheap to tell; the plan looks at everything. */
@@ -278,7 +286,7 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 			return;
 		(void)snprintf(kind == KERN_CHANGE_NFT ? d->repair->by : d->repair->by_foreign, sizeof(d->repair->by), "%s(%u)",
 			       name, ifindex);
-		cause(d);
+		cause_after(d, kind == KERN_CHANGE_NFT ? AT_ONCE : GATHER);
 		return;
 	case KERN_CHANGE_N_:
 		return;
@@ -327,7 +335,7 @@ static void forget_things(struct repair *r, mono_t now)
 			at = &t->next;
 			continue;
 		}
-		if (t->wait > 0)
+		if (t->fight)
 			log_event(LOG_LEVEL_NOTICE, "repair-peace what=\"%s\"", t->object);
 		*at = t->next;
 		free(t->object);
@@ -363,11 +371,12 @@ static bool is_repair(const struct repair *r, const struct op *op)
 		return !op->sysctl.restore;
 	case OP_NFT_TABLE:
 		t = find_thing(r, op->object);
-		return r->by[0] != '\0' || (t && t->wait > 0);	/* who did it was forgotten while it waited */
+		return r->by[0] != '\0' || (t && t->fight);	/* who did it was forgotten while it waited */
 	case OP_NFT_ELEMS:
 		return r->by[0] != '\0';
 	case OP_RULE:
-		return r->by_foreign[0] != '\0' && op->action != OP_ACTION_REMOVE;
+		t = find_thing(r, op->object);
+		return (r->by_foreign[0] != '\0' || (t && t->fight)) && op->action != OP_ACTION_REMOVE;
 	case OP_LINK_DEL:
 	case OP_ADDR_DEL:
 	case OP_PROXY_ADD:
@@ -420,6 +429,28 @@ static int on_solicit(struct loop_timer *timer, mono_t now)
 	return 0;
 }
 
+/*
+ * It is gone (again). Where somebody fights for it, what counts is how long the
+ * last repair held: one who comes by once a second leaves guests a second of
+ * each; one who answers every repair would only be kept busy.
+ */
+static void miss(struct thing *t, mono_t now)
+{
+	if (t->gone)
+		return;
+	t->gone = now;
+	if (!t->fight)
+		return;
+	if (now - t->times[0] >= HOLDS)
+		t->wait = 0;
+	else
+		t->wait = t->wait == 0 ? WAIT_FIRST : t->wait * 2 < WAIT_MAX ? t->wait * 2 : WAIT_MAX;
+	t->not_before = t->wait > 0 ? mono_add(t->times[0], t->wait) : 0;
+	if (t->wait > 0)
+		log_event(LOG_LEVEL_WARNING, "repair-waits what=\"%s\"%s%s seconds=%llu", t->object, t->by[0] ? " by=" : "",
+			  t->by, (unsigned long long)(t->wait / MONO_S));
+}
+
 void repair_judge(struct daemon_main *d, struct ops *ops, mono_t now)
 {
 	struct repair *r = d->repair;
@@ -429,6 +460,8 @@ void repair_judge(struct daemon_main *d, struct ops *ops, mono_t now)
 	for (size_t i = 0; i < ops->n; i++) {
 		struct thing *t = is_repair(r, &ops->ops[i]) ? find_thing(r, ops->ops[i].object) : NULL;
 
+		if (t)
+			miss(t, now);
 		if (!t || now >= t->not_before)
 			continue;
 		t->held = true;
@@ -470,15 +503,9 @@ static void count(struct repair *r, const struct op *op, mono_t now)
 	t->n++;
 	if (by[0])
 		(void)str_copy(t->by, sizeof(t->by), by);
-	if (t->wait > 0)
-		t->wait = t->wait * 2 < WAIT_MAX ? t->wait * 2 : WAIT_MAX;
-	else if (t->times[OFTEN - 1] > 0 && now - t->times[OFTEN - 1] <= WINDOW)
-		t->wait = WAIT_FIRST;
-	t->not_before = t->wait > 0 ? mono_add(now, t->wait) : 0;
+	t->gone = 0;
+	t->fight = t->fight || (t->times[OFTEN - 1] > 0 && now - t->times[OFTEN - 1] <= WINDOW);
 	log_event(LOG_LEVEL_NOTICE, "repaired what=\"%s\"%s%s times=%u", t->object, t->by[0] ? " by=" : "", t->by, t->n);
-	if (t->wait > 0)
-		log_event(LOG_LEVEL_WARNING, "repair-waits what=\"%s\"%s%s seconds=%llu", t->object, t->by[0] ? " by=" : "",
-			  t->by, (unsigned long long)(t->wait / MONO_S));
 }
 
 /* ---- what to look at ---- */
@@ -626,8 +653,13 @@ const char *repair_trouble(const struct daemon_main *d, const char *network, mon
 	for (const struct thing *t = d->repair->things; t; t = t->next) {
 		char next[64] = "";
 
-		if (t->wait == 0 || (t->network[0] && !str_eq(t->network, network)))
+		if (!t->fight || (t->network[0] && !str_eq(t->network, network)))
 			continue;
+		if (t->wait == 0) {
+			(void)snprintf(buf, 256, "%s takes away %.80s again and again (%u times): put back at once each time",
+				       t->by[0] ? t->by : "somebody", t->object, t->n);
+			break;
+		}
 		if (now < t->not_before)
 			(void)snprintf(next, sizeof(next), ", next in %llu s",
 				       (unsigned long long)((t->not_before - now + MONO_S - 1) / MONO_S));

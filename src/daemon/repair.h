@@ -6,17 +6,16 @@
  * Kernel events (kern/watch.h) are looked at cheaply: is it a link of ours that
  * isn't as it should be, an uplink that changed, one of our tables changed by
  * another process, a default route, forwarding? If so a new plan is made 100 ms
- * after the first such event; that plan is the repair, and one without ops ends
- * it. So our own changes cost one plan at most, and a new tap, which soon is as
+ * after the first such event (10 ms for our tables: without them guests' packets
+ * leave untranslated); that plan is the repair, and one without ops ends it. So our own changes cost one plan at most, and a new tap, which soon is as
  * it should be, none. What the kernel tells nobody (accept_ra, autoconf,
  * addr_gen_mode) is read again with each tick of 15 s; every fourth tick makes a
  * plan whatever has happened.
  *
- * What the plan puts back is counted by object ("rules inet sixtap"). The fifth
- * time within 60 s somebody else wants it otherwise: from then on the next
- * repair of it waits, 2 s at first, twice as long each time, 5 min at most, and
- * its networks are degraded and say who does it, where the kernel tells. After
- * 60 s of peace (and as long as the last wait) all is forgotten. A person's `up`
+ * What the plan puts back is counted by object ("rules inet sixtap"). From the
+ * fifth time within 60 s its networks are degraded and say who does it, where
+ * the kernel tells; and a repair that hasn't lasted for 500 ms makes the next one
+ * wait, 2 s at first, twice as long each time, 5 min at most. After 60 s of peace (and as long as the last wait) all is forgotten. A person's `up`
  * puts everything back at once, and the counting begins anew. Objects don't wait
  * for each other, except that nothing is done to a bridge that isn't there.
  *

@@ -72,6 +72,8 @@ struct plan_result {
 	struct prefix address6;
 	struct plan_drain drains[SERVICE_DRAINS];	/* prefixes of before, until guests have left them */
 	size_t n_drains;
+	struct prefix translated[SERVICE_DRAINS + 2];	/* what comes from these leaves by an address of the host's */
+	size_t n_translated;
 	enum ip6_source source6;	/* the rung taken */
 	bool nat6;
 	uint32_t mtu;			/* of the device and of every port */

@@ -154,7 +154,10 @@ static void describe_nat(const struct net *net, struct ruleset_network *n)
 	for (size_t i = 0; i < n_all; i++) {
 		bool *nat = all[i]->ip.family == AF_INET ? &n->nat4 : &n->nat6;
 
-		*nat = *nat || is_translated(net, all[i]);
+		if (!is_translated(net, all[i]))
+			continue;
+		*nat = true;
+		net->result->translated[net->result->n_translated++] = *all[i];
 	}
 	for (size_t i = 0; i < n_all; i++)
 		if (ip_is_set(&all[i]->ip) && (all[i]->ip.family == AF_INET ? n->nat4 : n->nat6) && !is_translated(net, all[i]))
