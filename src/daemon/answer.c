@@ -434,7 +434,7 @@ static json_t *leases_json(const struct daemon_main *d, const struct ctl_request
 /* ---- requests ---- */
 
 /* A daemon that `up` started ends with its last network; a service manager's stays. */
-static bool is_idle(const struct daemon_main *d)
+bool answer_is_idle(const struct daemon_main *d)
 {
 	return !d->nets && !follow_is_busy(d) && !getenv("NOTIFY_SOCKET");
 }
@@ -461,7 +461,7 @@ static void answer_up(struct conn *c, const struct ctl_request *req, struct repo
 	if (r == 0 && d->confirm && req->what == CTL_UP)
 		(void)json_object_set_new(answer, "confirm", json_integer(confirm_left(d, mono_now())));
 	if (r != 0 || req->what == CTL_PLAN || !req->wait || networks_ready(d)) {
-		c->quit_after = r != 0 && req->what == CTL_UP && is_idle(d);
+		c->quit_after = r != 0 && req->what == CTL_UP && answer_is_idle(d);
 		if (r == 0 && req->what == CTL_UP)
 			(void)json_object_set_new(answer, "networks", networks_json(d, req));
 		finish(c, answer, report, NULL, 0);
@@ -527,7 +527,7 @@ static void answer_down(struct conn *c, const struct ctl_request *req, struct re
 		(void)json_object_set_new(answer, "changes", changes);
 	}
 	(void)json_object_set_new(answer, "networks", networks_json(c->d, req));
-	c->quit_after = r == 0 && req->quit && is_idle(c->d);
+	c->quit_after = r == 0 && req->quit && answer_is_idle(c->d);
 	finish(c, answer, report, NULL, 0);
 }
 
@@ -568,7 +568,7 @@ static void answer_adopt(struct conn *c, const struct ctl_request *req, struct r
 		(void)adopt_release(d, req->subjects, req->n_subjects, report, &changed);
 	(void)json_object_set_new(answer, "changed", json_boolean(changed));
 	(void)json_object_set_new(answer, "adopted", follow_adopted_json(d));
-	c->quit_after = req->what == CTL_RELEASE && is_idle(d);
+	c->quit_after = req->what == CTL_RELEASE && answer_is_idle(d);
 	finish(c, answer, report, NULL, 0);
 }
 
@@ -660,7 +660,7 @@ static void hear(struct conn *c, const char *line, size_t len)
 	answer_one(c, req, report);
 }
 
-static int quit(struct daemon_main *d)
+int answer_quit(struct daemon_main *d)
 {
 	const struct monitor_msg msg = { .type = MONITOR_QUIT };
 
@@ -741,7 +741,7 @@ static int on_conn(struct loop_fd *src, uint32_t events, mono_t now)
 	}
 	conn_serve(c, now);
 	if (c->quit_after && c->control->out_len == 0)
-		return quit(d);
+		return answer_quit(d);
 	if (c->closing)
 		conn_free(c);
 	return 0;

@@ -50,7 +50,7 @@ static int on_time(struct loop_timer *timer, mono_t now)
 	log_event(LOG_LEVEL_WARNING, "not-confirmed: going back to what was before");
 	if (networks_go_back(d, d->confirm->before, report) == 0) {
 		confirm_end(d);
-		return 0;
+		return answer_is_idle(d) ? answer_quit(d) : 0;	/* as after a `down` of all */
 	}
 	for (size_t i = 0; i < report_n(report); i++)
 		log_event(LOG_LEVEL_ERROR, "going-back-failed key=%s what=\"%s\"",

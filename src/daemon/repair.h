@@ -15,9 +15,10 @@
  * What the plan puts back is counted by object ("rules inet sixtap"). From the
  * fifth time within 60 s its networks are degraded and say who does it, where
  * the kernel tells; and a repair that hasn't lasted for 500 ms makes the next one
- * wait, 2 s at first, twice as long each time, 5 min at most. After 60 s of peace (and as long as the last wait) all is forgotten. A person's `up`
- * puts everything back at once, and the counting begins anew. Objects don't wait
- * for each other, except that nothing is done to a bridge that isn't there.
+ * wait, 2 s at first, twice as long each time, 5 min at most. After 60 s of peace
+ * (and as long as the last wait) all is forgotten. A person's `up` puts
+ * everything back at once, and the counting begins anew. Objects don't wait for
+ * each other, except that nothing is done to a bridge that isn't there.
  *
  * A router that has to be asked for the host's own default route is asked once
  * a second in the background.

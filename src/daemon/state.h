@@ -259,6 +259,8 @@ void serve_forget(struct daemon_main *d, struct net *net);	/* leases and names o
 int answer_listen(struct daemon_main *d, int listen_fd);
 void answer_check_waiters(struct daemon_main *d, mono_t now);
 void answer_progress(struct daemon_main *d, size_t done, size_t n, const struct op *op);
+bool answer_is_idle(const struct daemon_main *d);	/* nothing is up, and nobody but `up` started us */
+int answer_quit(struct daemon_main *d);
 void answer_plan(struct daemon_main *d, const struct plan *plan);
 
 /* forwards.c: those that are added and deleted while a network is up */

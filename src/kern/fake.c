@@ -277,7 +277,7 @@ static void copy_forwarding(struct fake_kern *f, bool v6, const char *value)
 		fake_kern_sysctl(f, "net/ipv4/ip_forward", value);
 }
 
-static void write_sysctl(struct fake_kern *f, const char *path, const char *value)
+void fake_kern_write_sysctl(struct fake_kern *f, const char *path, const char *value)
 {
 	if (strcmp(path, "net/ipv6/conf/all/forwarding") == 0) {
 		copy_forwarding(f, true, value);
@@ -309,7 +309,7 @@ static int run_sysctl(struct fake_kern *f, struct exec_step *s)
 		return -ENOENT;
 	if (have) {
 		o->old = arena_strdup(f->w->arena, have->value);
-		write_sysctl(f, o->path, o->value);
+		fake_kern_write_sysctl(f, o->path, o->value);
 	}
 	s->flag = world_found(f->w, o->path) != NULL;
 	if (o->restore)

@@ -25,6 +25,7 @@ void fake_kern_addr(struct fake_kern *fake, const struct w_addr *addr);	/* with 
 void fake_kern_neigh(struct fake_kern *fake, const struct w_neigh *neigh);
 void fake_kern_route(struct fake_kern *fake, const struct w_route *route);
 void fake_kern_sysctl(struct fake_kern *fake, const char *path, const char *value);
+void fake_kern_write_sysctl(struct fake_kern *fake, const char *path, const char *value);	/* with what the kernel does by it */
 
 void fake_kern_firewall(struct fake_kern *fake, const struct fw_table *table);	/* somebody else's */
 

@@ -102,6 +102,24 @@ const char *nfnl_parse_rule_chain(const struct nlmsghdr *nlh)
 	return nl_str(tb[NFTA_RULE_CHAIN]);
 }
 
+uint64_t nfnl_hash_rule(uint64_t h, const struct nlmsghdr *nlh)
+{
+	static const uint16_t policy[NFTA_RULE_EXPRESSIONS + 1] = { [NFTA_RULE_CHAIN] = NL_STR };
+	const struct nlattr *tb[NFTA_RULE_EXPRESSIONS + 1];
+
+	if (!parse_nfmsg(nlh, tb, NFTA_RULE_EXPRESSIONS, policy))
+		return h;
+	const struct nlattr *const parts[] = { tb[NFTA_RULE_CHAIN], tb[NFTA_RULE_EXPRESSIONS] };
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const uint8_t *p = parts[i] ? nl_data(parts[i]) : NULL;
+
+		for (size_t k = 0; p && k < nl_len(parts[i]); k++)
+			h = (h ^ p[k]) * UINT64_C(1099511628211);	/* FNV-1a */
+		h = (h ^ 0xff) * UINT64_C(1099511628211);
+	}
+	return h;
+}
+
 bool nfnl_parse_gen(const struct nlmsghdr *nlh, struct nfnl_gen *ret)
 {
 	static const uint16_t policy[NFTA_GEN_MAX + 1] = {

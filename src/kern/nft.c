@@ -17,6 +17,9 @@
 #include <stdio.h>
 #include "kern/nfnl.h"
 #include "kern/priv.h"
+#include "kern/records.h"
+
+#define RECORD_RULES "rules"
 
 /* ----------------------------------------------------------------------- text */
 
@@ -156,20 +159,6 @@ static int delete_table(struct kern *kern, uint8_t family, char why[static NFT_W
 	return commit(kern, why);
 }
 
-int kern_nft_text(struct kern *kern, uint8_t family, const char *text, char why[static NFT_WHY_MAX])
-{
-	int r = kern_nf(kern);
-
-	why[0] = '\0';
-	if (r < 0) {
-		nl_explain(r, why);
-		return r;
-	}
-	if (text[0] == '\0')
-		return delete_table(kern, family, why);
-	return run(kern, text, NULL, why);
-}
-
 int kern_nft_list(struct kern *kern, uint8_t family, char **ret)
 {
 	const char *name = family == NFPROTO_BRIDGE ? "bridge " NFT_TABLE_NAME :
@@ -301,6 +290,7 @@ struct dump {
 	const char *set;	/* whose elements come now; in the arena */
 	struct nfnl_elems elems;
 	struct nfnl_gen gen;
+	uint64_t rules;		/* hash of all rules */
 };
 
 static int on_gen(void *user, const struct nlmsghdr *nlh)
@@ -340,6 +330,8 @@ static int on_rule(void *user, const struct nlmsghdr *nlh)
 	struct dump *d = user;
 	const char *name = nfnl_parse_rule_chain(nlh);
 
+	if (name)
+		d->rules = nfnl_hash_rule(d->rules, nlh);
 	for (size_t i = 0; name && i < d->table->n_chains; i++)
 		if (strcmp(d->table->chains[i].name, name) == 0)
 			d->table->chains[i].n_rules++;
@@ -403,11 +395,66 @@ static int dump_elems(struct kern *kern, struct dump *d, uint8_t family)
 	return 0;
 }
 
+/* ---- the rules as they were made: a record of their hash ---- */
+
+static const char *rules_key(uint8_t family)
+{
+	return family == NFPROTO_BRIDGE ? "bridge" : "inet";
+}
+
+/* Without a record nobody knows better. */
+static bool rules_are_ours(struct kern *kern, uint8_t family, uint64_t hash)
+{
+	json_t *o = NULL;
+	bool ours = record_get(kern->run_dir, RECORD_RULES, rules_key(family), &o) != 0 ||
+		    (uint64_t)json_integer_value(json_object_get(o, "hash")) == hash;
+
+	json_decref(o);
+	return ours;
+}
+
+/* The table has just been made, or deleted. If somebody was quicker than this, the next change of his is noticed. */
+static void record_rules(struct kern *kern, uint8_t family)
+{
+	struct w_table table = { .family = family };
+	struct dump d = { .table = &table, .rules = NFNL_HASH_START };
+
+	if (dump_kind(kern, &d, family, NFT_MSG_GETRULE, NLM_F_DUMP, NFTA_RULE_TABLE, on_rule) != 0 ||
+	    d.rules == NFNL_HASH_START) {	/* none: it was deleted */
+		(void)record_del(kern->run_dir, RECORD_RULES, rules_key(family));
+		return;
+	}
+	json_t *o = json_pack("{s:I}", "hash", (json_int_t)d.rules);
+	if (!o || record_put(kern->run_dir, RECORD_RULES, rules_key(family), o) < 0)
+		(void)record_del(kern->run_dir, RECORD_RULES, rules_key(family));
+	json_decref(o);
+}
+
+int kern_nft_text(struct kern *kern, uint8_t family, const char *text, char why[static NFT_WHY_MAX])
+{
+	int r = kern_nf(kern);
+
+	why[0] = '\0';
+	if (r < 0) {
+		nl_explain(r, why);
+		return r;
+	}
+	if (text[0] == '\0') {
+		r = delete_table(kern, family, why);
+		(void)record_del(kern->run_dir, RECORD_RULES, rules_key(family));
+		return r;
+	}
+	r = run(kern, text, NULL, why);
+	if (r == 0)
+		record_rules(kern, family);
+	return r;
+}
+
 /* Return: 0, NL_E_CHANGED, or negative errno. */
 static int dump_once(struct kern *kern, uint8_t family, struct arena *arena, struct w_table *ret)
 {
 	struct w_table table = { .family = family };
-	struct dump d = { .arena = arena, .table = &table, .elems = { .arena = arena } };
+	struct dump d = { .arena = arena, .table = &table, .elems = { .arena = arena }, .rules = NFNL_HASH_START };
 	int r = get_gen(kern, &d);
 	uint32_t gen = d.gen.id;
 
@@ -435,6 +482,7 @@ static int dump_once(struct kern *kern, uint8_t family, struct arena *arena, str
 		return NL_E_CHANGED;
 	if (r != 0)
 		return r;
+	table.replaced = table.present && !rules_are_ours(kern, family, d.rules);
 	table.elems = d.elems.elems;
 	table.n_elems = d.elems.n;
 	*ret = table;

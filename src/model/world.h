@@ -139,6 +139,7 @@ struct w_table {
 	bool present;
 	uint8_t family;		/* NFPROTO_INET, NFPROTO_BRIDGE or NFPROTO_NETDEV; GUARD_FAMILY */
 	const char *comment;	/* "sixtap <hash of the structure>" or NULL */
+	bool replaced;		/* its rules are no longer those it was made with */
 	struct w_chain *chains;	/* sorted by name */
 	size_t n_chains;
 	struct nft_elem *elems;	/* sorted: set, then key bytes */

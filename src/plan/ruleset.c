@@ -602,7 +602,7 @@ bool ruleset_same_structure(const struct w_table *have, const struct w_table *wa
 		return false;
 	if (!want->present)
 		return true;
-	if (!str_eq(have->comment, want->comment) || have->n_chains != want->n_chains)
+	if (have->replaced || !str_eq(have->comment, want->comment) || have->n_chains != want->n_chains)
 		return false;
 	for (size_t i = 0; i < have->n_chains; i++)
 		if (!str_eq(have->chains[i].name, want->chains[i].name) ||

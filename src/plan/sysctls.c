@@ -24,6 +24,7 @@
 
 static const char path_forwarding6[] = "net/ipv6/conf/all/forwarding";
 static const char path_forwarding4[] = "net/ipv4/ip_forward";
+static const char path_default4[] = "net/ipv4/conf/default/forwarding";
 static const char path_nf_call4[] = "net/bridge/bridge-nf-call-iptables";
 static const char path_nf_call6[] = "net/bridge/bridge-nf-call-ip6tables";
 
@@ -35,6 +36,12 @@ static const char *path_accept_ra(struct arena *arena, const char *device)
 static const char *path_autoconf(struct arena *arena, const char *device)
 {
 	return arena_printf(arena, "net/ipv6/conf/%s/autoconf", device);
+}
+
+/* IPv4 asks the interface that a packet comes in by; `ip_forward` only sets them all. (IPv6 asks `all`.) */
+static const char *path_interface4(struct arena *arena, const char *device)
+{
+	return arena_printf(arena, "net/ipv4/conf/%s/forwarding", device);
 }
 
 /* As sysctl(8) writes it: dots, and a slash for the dot of "eth0.10". */
@@ -161,6 +168,36 @@ static void emit_forwarding6(struct make *m, bool *ret_changes)
 				"guests' IPv6 is forwarded");
 }
 
+static void emit_interface4(struct make *m, const struct net *net, const struct w_link *link, bool ours)
+{
+	if (!link || !link->have_inet || link->forwarding4)
+		return;
+	for (size_t i = 0; i < m->ops->n; i++)	/* two networks with one uplink */
+		if (m->ops->ops[i].kind == OP_SYSCTL && str_eq(m->ops->ops[i].sysctl.path, path_interface4(m->arena, link->name)))
+			return;
+	struct op *op = sysctl_op(m, path_interface4(m->arena, link->name), "1", "0",
+				  ours ? "what guests send is forwarded" : "what comes back for guests is forwarded");
+	if (!ours)
+		return;
+	op->network = net->target->name;
+	op->sysctl.unrecorded = true;
+}
+
+/* It is on for all, but was switched off for one of those that matter. */
+static void emit_interfaces4(struct make *m)
+{
+	for (size_t i = 0; i < m->n_nets; i++) {
+		const struct net *net = &m->nets[i];
+
+		if (!net->up || !wants_forwarding(net, AF_INET))
+			continue;
+		if (!net->creates)
+			emit_interface4(m, net, net->link, true);
+		if (net->result->uplink4[0])
+			emit_interface4(m, net, world_link_by_name(m->world, net->result->uplink4), false);
+	}
+}
+
 void emit_forwarding(struct make *m)
 {
 	bool four = false, six = false, changes = false;
@@ -174,6 +211,8 @@ void emit_forwarding(struct make *m)
 	if (four && !sysctl_on(m->world, path_forwarding4))
 		(void)sysctl_op(m, path_forwarding4, "1", world_sysctl(m->world, path_forwarding4),
 				"guests' IPv4 is forwarded");
+	else if (four)
+		emit_interfaces4(m);
 	for (size_t i = 0; i < m->world->n_links && changes; i++) {
 		const struct w_link *link = &m->world->links[i];
 
@@ -201,7 +240,18 @@ static void emit_off(struct make *m, struct net *net, const char *path, const ch
 
 void emit_bridge_sysctls(struct make *m, struct net *net)
 {
-	if (!net->up || !net->ours || net->mtu < MTU_MIN)
+	struct op *op;
+
+	if (!net->up || !net->ours)
+		return;
+	/* A new interface takes the default, which somebody may have set apart from `ip_forward`. */
+	if (net->creates && wants_forwarding(net, AF_INET) && sysctl_on(m->world, path_forwarding4) &&
+	    str_eq(world_sysctl(m->world, path_default4), "0")) {
+		op = sysctl_op(m, path_interface4(m->arena, net->d->bridge), "1", "0", "what guests send is forwarded");
+		op->network = net->target->name;
+		op->sysctl.unrecorded = true;
+	}
+	if (net->mtu < MTU_MIN)
 		return;
 	emit_off(m, net, path_accept_ra(m->arena, net->d->bridge), "net/ipv6/conf/default/accept_ra",
 		 "guests cannot configure the host");
@@ -348,6 +398,9 @@ void emit_restore(struct make *m)
 		return;
 	restore_forwarding(m, path_forwarding6, AF_INET6, who, &on6);
 	restore_forwarding(m, path_forwarding4, AF_INET, who, &on4);
+	for (size_t i = 0; i < m->world->n_found && !still_forwards(m, AF_INET); i++)
+		if (strncmp(m->world->found[i].path, "net/ipv4/conf/", strlen("net/ipv4/conf/")) == 0)
+			(void)restore(m, &m->world->found[i], on4 ? who : NULL);
 	if (still_forwards(m, AF_INET6))
 		return;
 	for (size_t i = 0; i < m->world->n_found; i++) {
@@ -376,6 +429,7 @@ size_t plan_sysctls(const struct plan_target *targets, size_t n_targets, const s
 	} while (0)
 	ADD(path_forwarding6);
 	ADD(path_forwarding4);
+	ADD(path_default4);
 	ADD(path_nf_call4);
 	ADD(path_nf_call6);
 	ADD("net/ipv6/conf/default/accept_ra");

@@ -63,6 +63,7 @@ static void check_nft(const struct nlmsghdr *nlh)
 	check(!s || strlen(s) < 65536);
 	s = nfnl_parse_chain(nlh);
 	check(!s || strlen(s) < 65536);
+	(void)nfnl_hash_rule(NFNL_HASH_START, nlh);
 	s = nfnl_parse_rule_chain(nlh);
 	check(!s || strlen(s) < 65536);
 }

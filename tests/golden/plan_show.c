@@ -70,7 +70,7 @@ static void read_links(struct world *w, const json_t *list)
 			l->flags |= IFF_LOOPBACK;
 		l->master = number(o, "master", 0);
 		l->group = number(o, "group", 0);
-		l->have_inet = l->have_inet6 = true;
+		l->have_inet = l->have_inet6 = l->forwarding4 = true;
 		l->accept_ra = (int32_t)number(o, "accept_ra", 1);
 		l->addr_gen_mode = (uint8_t)number(o, "addr_gen_mode", 0);
 		l->bridge.mcast_snooping = flag(o, "mcast_snooping");

@@ -59,6 +59,31 @@ def test_rules(lan, web, command):
     assert lan.up()["changes"] == []
 
 
+def test_one_rule_for_another(lan, web):
+    """As many rules as before, but one is somebody else's: noticed, and only then."""
+    def chain():
+        return lan.host.run("nft", "-a", "list chain inet sixtap to_nat").stdout
+    assert lan.up()["changes"] == []
+    drop = re.search(r"drop # handle (\d+)", chain())[1]
+    lan.host.run("nft", f"replace rule inet sixtap to_nat handle {drop} accept")
+    back(lambda: re.search(r"drop # handle", chain()), "the rule that was")
+    assert lan.up()["changes"] == []
+    # What comes and goes beside our rules is none of our business.
+    lan.host.run("nft", "add set inet sixtap theirs { type ipv4_addr; }; add rule inet sixtap to_nat counter")
+    back(lambda: "counter" not in chain(), "the chain without their rule")
+    assert lan.up()["changes"] == [] and log(lan).count('repaired what="rules inet') == 2
+
+
+@pytest.mark.parametrize("device", ["lan", "eth0"])
+def test_forwarding_of_one_interface(lan, web, device):
+    key = f"net.ipv4.conf.{device}.forwarding"
+    lan.host.sysctl(key, 0)
+    assert not web.ping(OUTSIDE4, timeout=0.05) or lan.host.sysctl(key) == "1"
+    back(lambda: lan.host.sysctl(key) == "1", key)
+    assert web.ping(OUTSIDE4) and lan.outside.fetch(UPLINK4, 8080).startswith("web")
+    assert lan.up()["changes"] == []
+
+
 @pytest.mark.parametrize("address", [GW4 + "/24", GW6 + "/64", "fe80::1/64"])
 def test_gateway_address(lan, web, address):
     lan.host.ip("addr", "del", address, "dev", "lan")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Firewalls of others that drop what they don't know: docker's, ufw's, firewalld's, iptables' of both kinds, nft's."""
-import os, re, shlex, shutil
+import os, re, shlex, shutil, time
 import pytest
 from lab import OUTSIDE4, OUTSIDE6, UPLINK4, Who, wait
 from libnet import GW4, GW6, LAN, WEB4, WEB6, WEB_MAC, merged
@@ -280,6 +280,24 @@ def test_auto(world, kind):
     web.unplug()
     world.sixtap("down", "-q")
     assert fw.listing() == before
+
+
+@pytest.mark.parametrize("kind", [Plain, Docker], ids=lambda k: k.__name__.lower())
+def test_fight(world, kind):
+    """Somebody who takes our rule out of his chain as soon as it is there is named, and not kept busy."""
+    fw = begin(kind, world)
+    world.up()
+    ours = lambda: "sixtap:lan" in fw.listing()
+    for _ in range(5):
+        fw.reload()
+        wait(ours, 2, "the rule is put back", interval=0.02)
+    wait(lambda: status(world)["state"] == "degraded", 2, "it is degraded")
+    assert any("takes away rule " in t for t in status(world)["troubles"]), status(world)
+    fw.reload()
+    time.sleep(1.2)
+    assert not ours(), "it waits"
+    wait(ours, 4, "the rule comes back later")
+    assert world.up()["changes"] == [] and status(world)["state"] == "up", "a person's `up` ends it"
 
 
 @pytest.mark.parametrize("kind", KINDS + [DockerLegacy], ids=lambda k: k.__name__.lower())

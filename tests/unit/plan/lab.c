@@ -153,7 +153,7 @@ static void host_line(struct lab *lab, char **w, size_t n)
 	} else if (str_eq(w[0], "route")) {
 		host_route(lab, w + 1, n - 1);
 	} else if (str_eq(w[0], "sysctl")) {
-		fake_kern_sysctl(lab->fake, w[1], w[2]);
+		fake_kern_write_sysctl(lab->fake, w[1], w[2]);
 	} else if (str_eq(w[0], "listen")) {
 		host_listen(lab, w + 1, n - 1);
 	} else if (str_eq(w[0], "drain")) {
