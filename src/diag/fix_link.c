@@ -6,6 +6,7 @@
 
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 
 #define GEN_MODE_NONE 1		/* IN6_ADDR_GEN_MODE_NONE */
 
@@ -24,6 +25,16 @@ static struct op *link_op(struct diag_fix *fix, const struct snap_link *link, ui
 	now.mcast_snooping = link->bridge.mcast_snooping;
 	now.forward_delay = link->bridge.forward_delay;
 	now.port = fix_link_port_now(link);
+	now.macvlan_mode = link->macvlan.mode;
+	now.macvlan_queue = link->macvlan.bc_queue_len;
+	if (link->macvlan.n_sources > 0) {	/* findings outlive the snapshot */
+		struct mac *sources = arena_alloc(fix->ops->arena, link->macvlan.n_sources, sizeof(*sources));
+
+		memcpy(sources, link->macvlan.sources, link->macvlan.n_sources * sizeof(*sources));
+		now.sources = sources;
+		now.n_sources = link->macvlan.n_sources;
+	}
+	now.allmulti = link->flags & IFF_ALLMULTI;
 	op->link = now;
 	op->old_link = now;
 	op->object = arena_printf(fix->ops->arena, "link %s", link->name);
@@ -64,6 +75,33 @@ void fix_link_no_addresses(struct diag_finding *f, struct diag_fix *fix, const s
 	op->link.addr_gen_mode = GEN_MODE_NONE;
 	op->what = "addrgenmode none";
 	fix_command(f, fix, "ip link set %s addrgenmode none", link->name);
+}
+
+void fix_link_bridge_mode(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *macvtap)
+{
+	struct op *op = link_op(fix, macvtap, OP_LINK_MACVLAN);
+
+	op->link.macvlan_mode = MACVLAN_MODE_BRIDGE;
+	op->what = "mode bridge";
+	fix_command(f, fix, "ip link set %s type macvtap mode bridge", macvtap->name);
+}
+
+void fix_link_queue(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *macvtap, uint32_t frames)
+{
+	struct op *op = link_op(fix, macvtap, OP_LINK_MACVLAN);
+
+	op->link.macvlan_queue = frames;
+	op->what = arena_printf(fix->ops->arena, "broadcast queue of %u frames", frames);
+	fix_command(f, fix, "ip link set %s type macvtap bcqueuelen %u", macvtap->name, frames);
+}
+
+void fix_link_allmulti(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *link)
+{
+	struct op *op = link_op(fix, link, OP_LINK_ALLMULTI);
+
+	op->link.allmulti = true;
+	op->what = "allmulticast on";
+	fix_command(f, fix, "ip link set %s allmulticast on", link->name);
 }
 
 void fix_link_stp_off(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *bridge)

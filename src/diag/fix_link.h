@@ -13,6 +13,10 @@ void fix_link_mac(struct diag_finding *f, struct diag_fix *fix, const struct sna
 void fix_link_mtu(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *link, uint32_t mtu);
 /* No more addresses of the kernel's making. */
 void fix_link_no_addresses(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *link);
+/* Of a macvtap: MACVLAN_MODE_BRIDGE; its queue, in frames. */
+void fix_link_bridge_mode(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *macvtap);
+void fix_link_queue(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *macvtap, uint32_t frames);
+void fix_link_allmulti(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *link);
 /* Of a bridge; all the rest stays as it is. */
 void fix_link_stp_off(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *bridge);
 void fix_link_snooping_off(struct diag_finding *f, struct diag_fix *fix, const struct snap_link *bridge);

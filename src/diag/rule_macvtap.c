@@ -178,7 +178,8 @@ static void filtered_fixes(struct diag_finding *f, const struct snapshot *s, con
 			fix_command(f, fix, "ip maddr add %s dev %s", MAC_STR(&w->list[i].group), l->name);
 	fix_note(f, fix, "live, for the addresses that the guest has now");
 	fix = finding_fix(f, "allmulti", FIX_LASTS_LIVE);
-	fix_command(f, fix, "ip link set %s allmulticast on", l->name);
+	fix_link_allmulti(f, fix, l);
+	fix->by_name = true;
 	fix_note(f, fix, "live, until the guest stops; it sees all multicast of the LAN");
 	if (!nic || strncmp(nic->guest, "libvirt:", 8) != 0)
 		return;
@@ -243,16 +244,18 @@ static void judge_filtered(const struct snapshot *s, struct findings *found)
  * An address that is the guest's: one of those it is known by, or made of its MAC. A link-local one does no harm: what
  * arrives for it goes to the guest as everything else does.
  */
-static bool is_guests(const struct snapshot *s, const struct snap_link *l, const struct snap_addr *a)
+static bool is_guests(const struct snapshot *s, struct arena *arena, const struct snap_link *l, const struct snap_addr *a)
 {
 	const struct ip *ip = &a->prefix.ip;
+	size_t n;
 
 	if (ip_is_link_local(ip))
 		return false;
 	if (ip->family == AF_INET6 && ip6_is_eui64(&ip->v6, &l->mac))
 		return true;
-	for (size_t i = 0; i < s->n_guest_addrs; i++)
-		if (ip_eq(&s->guest_addrs[i].ip, ip))
+	const struct scene_addr *known = scene_behind_link(s, arena, l, &n);
+	for (size_t i = 0; i < n; i++)
+		if (ip_eq(&known[i].ip, ip))
 			return true;
 	return false;
 }
@@ -271,7 +274,7 @@ static void host_address_fix(struct diag_finding *f, const struct snapshot *s, c
 	if (l->conf6.addr_gen_mode != 1)
 		fix_link_no_addresses(f, fix, l);
 	for (size_t i = 0; i < n; i++)
-		if (is_guests(s, l, &addrs[i]))
+		if (is_guests(s, f->all->arena, l, &addrs[i]))
 			fix_addr_del(f, fix, s, &addrs[i]);
 	fix_note(f, fix, "then `sixtap adopt %s`: the group that came with the address goes with it", adopt_subject(s, l));
 }
@@ -287,7 +290,7 @@ static void judge_host_address(const struct snapshot *s, struct findings *found)
 			continue;
 		const struct snap_addr *addrs = snap_addrs(s, l->ifindex, &n);
 		for (size_t k = 0; k < n; k++) {
-			if (!is_guests(s, l, &addrs[k]))
+			if (!is_guests(s, found->arena, l, &addrs[k]))
 				continue;
 			if (!f) {
 				f = findings_add(found, l->name);
@@ -456,7 +459,7 @@ static void judge_isolates(const struct snapshot *s, struct findings *found)
 
 			if (is_macvtap(l) && l->lower == g->lower->ifindex && fix->n_commands < FIX_COMMANDS &&
 			    (l->macvlan.mode == MACVLAN_MODE_PRIVATE || l->macvlan.mode == MACVLAN_MODE_VEPA))
-				fix_command(f, fix, "ip link set %s type macvtap mode bridge", l->name);
+				fix_link_bridge_mode(f, fix, l);
 		}
 		fix_note(f, fix, "live; say the same where the guests are defined (libvirt: <source dev='%s' mode='bridge'/>)",
 			 g->lower->name);
@@ -547,8 +550,7 @@ static void judge_broadcast_drops(const struct snapshot *s, struct findings *fou
 		finding_value(f, "drops_per_second", "%u", p->value);
 		finding_value(f, "queue", "%u", list[i].first->macvlan.bc_queue_len_used);
 		finding_seen_in(f, "ip -s link show %s (dropped)", lower->name);
-		fix_command(f, fix, "ip link set %s type macvtap bcqueuelen %u", list[i].first->name,
-			    list[i].first->macvlan.bc_queue_len_used * 10);
+		fix_link_queue(f, fix, list[i].first, list[i].first->macvlan.bc_queue_len_used * 10);
 		fix_note(f, fix, "and see who floods the LAN: sixtap watch %s", lower->name);
 	}
 }
