@@ -34,6 +34,7 @@
 #include "io/control.h"
 #include "kern/guard.h"
 #include "kern/macvtap.h"
+#include "kern/records.h"
 
 #define BACKOFF_FIRST (100 * MONO_MS)
 #define BACKOFF_MAX (10 * MONO_S)
@@ -173,10 +174,11 @@ static int drop_capabilities(bool bpf)
 /* Nothing is up any more: leave nothing behind. With records the folders stay (rmdir() fails). */
 static void clean_up(const struct monitor_conf *conf)
 {
-	static const char *const folders[] = { "state/network", "state/guest", "state/sysctl", "state/confirm", "state/adopted",
-					       "state/follow", "state/alive", "state", "empty", "qmp" };
+	static const char *const folders[] = { "empty", "qmp" };
 	static const char *const files[] = { "sixtapd.log", "lock" };
 
+	if (records_remove(PATHS_JOIN(conf->run_dir, "state")) < 0)
+		return;
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (rmdir(PATHS_JOIN(conf->run_dir, folders[i])) < 0 && errno != ENOENT)
 			return;

@@ -216,6 +216,21 @@ int record_each(const char *run_dir, const char *kind, int (*fn)(void *user, con
 
 /* -------------------------------------------------------- found sysctl values */
 
+int records_remove(const char *run_dir)
+{
+	DIR *dir = opendir(run_dir);
+	const struct dirent *e;
+	int r = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while (r == 0 && (e = readdir(dir)))
+		if (e->d_name[0] != '.' && unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR) < 0)
+			r = errno == EEXIST ? -ENOTEMPTY : -errno;
+	(void)closedir(dir);
+	return r == 0 && rmdir(run_dir) < 0 ? -errno : r;
+}
+
 int record_found_put(const char *run_dir, const char *path, const char *found, const char *ours)
 {
 	json_t *value = json_pack("{s:s, s:s}", "found", found, "ours", ours);

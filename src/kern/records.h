@@ -37,6 +37,9 @@ int record_get(const char *run_dir, const char *kind, const char *key, json_t **
 int record_each(const char *run_dir, const char *kind, int (*fn)(void *user, const char *key, const json_t *value),
 		void *user);
 
+/* Remove the folder, whatever kinds there were. Return: 0 (also when there is none), -ENOTEMPTY with records left, or negative errno. */
+int records_remove(const char *run_dir);
+
 /* Sysctl values that we found before we changed them: kind "sysctl", key = path. */
 int record_found_put(const char *run_dir, const char *path, const char *found, const char *ours);
 int record_found_del(const char *run_dir, const char *path);

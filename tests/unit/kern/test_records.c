@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "base/mem.h"
 #include "kern/records.h"
@@ -100,6 +101,25 @@ static void test_refusals(void **state)
 	json_decref(value);
 }
 
+/* Whatever kinds there were: the folder goes when no record is left. */
+static void test_remove(void **state)
+{
+	_cleanup_(freep) char *own = xasprintf("%s/remove", dir);
+	json_t *value = json_true();
+
+	(void)state;
+	assert_int_equal(records_remove(own), 0);
+	assert_int_equal(mkdir(own, 0700), 0);
+	assert_int_equal(record_put(own, "one", "a", value), 0);
+	assert_int_equal(record_put(own, "two", "b", value), 0);
+	assert_int_equal(record_del(own, "one", "a"), 0);
+	assert_int_equal(records_remove(own), -ENOTEMPTY);
+	assert_int_equal(record_del(own, "two", "b"), 0);
+	assert_int_equal(records_remove(own), 0);
+	assert_int_equal(access(own, F_OK), -1);
+	json_decref(value);
+}
+
 /* What isn't a record is left out, and left alone. */
 static void test_strangers(void **state)
 {
@@ -161,7 +181,7 @@ static void test_found(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(test_keys), TEST(test_refusals), TEST(test_strangers), TEST(test_found) };
+	const struct CMUnitTest tests[] = { TEST(test_keys), TEST(test_refusals), TEST(test_remove), TEST(test_strangers), TEST(test_found) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
