@@ -15,6 +15,7 @@
 
 #define GATHER (100 * MONO_MS)		/* from the first event to the plan */
 #define AT_ONCE (10 * MONO_MS)		/* where a guest could do harm, or its packets leave untranslated, meanwhile */
+#define NEIGH_PAUSE MONO_S		/* a guest that talks to the host goes through states all the time */
 #define TICKS_A_LOOK 4			/* every so many ticks everything is looked at */
 #define OFTEN 5				/* so often within WINDOW is a fight */
 #define WINDOW (60 * MONO_S)
@@ -66,6 +67,7 @@ struct repair {
 	size_t n_silent, cap_silent;
 	struct thing *things;
 	char by[48], by_foreign[48];	/* who changed our tables last, and rules of others */
+	mono_t neigh_next;		/* not before then again because of neighbours */
 	unsigned int ticks;
 	mono_t failed_wait;
 	struct loop_timer solicit;
@@ -257,7 +259,6 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 	struct daemon_main *d = user;
 	const struct known *k;
 
-	(void)now;
 	switch (kind) {
 	case KERN_CHANGE_LINK:	/* a bridge's word on its port: the link itself is told as well */
 	case KERN_CHANGE_ROUTE:
@@ -270,8 +271,10 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 		return;
 	case KERN_CHANGE_NEIGH:	/* a guest that the host's own macvlan has heard of */
 		k = known(d->repair, ifindex);
-		if (k && !k->uplink)
-			networks_reconcile_soon(d, AT_ONCE);
+		if (!k || k->uplink)
+			return;
+		networks_reconcile_soon(d, now < d->repair->neigh_next ? d->repair->neigh_next - now : AT_ONCE);
+		d->repair->neigh_next = mono_add(now, NEIGH_PAUSE);
 		return;
 	case KERN_CHANGE_DEFAULT:
 		cause(d);

@@ -103,6 +103,10 @@ static const char *const per_link[][2] = {
 	{ "net/ipv6/conf/", "/accept_ra" },
 	{ "net/ipv6/conf/", "/disable_ipv6" },
 	{ "net/ipv6/conf/", "/autoconf" },
+	{ "net/ipv4/conf/", "/rp_filter" },
+	{ "net/ipv4/conf/", "/arp_ignore" },
+	{ "net/ipv4/neigh/", "/mcast_solicit" },
+	{ "net/ipv6/neigh/", "/mcast_solicit" },
 };
 
 static const char *conf_path(struct fake_kern *f, size_t i, const char *name)
@@ -125,7 +129,8 @@ uint32_t fake_kern_link(struct fake_kern *f, const struct w_link *link)
 	l->forwarding4 = l->forwarding4 || value_of(f, "net/ipv4/conf/all/forwarding")[0] == '1';
 	l->forwarding6 = l->forwarding6 || value_of(f, "net/ipv6/conf/all/forwarding")[0] == '1';
 	const char *values[] = { l->forwarding4 ? "1" : "0", l->forwarding6 ? "1" : "0",
-				 arena_printf(f->w->arena, "%d", l->accept_ra), l->disable_ipv6 ? "1" : "0", "1" };
+				 arena_printf(f->w->arena, "%d", l->accept_ra), l->disable_ipv6 ? "1" : "0", "1",
+				 "0", "0", "3", "3" };
 	for (size_t i = 0; i < ARRAY_LEN(per_link); i++)
 		fake_kern_sysctl(f, conf_path(f, i, l->name), values[i]);
 	return l->ifindex;
@@ -537,7 +542,7 @@ static int neigh_set(struct fake_kern *f, const struct op_neigh *o, bool add)
 	}
 	if (!add)
 		return had ? 0 : -ENOENT;
-	fake_kern_neigh(f, &(struct w_neigh){ l->ifindex, o->ip, o->mac, true });
+	fake_kern_neigh(f, &(struct w_neigh){ l->ifindex, o->ip, o->mac });
 	return 0;
 }
 

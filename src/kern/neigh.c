@@ -39,7 +39,6 @@ static int on_neigh(void *user, const struct nlmsghdr *nlh)
 
 		if (ndm.ndm_state & (NUD_NOARP | NUD_FAILED | NUD_INCOMPLETE) || !tb[NDA_DST] || nl_len(tb[NDA_DST]) != len)
 			return 0;
-		n.permanent = ndm.ndm_state & NUD_PERMANENT;
 		n.ip.family = ndm.ndm_family;
 		memcpy(n.ip.b, nl_data(tb[NDA_DST]), len);
 	}

@@ -12,7 +12,6 @@
 struct kern_neigh {
 	uint32_t ifindex;	/* the device; of the bridge's entries: the port */
 	struct mac mac;
-	bool permanent;
 	struct ip ip;		/* family 0: an entry of a bridge */
 	uint32_t master;	/* the bridge; 0: not an entry of one */
 };

@@ -262,7 +262,7 @@ static void on_neigh(void *user, const struct kern_neigh *neigh)
 
 	ARENA_GROW(w->arena, w->neighs, w->n_neighs, f->cap);
 	w->neighs[w->n_neighs++] =
-		(struct w_neigh){ .ifindex = neigh->ifindex, .ip = neigh->ip, .mac = neigh->mac, .permanent = neigh->permanent };
+		(struct w_neigh){ .ifindex = neigh->ifindex, .ip = neigh->ip, .mac = neigh->mac };
 }
 
 /* Whom the host's own macvlans have heard of; a host without has no use for them, and may have thousands. */

@@ -621,7 +621,7 @@ void rtnl_put_neigh(struct nlb *b, uint32_t ifindex, const struct op_neigh *neig
 	const struct ndmsg ndm = {
 		.ndm_family = neigh->ip.family,
 		.ndm_ifindex = (int)ifindex,
-		.ndm_state = NUD_PERMANENT,
+		.ndm_state = NUD_STALE,		/* asked, by unicast, when it is used */
 	};
 
 	nlb_msg(b, add ? RTM_NEWNEIGH : RTM_DELNEIGH, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ndm, sizeof(ndm));

@@ -171,7 +171,7 @@ static void netconf_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono
 	changed(w, KERN_CHANGE_NETCONF, ifindex, name_of(w, ifindex), now);
 }
 
-/* Those that end, or aren't found, tell nothing. */
+/* New ones come as stale; those that are in use go through states that tell nothing. */
 static void neigh_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t now)
 {
 	struct ndmsg ndm;
@@ -180,7 +180,7 @@ static void neigh_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t
 		return;
 	memcpy(&ndm, (const uint8_t *)nlh + NLMSG_HDRLEN, sizeof(ndm));
 	if ((ndm.ndm_family != AF_INET && ndm.ndm_family != AF_INET6) ||
-	    (ndm.ndm_state & (NUD_FAILED | NUD_INCOMPLETE | NUD_NOARP | NUD_PERMANENT)))
+	    (nlh->nlmsg_type == RTM_NEWNEIGH && !(ndm.ndm_state & (NUD_STALE | NUD_FAILED))))
 		return;
 	changed(w, KERN_CHANGE_NEIGH, (uint32_t)ndm.ndm_ifindex, name_of(w, (uint32_t)ndm.ndm_ifindex), now);
 }
@@ -207,6 +207,7 @@ static void rt_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t no
 				name_of(w, hops[0].oif), now);
 		break;
 	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
 		neigh_event(w, nlh, now);
 		break;
 	case RTM_NEWNETCONF:

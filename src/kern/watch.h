@@ -21,7 +21,7 @@ enum kern_change {
 	KERN_CHANGE_ROUTE,	/* of the main table; ifindex is the outgoing device, or 0 */
 	KERN_CHANGE_DEFAULT,	/* likewise, a default route */
 	KERN_CHANGE_NETCONF,	/* forwarding, proxy_ndp, …; ifindex may be NETCONFA_IFINDEX_ALL (-1) or _DEFAULT (-2) */
-	KERN_CHANGE_NEIGH,	/* a neighbour that can be reached; only with kern_watch_neigh() */
+	KERN_CHANGE_NEIGH,	/* a neighbour that is new, silent or gone; only with kern_watch_neigh() */
 	KERN_CHANGE_NFT,	/* one of our tables; ifindex is the pid and name the program that did it, as the kernel tells */
 	KERN_CHANGE_FIREWALL,	/* chains or rules of others, where guests' packets may be dropped; otherwise as KERN_CHANGE_NFT */
 	KERN_CHANGE_N_,

@@ -81,7 +81,6 @@ struct w_neigh {
 	uint32_t ifindex;
 	struct ip ip;
 	struct mac mac;
-	bool permanent;
 };
 
 struct w_sysctl {

@@ -14,9 +14,9 @@
  * to each other, in any mode. So the host gets a macvlan beside them, which
  * nobody's address, route or SLAAC depends on:
  * - towards guests: a /32 or /128 route to each address of theirs, with one of
- *   the host's own as the source, and a permanent neighbour entry: an ARP
- *   request from here would tell the whole LAN that the host's address is now
- *   at the macvlan's MAC;
+ *   the host's own as the source, and a neighbour entry. Nobody is ever asked by
+ *   broadcast or multicast from here (mcast_solicit 0): an ARP request would tell
+ *   the whole LAN that the host's address is now at the macvlan's MAC;
  * - from guests: the kernel answers ARP for any of the host's addresses here, ND
  *   only for those that the device has: so it gets copies of the lower's, as
  *   /128 that make no route and are never chosen as a source (deprecated);
@@ -26,7 +26,8 @@
  * host on the LAN, and none of this but the routes is needed.
  *
  * Whose address is whose the plan is told by configuration, by what guests were
- * seen to use, and by the kernel's own neighbour table of the macvlan. An
+ * seen to use, and by the kernel's own neighbour table of the macvlan: who asks
+ * for the host is in there, until the kernel finds it gone, or its table full. An
  * address that the LAN has too, or that routes lead through, is never a guest's.
  */
 #include "plan/make.h"
@@ -545,6 +546,11 @@ static void emit_host_link(struct make *m, struct net *net)
 	 */
 	emit_off(m, net, arena_printf(m->arena, "net/ipv4/conf/%s/rp_filter", want.name), "0",
 		 "guests are heard before their routes are known");
+	emit_off(m, net, arena_printf(m->arena, "net/ipv4/neigh/%s/mcast_solicit", want.name), "0",
+		 "the LAN is never asked for guests from here");
+	if (net->lower->have_inet6 && net->mtu >= MTU_MIN6)
+		emit_off(m, net, arena_printf(m->arena, "net/ipv6/neigh/%s/mcast_solicit", want.name), "0",
+			 "the LAN is never asked for guests from here");
 	if (has_extra(net))
 		emit_off(m, net, arena_printf(m->arena, "net/ipv4/conf/%s/arp_ignore", want.name), "1", "it answers for its own address only");
 }
@@ -795,13 +801,8 @@ static void emit_ways(struct make *m, const struct net *net)
 	}
 	for (size_t i = 0; there && i < m->world->n_neighs; i++) {
 		const struct w_neigh *n = &m->world->neighs[i];
-		size_t k = 0;
 
-		if (n->ifindex != net->link->ifindex || !n->permanent)
-			continue;
-		while (k < w.n && !ip_eq(&w.v[k].ip, &n->ip))
-			k++;
-		if (k == w.n)
+		if (n->ifindex == net->link->ifindex && !guest_by_mac(net, &n->mac))
 			neigh_op(m, net, &n->ip, &n->mac, false);
 	}
 	for (size_t i = 0; i < w.n; i++) {
@@ -810,8 +811,7 @@ static void emit_ways(struct make *m, const struct net *net)
 		for (size_t k = 0; there && k < m->world->n_neighs && !neigh; k++) {
 			const struct w_neigh *n = &m->world->neighs[k];
 
-			neigh = n->ifindex == net->link->ifindex && n->permanent && ip_eq(&n->ip, &w.v[i].ip) &&
-				mac_eq(&n->mac, &w.v[i].mac);
+			neigh = n->ifindex == net->link->ifindex && ip_eq(&n->ip, &w.v[i].ip) && mac_eq(&n->mac, &w.v[i].mac);
 		}
 		for (size_t k = 0; there && k < m->world->n_routes && !route; k++) {
 			const struct w_route *r = &m->world->routes[k];

@@ -28,7 +28,7 @@ enum op_kind {
 	OP_PROXY_DEL,
 	OP_ROUTE_ADD,		/* to one guest, by the host's own macvlan; replaces one of ours to the same */
 	OP_ROUTE_DEL,
-	OP_NEIGH_ADD,		/* permanent: nobody is asked for it */
+	OP_NEIGH_ADD,		/* known without asking, and replaced when there is another */
 	OP_NEIGH_DEL,
 	OP_NFT_TABLE,		/* replace or delete one table whole, atomically: text */
 	OP_NFT_ELEMS,		/* delete and add elements of an existing table, one transaction */
