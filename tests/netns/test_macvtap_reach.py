@@ -85,6 +85,7 @@ def measure(office, a, b, host_access):
         assert ("u4" in direct) == ("u6" in direct), f"{one} → {other}: the families differ: {direct}"
         row.append(" ".join([w for w, k in (("unicast", "u4"), ("broadcast", "b"), ("multicast", "m"))
                              if k in (direct if k == "u4" else said)]) or "–")
+        row[-1] = row[-1].replace("unicast broadcast multicast", "all")
     for s in all_.values():
         s.close()
     for one in all_.values():
