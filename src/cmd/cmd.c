@@ -78,6 +78,10 @@ static const struct cmd_info commands[] = {
 	  "      --from FILE     judge such a file instead of this host\n"
 	  "      --compare       what differs between two such files\n"
 	  "      --explain ID    the page of a fault, as in sixtap-doctor(7); list: all ids\n" },
+	{ "path", NULL, cmd_path, "path FROM TO [PORT[/udp]]", "walk a packet and its answer through the host, and say where it ends",
+	  "      --ipv4          only IPv4\n"
+	  "      --ipv6          only IPv6\n"
+	  "      --from FILE     in the state that `doctor --save` wrote, instead of this host's\n" },
 	{ "run", NULL, cmd_run, "run NETWORK [OPTIONS] -- QEMU ARGS…", "run QEMU with one more NIC, on NETWORK",
 	  "      --name N        the guest's name (default: QEMU's -name)\n"
 	  "      --mac M         its MAC address (default: the declared, or a stable one)\n"

@@ -104,6 +104,7 @@ int cmd_init(struct cmd *cmd, int argc, char **argv);
 int cmd_leases(struct cmd *cmd, int argc, char **argv);
 int cmd_map(struct cmd *cmd, int argc, char **argv);
 int cmd_ns(struct cmd *cmd, int argc, char **argv);
+int cmd_path(struct cmd *cmd, int argc, char **argv);
 int cmd_plan(struct cmd *cmd, int argc, char **argv);
 int cmd_release(struct cmd *cmd, int argc, char **argv);
 int cmd_rs(struct cmd *cmd, int argc, char **argv);

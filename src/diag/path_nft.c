@@ -730,8 +730,8 @@ static enum outcome run_expr(struct eval *e, const struct snap_expr *x)
 		e->p.ct_state = PATH_CT_UNTRACKED;
 		return OUT_NEXT;
 	}
-	if (strcmp(x->name, "dynset") == 0)	/* a meter's limit is told as a flag of it */
-		return x->op == 1 ? OUT_BREAK : x->op == 2 ? OUT_QUESTION : OUT_NEXT;
+	if (strcmp(x->name, "dynset") == 0)
+		return x->op == SNAP_METER_OVER ? OUT_BREAK : x->op == SNAP_METER_OTHER ? OUT_QUESTION : OUT_NEXT;
 	if (strncmp(x->name, "match:", 6) == 0)
 		return do_match(e, x);
 	if (strncmp(x->name, "target:", 7) == 0)

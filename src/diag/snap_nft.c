@@ -20,6 +20,7 @@
 
 #define UDATA_RULE_COMMENT 0	/* NFTNL_UDATA_RULE_COMMENT: type, length, text with NUL */
 #define BITWISE_SREG2_ 8	/* 6.12 */
+#define NFTA_DYNSET_EXPRESSIONS_ 10	/* 5.11 */
 #define EXPR_ATTR_MAX 12
 #define TRIES 4
 #define ELEMS_MAX (1U << 20)	/* of one set */
@@ -181,6 +182,25 @@ static uint64_t be64_at(const struct nlattr *a)
 	return be64toh(v);
 }
 
+/* What a meter does with each of its elements: SNAP_METER_*. */
+static uint32_t meter_of(const struct nlattr *const *attrs)
+{
+	static const uint16_t policy[NFTA_EXPR_MAX + 1] = { [NFTA_EXPR_NAME] = NL_STR }, limit_policy[NFTA_LIMIT_MAX + 1] = {
+		[NFTA_LIMIT_FLAGS] = 4,
+	};
+	const struct nlattr *tb[NFTA_EXPR_MAX + 1], *limit[NFTA_LIMIT_MAX + 1];
+
+	if (attrs[NFTA_DYNSET_EXPRESSIONS_])
+		return SNAP_METER_OTHER;
+	if (!attrs[NFTA_DYNSET_EXPR])
+		return SNAP_METER_NONE;
+	nl_parse_nest(attrs[NFTA_DYNSET_EXPR], tb, NFTA_EXPR_MAX, policy);
+	if (!tb[NFTA_EXPR_NAME] || strcmp(nl_str(tb[NFTA_EXPR_NAME]), "limit") != 0)
+		return SNAP_METER_OTHER;
+	nl_parse_nest(tb[NFTA_EXPR_DATA], limit, NFTA_LIMIT_MAX, limit_policy);
+	return nl_be32(limit[NFTA_LIMIT_FLAGS]) & NFT_LIMIT_F_INV ? SNAP_METER_OVER : SNAP_METER_WITHIN;
+}
+
 static void parse_expr(struct snapshot *s, const struct nlattr *nest, struct snap_nft_rule *rule)
 {
 	static const uint16_t policy[NFTA_EXPR_MAX + 1] = { [NFTA_EXPR_NAME] = NL_STR }, any[EXPR_ATTR_MAX + 1];
@@ -204,6 +224,8 @@ static void parse_expr(struct snapshot *s, const struct nlattr *nest, struct sna
 		if (strcmp(taken[i].expr, name) == 0 && attrs[taken[i].attr])
 			take(s, &taken[i], attrs[taken[i].attr], e);
 	}
+	if (strcmp(name, "dynset") == 0)
+		e->op = meter_of(attrs);
 	if (strcmp(name, "nat") == 0 || strcmp(name, "tproxy") == 0) {
 		e->family = (uint8_t)e->op;
 		e->op = 0;

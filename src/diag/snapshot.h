@@ -382,9 +382,10 @@ struct snap_expr {
 	uint32_t sreg3, sreg4;	/* nat, masq, redir, tproxy: port_min, port_max */
 	uint32_t key;		/* meta, ct, fib (result), rt, socket, tunnel: NFT_*_; nat: NFT_NAT_*; exthdr: type; dynset: op */
 	uint32_t base, offset, len;	/* payload, exthdr (base: op) */
-	uint32_t op;		/* cmp, range, bitwise: NFT_CMP_*, NFT_RANGE_*, NFT_BITWISE_*; byteorder; numgen, hash: type */
+	uint32_t op;		/* cmp, range, bitwise: NFT_CMP_*, NFT_RANGE_*, NFT_BITWISE_*; byteorder; numgen, hash: type;
+				   reject: code; dynset: SNAP_METER_* */
 	uint32_t flags;		/* lookup, fib, nat, exthdr, reject's type, dynset, limit, quota */
-	uint32_t modulus, seed, add;	/* numgen, hash; reject: code in modulus */
+	uint32_t modulus, seed, add;	/* numgen, hash */
 	uint8_t family;		/* nat, redir, tproxy */
 	struct snap_bytes data, data2;	/* cmp; immediate; range: from, to; bitwise: mask, xor (or shift); xt: its blob */
 	const char *set;	/* lookup, dynset, objref */
@@ -392,6 +393,12 @@ struct snap_expr {
 	int32_t verdict;	/* immediate: NF_ACCEPT, NF_DROP, NFT_JUMP, … */
 	const char *chain;	/* of jump and goto */
 };
+
+/* A meter: what a dynset asks of the element it finds or adds. */
+#define SNAP_METER_NONE 0
+#define SNAP_METER_OVER 1	/* matches what is over a limit */
+#define SNAP_METER_OTHER 2
+#define SNAP_METER_WITHIN 3	/* matches what is within a limit */
 
 struct snap_nft_rule {
 	uint64_t handle;
