@@ -101,6 +101,9 @@ static const struct cmd_info commands[] = {
 	{ "release", NULL, cmd_release, "release SUBJECT…", "look after them no longer", NULL },
 	{ "guests", NULL, cmd_guests, "guests [NETWORK]", "who has which address, from everything that is known", NULL },
 	{ "leases", NULL, cmd_leases, "leases [NETWORK]", "who has which address, from the DHCP servers", NULL },
+	{ "slaac", NULL, cmd_slaac, "slaac [IFACE…]", "what interfaces do with router advertisements, and because of which settings",
+	  "      --compare       two interfaces: what they differ in\n"
+	  "      --from FILE     judge by a snapshot that `sixtap doctor --save` wrote\n" },
 	{ "rs", NULL, cmd_rs, "rs IFACE", "ask for router advertisements, and what the kernel made of them",
 	  "      --wait SECONDS  between solicitations, and after the last (default 4)\n"
 	  "      --count N       solicitations at most (default 3)\n" },

@@ -109,6 +109,7 @@ int cmd_plan(struct cmd *cmd, int argc, char **argv);
 int cmd_release(struct cmd *cmd, int argc, char **argv);
 int cmd_rs(struct cmd *cmd, int argc, char **argv);
 int cmd_run(struct cmd *cmd, int argc, char **argv);
+int cmd_slaac(struct cmd *cmd, int argc, char **argv);
 int cmd_status(struct cmd *cmd, int argc, char **argv);
 int cmd_up(struct cmd *cmd, int argc, char **argv);
 int cmd_watch(struct cmd *cmd, int argc, char **argv);

@@ -108,10 +108,10 @@ void slaac_predict(const struct slaac_settings *s, struct slaac_prediction *ret)
 		reason(&p, "max_addresses", "max_addresses=%d, and it has %u already", s->max_addresses, s->n_addresses);
 	if (!s->accept_ra_defrtr)
 		reason(&p, "accept_ra_defrtr", "accept_ra_defrtr=0: routers of RAs are ignored, so there is no default route");
-	if (p.n_reasons == 0 && s->forwarding)
+	if (s->forwarding)
 		reason(&p, "accept_ra", "accept_ra=2 with forwarding=1: RAs are taken although it forwards");
-	else if (p.n_reasons == 0)
-		reason(&p, "accept_ra", "accept_ra=%d with forwarding=0", s->accept_ra);
+	else
+		reason(&p, "accept_ra", "accept_ra=%d with forwarding=0: RAs are taken", s->accept_ra);
 	if (s->max_addresses > 0 && s->n_addresses >= (uint32_t)s->max_addresses)
 		p.gets_address = false;
 	*ret = p;

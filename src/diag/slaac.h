@@ -46,7 +46,7 @@ struct slaac_prediction {
 	bool sends_rs;
 	bool gets_prefix_route, gets_address, gets_default_route;
 	bool temporary;			/* and temporary addresses beside it */
-	struct slaac_reason reasons[SLAAC_REASONS];	/* why not, the first one first; why, when all is well */
+	struct slaac_reason reasons[SLAAC_REASONS];	/* why not, then why RAs are taken, when they are */
 	size_t n_reasons;
 };
 
