@@ -356,4 +356,14 @@ int guard(struct __sk_buff *skb)
 	return DROP;
 }
 
+/*
+ * On egress of a macvtap: what the engine has to say to the guest - and it has that mark on all it sends there - goes
+ * back into the device, to the guest, and never onto the LAN.
+ */
+SEC("tc")
+int inward(struct __sk_buff *skb)
+{
+	return skb->mark == GUARD_MARK_INWARD ? bpf_redirect(skb->ifindex, BPF_F_INGRESS) : PASS;
+}
+
 char guard_license[] SEC("license") = "GPL";

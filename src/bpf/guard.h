@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#define GUARD_MARK_INWARD 0x73697874u	/* of frames that are for a macvtap's own guest; in plan/schema.c, too */
 #define GUARD_PORTS_MAX 8192
 #define GUARD_OWNERS_MAX 262144
 #define GUARD_CLAIMS_MAX 65536

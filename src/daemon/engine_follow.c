@@ -28,6 +28,7 @@ struct followed {
 	struct inner_follow conf;
 	struct mcast *mcast;
 	struct loop_fd sock;		/* fd owned; -1: none */
+	struct mac heard;		/* source of its last frame; zero: none yet */
 	struct qmp *qmp;		/* NULL: no monitor */
 	struct loop_fd monitor;		/* fd owned; -1: none */
 	struct {
@@ -155,6 +156,11 @@ static int input(struct followed *g, const struct packet *packet, mono_t now)
 
 	if (packet->cut || eth_parse(packet->frame, &eth) != 0)
 		return 0;
+	if (!mac_eq(&g->heard, &eth.src)) {
+		g->heard = eth.src;
+		if (!mac_eq(&eth.src, &g->conf.mac))
+			mcast_heard(g->mcast, now);
+	}
 	switch (eth.type) {
 	case ETH_TYPE_IP6:
 		return ipv6_parse(eth.payload, &ip6h) == 0 ? input_icmpv6(g, &ip6h, packet->csum_ready, now) : 0;
@@ -262,7 +268,7 @@ static int begin_monitor(struct engine_follow *f, struct inner_msg *msg)
 
 /* ---- asking ---- */
 
-static void ask(struct followed *g)
+static void ask_mac(struct followed *g, const struct mac *mac)
 {
 	void (*const put[])(struct wr *) = { igmp_put_query, NULL };
 	uint8_t frame[QUERY_LEN];
@@ -270,7 +276,7 @@ static void ask(struct followed *g)
 	for (size_t i = 0; i < ARRAY_LEN(put); i++) {
 		struct wr w = wr_init(frame, sizeof(frame));
 
-		eth_begin(&w, &g->conf.mac, &query_mac, put[i] ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+		eth_begin(&w, mac, &query_mac, put[i] ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 		if (put[i])
 			put[i](&w);
 		else
@@ -278,6 +284,14 @@ static void ask(struct followed *g)
 		if (wr_ok(&w))
 			(void)packet_send(g->sock.fd, frame, w.len);	/* a device that is down: asked again later */
 	}
+}
+
+/* A guest may have another MAC than its macvtap: in mode passthru it hears, in all it may speak. */
+static void ask(struct followed *g)
+{
+	ask_mac(g, &g->conf.mac);
+	if (!mac_is_zero(&g->heard) && !mac_eq(&g->heard, &g->conf.mac))
+		ask_mac(g, &g->heard);
 }
 
 mono_t engine_follow_deadline(const struct engine_follow *f)

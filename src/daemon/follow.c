@@ -41,6 +41,7 @@ struct followed {
 		mono_t at;
 	} seen[SEEN_MAX_];
 	size_t n_seen;
+	bool inward;			/* our filter is on its egress */
 	bool dirty, keep;
 	UT_hash_handle hh, hh_id;
 };
@@ -119,10 +120,13 @@ static void recall(struct daemon_main *d, struct followed *f)
 
 /* ---- the engine ---- */
 
-/* In mode bridge the lower device hands a frame for the macvtap's MAC straight back (drivers/net/macvlan.c). */
+/*
+ * With the filter what we send goes to the guest. Without it, in mode bridge the lower device hands a frame for the
+ * macvtap's MAC straight back (drivers/net/macvlan.c).
+ */
 static bool may_ask(const struct followed *f)
 {
-	return f->mode == MACVLAN_MODE_BRIDGE;
+	return f->inward || f->mode == MACVLAN_MODE_BRIDGE;
 }
 
 static const struct guest *guest_of(const struct daemon_main *d, const struct followed *f)
@@ -184,7 +188,7 @@ static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 	(void)str_copy(msg.device, sizeof(msg.device), f->device);
 	add_declared(d, f, &msg);
 	if (with_socket)
-		r = packet_open_guest(f->ifindex, &fd);
+		r = packet_open_guest(f->ifindex, KERN_MCAST_MARK, &fd);
 	if (r == 0)
 		r = serve_tell_engine(d, INNER_FOLLOW, &msg, &fd, with_socket);
 	if (fd >= 0)
@@ -359,6 +363,7 @@ static void let_go(struct daemon_main *d, struct followed *f)
 		f->groups[i].reasons = 0;
 	f->all = 0;
 	apply(d, f);
+	(void)kern_mcast_inward(d->kern, f->ifindex, false);
 	log_event(LOG_LEVEL_INFO, "no-longer-followed device=%s", f->device);
 	drop(d, f);
 }
@@ -421,6 +426,7 @@ static void begin(struct daemon_main *d, const struct w_link *link, const struct
 	f->all |= w->all;
 	if (f->all)
 		apply(d, f);
+	f->inward = kern_mcast_inward(d->kern, f->ifindex, true) == 0;
 	tell(d, f, true);
 }
 

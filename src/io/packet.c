@@ -182,11 +182,19 @@ int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd)
 	return open_filtered(ifindex, kinds[kind].protocol, &kinds[kind].filter, false, RCVBUF, ret_fd);
 }
 
-int packet_open_guest(uint32_t ifindex, int *ret_fd)
+int packet_open_guest(uint32_t ifindex, uint32_t mark, int *ret_fd)
 {
 	const struct sock_fprog filter = { ARRAY_LEN(guest_filter), guest_filter };
 
-	return open_filtered(ifindex, ETH_P_ALL, &filter, true, GUEST_RCVBUF, ret_fd);
+	_cleanup_(closep) int fd = -1;
+	int r = open_filtered(ifindex, ETH_P_ALL, &filter, true, GUEST_RCVBUF, &fd);
+
+	if (r == 0)
+		r = set_int(fd, SOL_SOCKET, SO_MARK, (int)mark);
+	if (r < 0)
+		return r;
+	*ret_fd = STEAL_FD(fd);
+	return 0;
 }
 
 int packet_batch_new(struct packet_batch **ret)

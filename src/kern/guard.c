@@ -55,6 +55,8 @@ static int load(struct kern_guard *ret)
 	if (r == 0)
 		r = g.prog = keep(bpf_program__fd(bpf_object__find_program_by_name(o, "guard")));
 	if (r >= 0)
+		r = g.inward = keep(bpf_program__fd(bpf_object__find_program_by_name(o, "inward")));
+	if (r >= 0)
 		r = g.ports = keep(bpf_object__find_map_fd_by_name(o, "ports"));
 	if (r >= 0)
 		r = g.owners = keep(bpf_object__find_map_fd_by_name(o, "owners"));
@@ -109,6 +111,7 @@ void kern_guard_close(struct kern_guard *guard)
 	closep(&guard->prog);
 	closep(&guard->ports);
 	closep(&guard->owners);
+	closep(&guard->inward);
 	*guard = (struct kern_guard)KERN_GUARD_NONE;
 }
 
@@ -225,7 +228,7 @@ static int put(struct kern *kern, const struct nft_elem *e, char why[static GUAR
 		memcpy(&p.net, e->data, sizeof(p.net));
 		return bpf_map_update_elem(kern->guard.ports, &ifindex, &p, BPF_ANY);
 	}
-	int r = tc_attach(kern, ifindex, kern->guard.prog, why);
+	int r = tc_attach(kern, ifindex, TC_INGRESS, kern->guard.prog, why);
 	return r == -ENODEV ? 0 : r;	/* it went away meanwhile */
 }
 
@@ -240,7 +243,7 @@ static int take(struct kern *kern, const struct nft_elem *e, bool replaced, char
 	if (str_eq(e->set, "owner"))
 		r = bpf_map_delete_elem(kern->guard.owners, e->key);
 	else {
-		r = tc_detach(kern, ifindex, why);
+		r = tc_detach(kern, ifindex, TC_INGRESS, why);
 		if (r == 0)
 			r = bpf_map_delete_elem(kern->guard.ports, &ifindex);
 	}
@@ -278,6 +281,6 @@ void kern_guard_clean(struct kern *kern, const struct world *world)
 		const struct w_link *port = &world->links[i], *bridge = world_link(world, port->master);
 
 		if (port->master > 0 && bridge && alias_parse(bridge->alias, network, guest) && !guest[0])
-			(void)tc_detach(kern, port->ifindex, why);
+			(void)tc_detach(kern, port->ifindex, TC_INGRESS, why);
 	}
 }

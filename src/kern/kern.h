@@ -24,9 +24,10 @@ struct kern;
 /* Descriptors of the eBPF guards (kern/guard.h). */
 struct kern_guard {
 	int prog, ports, owners;	/* -1: there are none */
+	int inward;		/* program for egress of macvtaps (kern/mcast.h); -1: none */
 	uint32_t prog_id;
 };
-#define KERN_GUARD_NONE { .prog = -1, .ports = -1, .owners = -1 }
+#define KERN_GUARD_NONE { .prog = -1, .ports = -1, .owners = -1, .inward = -1 }
 
 void kern_guard_close(struct kern_guard *guard);
 

@@ -9,9 +9,14 @@
 #include "kern/mcast.h"
 
 #include <errno.h>
+#include <linux/types.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include "bpf/guard.h"
 #include "kern/priv.h"
+#include "kern/tc.h"
+
+_Static_assert(KERN_MCAST_MARK == GUARD_MARK_INWARD, "one mark");
 
 static int name_of(struct kern *kern, uint32_t ifindex, struct ifreq *ifr)
 {
@@ -66,4 +71,13 @@ int kern_mcast_all(struct kern *kern, uint32_t ifindex, bool on)
 		return 1;
 	ifr.ifr_flags = (short)(on ? ifr.ifr_flags | IFF_ALLMULTI : ifr.ifr_flags & ~IFF_ALLMULTI);
 	return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
+}
+
+int kern_mcast_inward(struct kern *kern, uint32_t ifindex, bool on)
+{
+	char why[NL_WHY_MAX];
+
+	if (!on)
+		return tc_detach(kern, ifindex, TC_EGRESS, why);
+	return kern->guard.inward < 0 ? -EOPNOTSUPP : tc_attach(kern, ifindex, TC_EGRESS, kern->guard.inward, why);
 }

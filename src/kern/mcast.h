@@ -12,11 +12,25 @@
 #include "kern/kern.h"
 #include "net/addr.h"
 
+#define KERN_MCAST_MARK 0x73697874u	/* of frames that are for a macvtap's own guest; in plan/schema.c, too */
+
 /* Return: 0 (also when it is there already), -ENODEV, -EINVAL (no multicast address), or another negative errno. */
 int kern_mcast_join(struct kern *kern, uint32_t ifindex, const struct mac *group);
 
 /* Take back a join. Return: 0 (also when it isn't there, nor the interface), or a negative errno. */
 int kern_mcast_leave(struct kern *kern, uint32_t ifindex, const struct mac *group);
+
+/**
+ * kern_mcast_inward() - Let what we send on a macvtap go to its guest
+ * @ifindex:	the macvtap
+ * @on:		else: take it back
+ *
+ * A filter on egress (src/bpf/guard.bpf.c), for frames with the mark that io/packet gives them. Without it such a frame
+ * leaves by the lower device, except in mode bridge, where one to the macvtap's own MAC comes back.
+ *
+ * Return: 0, -EOPNOTSUPP: there is no eBPF, or another negative errno
+ */
+int kern_mcast_inward(struct kern *kern, uint32_t ifindex, bool on);
 
 /* Let in all multicast, or no more. Return: 1 when it was so already, 0 when it was changed, or a negative errno. */
 int kern_mcast_all(struct kern *kern, uint32_t ifindex, bool on);

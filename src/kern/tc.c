@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tc - one filter on a port's ingress
+ * tc - one filter on a port's ingress, or its egress
  *
  * It is known by its priority, which nothing else is likely to use, and its
  * name.
@@ -19,6 +19,8 @@
 #define QUESTIONS 64	/* in one system call */
 #define INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 #define EGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
+
+static const uint32_t parent_of[] = { [TC_INGRESS] = INGRESS, [TC_EGRESS] = EGRESS };
 
 static void tc_msg(struct nlb *b, uint16_t type, uint16_t flags, uint32_t ifindex, uint32_t parent, uint32_t handle,
 		   uint32_t info)
@@ -51,7 +53,7 @@ static int send_one(struct kern *kern, char why[static NL_WHY_MAX])
 	return r;
 }
 
-int tc_attach(struct kern *kern, uint32_t ifindex, int fd, char why[static NL_WHY_MAX])
+int tc_attach(struct kern *kern, uint32_t ifindex, enum tc_side side, int fd, char why[static NL_WHY_MAX])
 {
 	struct nl_result results[2];	/* of the qdisc, of the filter */
 	int r = kern_rt(kern);
@@ -61,7 +63,7 @@ int tc_attach(struct kern *kern, uint32_t ifindex, int fd, char why[static NL_WH
 	nlb_reset(&kern->b);
 	tc_msg(&kern->b, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex, TC_H_CLSACT, TC_H_MAKE(TC_H_CLSACT, 0), 0);
 	nlb_strz(&kern->b, TCA_KIND, "clsact");
-	tc_msg(&kern->b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, INGRESS, HANDLE, our_info());
+	tc_msg(&kern->b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, parent_of[side], HANDLE, our_info());
 	nlb_strz(&kern->b, TCA_KIND, "bpf");
 	size_t options = nlb_nest(&kern->b, TCA_OPTIONS);
 	nlb_u32(&kern->b, TCA_BPF_FD, (uint32_t)fd);
@@ -141,19 +143,19 @@ int tc_attached(struct kern *kern, const uint32_t *ifindexes, size_t n, uint32_t
 	return r;
 }
 
-int tc_detach(struct kern *kern, uint32_t ifindex, char why[static NL_WHY_MAX])
+int tc_detach(struct kern *kern, uint32_t ifindex, enum tc_side side, char why[static NL_WHY_MAX])
 {
-	struct look in = { 0 }, out = { 0 };
+	struct look here = { 0 }, there = { 0 };
 
-	if (look_at(kern, ifindex, INGRESS, &in) != 0 || in.id == 0)
+	if (look_at(kern, ifindex, parent_of[side], &here) != 0 || here.id == 0)
 		return 0;
 	nlb_reset(&kern->b);
-	if (in.n == 1 && look_at(kern, ifindex, EGRESS, &out) == 0 && out.n == 0) {
+	if (here.n == 1 && look_at(kern, ifindex, parent_of[!side], &there) == 0 && there.n == 0) {
 		nlb_reset(&kern->b);
 		tc_msg(&kern->b, RTM_DELQDISC, 0, ifindex, TC_H_CLSACT, TC_H_MAKE(TC_H_CLSACT, 0), 0);
 	} else {
 		nlb_reset(&kern->b);
-		tc_msg(&kern->b, RTM_DELTFILTER, 0, ifindex, INGRESS, HANDLE, our_info());
+		tc_msg(&kern->b, RTM_DELTFILTER, 0, ifindex, parent_of[side], HANDLE, our_info());
 		nlb_strz(&kern->b, TCA_KIND, "bpf");
 	}
 	int r = send_one(kern, why);

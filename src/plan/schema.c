@@ -311,6 +311,7 @@ const struct schema_chain schema_chains[] = {
 	/* netdev: what guests send by macvtap devices; what the LAN and guests say to the host's own macvlan */
 	GUARD_CHAINS(NFPROTO_NETDEV, "oifname"),
 	{ NFPROTO_NETDEV, "guard", NULL, .rules = {
+		"meta mark 0x73697874 accept",	/* GUARD_MARK_INWARD: the engine's word to the guest */
 		"oifname . ether saddr @macs goto guard_mac",
 		"drop",
 	}, .guard = true },

@@ -37,7 +37,7 @@ struct mcast {
 	struct group groups[MCAST_GROUPS];
 	size_t n_groups;
 	uint8_t all, told_all;		/* enum mcast_all */
-	bool may_ask;
+	bool may_ask, has_answered;
 	mono_t ask_at;
 	mono_t round, round_end;	/* since when we wait for an answer; NEVER: we don't */
 	bool answered[2], unsure[2], many;	/* in this round: of MLD and IGMP; more than there is room for */
@@ -314,6 +314,12 @@ static void uses(struct mcast *m, const struct in6_addr *ip, mono_t now)
 	listens(m, &group, MCAST_BY_DAD, now);
 }
 
+void mcast_heard(struct mcast *m, mono_t now)
+{
+	if (!m->has_answered)
+		ask_by(m, mono_add(now, ASK_AGAIN));
+}
+
 void mcast_ns(struct mcast *m, const struct ndp_ns *ns, mono_t now)
 {
 	is_node(m, &all_nodes, now);
@@ -425,6 +431,7 @@ static void end_round(struct mcast *m, mono_t now)
 		else
 			set_reasons(m, e, e->reasons & (uint8_t)~DYNAMIC);
 	}
+	m->has_answered = m->has_answered || m->answered[MLD] || m->answered[IGMP];
 	m->round = m->round_end = MONO_NEVER;
 	if (missing)
 		ask_by(m, mono_add(now, ASK_AGAIN));

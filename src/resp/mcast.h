@@ -45,7 +45,7 @@ int mcast_new(struct mcast **ret, mono_t now);
 struct mcast *mcast_free(struct mcast *m);
 DEFINE_FREEP(struct mcast, mcast_free)
 
-/* May the guest be asked? No: no query reaches it (macvtap modes other than bridge). */
+/* May the guest be asked? No: no query reaches it (without eBPF, in macvtap modes other than bridge). */
 void mcast_may_ask(struct mcast *m, bool may);
 /* Declared addresses; replaces those of before. At most MCAST_DECLARED_IPS. */
 void mcast_declare(struct mcast *m, const struct ip *ips, size_t n);
@@ -57,6 +57,9 @@ void mcast_mld(struct mcast *m, const struct mld_report *report, mono_t now);
 void mcast_igmp(struct mcast *m, const struct igmp_report *report, mono_t now);
 void mcast_ns(struct mcast *m, const struct ndp_ns *ns, mono_t now);
 void mcast_na(struct mcast *m, const struct ndp_na *na, mono_t now);
+
+/* It can be asked by another MAC than before, perhaps: worth a question, unless it has answered one. */
+void mcast_heard(struct mcast *m, mono_t now);
 
 /* QEMU said this when it was asked at @asked. */
 void mcast_rx_filter(struct mcast *m, const struct qmp_filter *filter, mono_t asked, mono_t now);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Guests that something else started on a macvtap: who can reach them, before and after `sixtap adopt`."""
-import ctypes, os, re, signal, socket, struct, time
+import contextlib, os, re, signal, socket, struct, time
 import pytest
-from lab import Sixtap, alive, wait
+from lab import Sixtap, wait
 from libmacvtap import Guest, PREFIX, Wire, group_of
 
 MAC = "52:54:00:aa:bb:01"
@@ -81,29 +81,40 @@ def test_a_guest_becomes_reachable(host):
 
 
 def test_every_mode(quiet):
-    """Frames are the guest's own in every mode; only the query, which reaches it in mode bridge alone, isn't needed here."""
+    """Guests that run already: what they listen to they are asked for."""
     host, peer_mac = quiet, "02:00:00:00:05:01"
+    stray = host.wire.peer.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))      # what reaches the wire
+    stray.bind(("p0", 3))
+    stray.setblocking(False)
     for i, mode in enumerate(["private", "vepa", "source", "passthru"]):
-        g = plain_guest(host, f"g{i}", f"52:54:00:00:06:0{i}", mode, up=False)
+        # In mode passthru the kernel gives the macvtap the lower device's MAC.
+        mac = "02:00:00:00:05:02" if mode == "passthru" else f"52:54:00:00:06:0{i}"
+        g = plain_guest(host, f"g{i}", mac, mode, up=False,
+                        mldv2_unsolicited_report_interval=10)       # what it has to say by itself, it says before we listen
         if mode == "source":
             host.wire.host.ip("link", "set", g.device, "type", "macvtap", "macaddr", "add", peer_mac)
         have = [f"{PREFIX}:{i}:{k}:1:{k}{i}" for k in range(1, 7)]
         g.ns.ip("link", "set", "g0", "up")
         for a in have:
             add(g, a)
+        wait(lambda: g.ns.addresses("g0", 6, scope="link"), 8, "its own address: it reports all groups once more then")
         # In mode source the kernel lets in whatever a listed sender sends, whoever it is for.
         assert all(host.wire.reaches(a, 0.3) for a in have) == (mode == "source"), f"{mode}: the fault isn't there"
-        g.ns.ip("link", "set", "g0", "down")
         host.sixtap("adopt", "--runtime", g.device)
-        g.ns.ip("link", "set", "g0", "up")
-        for a in have:
-            g.ns.ip("addr", "replace", a + "/64", "dev", "g0", "nodad")
         wait(lambda: set(map(group_of, have)) <= set(host.wire.groups(g.device)), 5, f"{mode}: the groups of its addresses")
         assert [a for a in have if not host.wire.reaches(a)] == [], mode
-        assert host.device(g.device)["mode"] == mode
+        assert host.device(g.device)["mode"] == mode and exact(host, g)
+        tc = lambda: host.wire.host.run("tc", "qdisc", "show", "dev", g.device).stdout
+        assert "clsact" in tc()
         host.sixtap("release", g.device)
+        assert "clsact" not in tc() and host.wire.groups(g.device) == [], "nothing of ours is left"
         host.wire.host.ip("link", "del", g.device)
         g.close()
+    seen = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            seen.append(stray.recv(2000))
+    assert seen and not [f for f in seen if f[6:12] == b"\x02sixtp"], "a query for a guest got onto the wire"
 
 
 def test_rotation(quiet):
@@ -186,7 +197,7 @@ def test_daemon_comes_and_goes(quiet):
     wait(want, 8, "what was said while nobody listened is known")
 
     for p in pids.values():                             # everything, at once
-        with __import__("contextlib").suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError):
             os.kill(p, signal.SIGKILL)
     for p in quiet.sixtap.json("status", check=False).get("daemon", {}).get("processes", {}).values():
         os.kill(p, signal.SIGKILL)
