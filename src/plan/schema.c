@@ -127,84 +127,90 @@ const char schema_guard_memory[] =
 /*
  * What a guest may say, as src/bpf/guard.bpf.c has it, whose head explains it. In family bridge for hosts that
  * can't do that; in family netdev for macvtap devices, where what the guest sends leaves the host's side of its
- * device. @PORT: how a rule names the guest's device. The mark holds the network meanwhile.
+ * device. @PORT: how a rule names the guest's device. The mark holds the network meanwhile, so all that may pass leaves
+ * by guard_pass. Each lookup costs, so what most frames are (of an owner) is asked first.
  */
 #define GUARD_CHAINS(FAMILY, PORT) \
+	{ FAMILY, "guard_pass", NULL, .rules = { "meta mark set 0 accept" }, .guard = true }, \
 	{ FAMILY, "guard_dhcp4", NULL, .rules = { \
 		"udp sport 67 drop", \
 		"udp dport 68 drop", \
 		"udp dport 67 update @meter_dhcp { " PORT " limit rate over 50/second burst 50 packets } drop", \
+		"goto guard_pass", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_dhcp6", NULL, .rules = { \
 		"udp sport 547 drop", \
 		"udp dport 546 drop", \
 		"udp dport 547 update @meter_dhcp { " PORT " limit rate over 50/second burst 50 packets } drop", \
-		"udp dport != 546 return",	/* as good as always, unless the header isn't there */ \
-		"frag frag-off > 0 return", \
+		"udp dport != 546 goto guard_pass",	/* as good as always, unless the header isn't there */ \
+		"frag frag-off > 0 goto guard_pass", \
 		"drop", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_ip4", NULL, .rules = { \
-		"meta mark . ip saddr @owned4 meta mark . ip saddr . ether saddr != @owners4 drop", \
+		"meta mark . ip saddr . ether saddr != @owners4 meta mark . ip saddr @owned4 drop", \
 		"meta l4proto udp goto guard_dhcp4", \
+		"goto guard_pass", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_arp", NULL, .rules = { \
 		"update @meter_arp { " PORT " limit rate over 200/second burst 200 packets } drop", \
 		"arp htype != 1 drop", \
 		"arp ptype != 0x0800 drop", \
 		PORT " . arp saddr ether != @macs " PORT " . arp saddr ether != @learnt_macs drop", \
-		"arp saddr ip 0.0.0.0 return", \
-		"meta mark . arp saddr ip . ether saddr @owners4 return", \
+		"arp saddr ip 0.0.0.0 goto guard_pass", \
+		"meta mark . arp saddr ip . ether saddr @owners4 goto guard_pass", \
 		"meta mark . arp saddr ip @owned4 drop", \
-		"meta mark . arp saddr ip . ether saddr @claims4 return", \
+		"meta mark . arp saddr ip . ether saddr @claims4 goto guard_pass", \
 		"meta mark . arp saddr ip @claimed4 drop", \
 		"add @claimed4 { meta mark . arp saddr ip } add @claims4 { meta mark . arp saddr ip . ether saddr }", \
+		"goto guard_pass", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_probe", NULL, .rules = { \
 		"add @probed6 { meta mark . @th,64,128 } add @probes6 { meta mark . @th,64,128 . ether saddr }", \
+		"goto guard_pass", \
 	}, .guard = true }, \
 	/* A probe for duplicates: who has the address must hear it, but not one that probes for it itself just now. */ \
 	{ FAMILY, "guard_dad", NULL, .rules = { \
-		"meta mark . @th,64,128 . ether saddr @probes6 return", \
+		"meta mark . @th,64,128 . ether saddr @probes6 goto guard_pass", \
 		"meta mark . @th,64,128 @probed6 drop", \
 		"meta mark . @th,64,128 . ether saddr @owners6 goto guard_probe", \
-		"meta mark . @th,64,128 @owned6 return", \
+		"meta mark . @th,64,128 @owned6 goto guard_pass", \
 		"meta mark . @th,64,128 . ether saddr @claims6 goto guard_probe", \
-		"meta mark . @th,64,128 @claimed6 return", \
+		"meta mark . @th,64,128 @claimed6 goto guard_pass", \
 		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }", \
 		"goto guard_probe", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_nd", NULL, .rules = { \
 		"exthdr frag exists drop", \
 		"update @meter_nd { " PORT " limit rate over 200/second burst 200 packets } drop", \
-		"icmpv6 type nd-router-solicit return", \
-		"icmpv6 type nd-neighbor-solicit ip6 saddr != :: return", \
+		"icmpv6 type nd-router-solicit goto guard_pass", \
+		"icmpv6 type nd-neighbor-solicit ip6 saddr != :: goto guard_pass", \
 		"icmpv6 type nd-neighbor-solicit goto guard_dad", \
-		"meta mark . @th,64,128 . ether saddr @owners6 return", \
+		"meta mark . @th,64,128 . ether saddr @owners6 goto guard_pass", \
 		"meta mark . @th,64,128 @owned6 drop", \
-		"meta mark . @th,64,128 . ether saddr @claims6 return", \
+		"meta mark . @th,64,128 . ether saddr @claims6 goto guard_pass", \
 		"meta mark . @th,64,128 @claimed6 drop", \
 		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }", \
+		"goto guard_pass", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_icmp6", NULL, .rules = { \
 		"icmpv6 type { nd-router-advert, nd-redirect } drop", \
 		"icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } goto guard_nd", \
 		"icmpv6 type { 130, 131, 132, 143 } update @meter_mld { " PORT " limit rate over 100/second burst 100 packets } drop", \
-		"icmpv6 type != 255 return", \
-		"frag frag-off > 0 return", \
+		"icmpv6 type != 255 goto guard_pass", \
+		"frag frag-off > 0 goto guard_pass", \
 		"drop", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_ip6", NULL, .rules = { \
-		"meta mark . @nh,64,128 @owned6 meta mark . @nh,64,128 . ether saddr != @owners6 drop", \
+		"meta mark . @nh,64,128 . ether saddr != @owners6 meta mark . @nh,64,128 @owned6 drop", \
 		"meta l4proto ipv6-icmp goto guard_icmp6", \
 		"meta l4proto udp goto guard_dhcp6", \
-		"meta l4proto != 255 return",	/* an upper layer that is hidden has no number at all */ \
+		"meta l4proto != 255 goto guard_pass",	/* an upper layer that is hidden has no number at all */ \
 		"drop", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_mac", NULL, .rules = { \
-		"ether type != { ip, ip6, arp } drop", \
 		"meta mark set " PORT " map @nets_of", \
-		"ether type vmap { ip : jump guard_ip4, ip6 : jump guard_ip6, arp : jump guard_arp }", \
-		"meta mark set 0 accept", \
+		"ether type vmap { ip : goto guard_ip4, ip6 : goto guard_ip6, arp : goto guard_arp }", \
+		"drop", \
 	}, .guard = true }
 
 const struct schema_chain schema_chains[] = {
@@ -291,14 +297,14 @@ const struct schema_chain schema_chains[] = {
 	/* bridge: guards where there is no eBPF */
 	GUARD_CHAINS(NFPROTO_BRIDGE, "iifname"),
 	{ NFPROTO_BRIDGE, "guard", NULL, .rules = {
-		"iifname . ether saddr @macs goto guard_mac",
-		"iifname . ether saddr @learnt_macs goto guard_mac",
 		"iifname @known drop",
 		"iifname @learnt drop",
 		"ether saddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop",
 		"add @learnt { iifname } add @learnt_macs { iifname . ether saddr } goto guard_mac",
 	}, .guard = true },
 	{ NFPROTO_BRIDGE, "prerouting", "type filter hook prerouting priority -300; policy accept;", .rules = {
+		"iifname . ether saddr @macs goto guard_mac",
+		"iifname . ether saddr @learnt_macs goto guard_mac",
 		"iifname vmap @guarded",
 	}, .guard = true },
 	{ NFPROTO_BRIDGE, "reflection", NULL, .rules = {
