@@ -234,6 +234,21 @@ void fix_confirm_route(struct diag_fix *fix, const char *device)
 	op->confirm.timeout_ms = 4000;
 }
 
+void fix_route(struct diag_finding *f, struct diag_fix *fix, bool add, const char *device, const struct op_route *route)
+{
+	struct op *op = fix_op(fix, add ? OP_ROUTE_ADD : OP_ROUTE_DEL, add ? OP_ACTION_CREATE : OP_ACTION_REMOVE);
+	struct arena *a = fix->ops->arena;
+	const char *dst = route->dst.len ? PREFIX_STR(&route->dst) : "default";
+	const char *via = ip_is_set(&route->gateway) ? arena_printf(a, " via %s", IP_STR(&route->gateway)) : "";
+
+	op->route = *route;
+	(void)str_copy(op->route.device, sizeof(op->route.device), device);
+	op->object = arena_printf(a, "route %s", device);
+	op->what = arena_printf(a, "%s%s", dst, via);
+	fix_command(f, fix, "ip %sroute %s %s%s dev %s", route->dst.ip.family == AF_INET6 ? "-6 " : "", add ? "replace" : "del", dst, via,
+		    device);
+}
+
 bool fix_can(const struct diag_fix *fix)
 {
 	return fix->ops || fix->n_run > 0;

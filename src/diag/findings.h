@@ -167,6 +167,9 @@ void fix_sysctl_live(struct diag_finding *f, struct diag_fix *fix, const char *p
 /* Wait until @device has a default route by RA again; sends router solicitations. */
 void fix_confirm_route(struct diag_fix *fix, const char *device);
 
+/* A route of the main table, made or taken away; also the command. */
+void fix_route(struct diag_finding *f, struct diag_fix *fix, bool add, const char *device, const struct op_route *route);
+
 /* Can --fix do it? */
 bool fix_can(const struct diag_fix *fix);
 /* What --fix would do: the fix called @way, or the first that can be done. NULL: nothing, also for infos. */

@@ -133,30 +133,43 @@ static bool translates(const struct snapshot *snap, uint8_t family)
 	return false;
 }
 
-/* The host is a gateway for guests there, by hand: it has an address beside theirs and NAT, or host routes to them. */
+static bool by_hand(const struct findings *found, const struct snap_link *dev)
+{
+	return dev && role_is(found->roles, dev->ifindex, ROLE_GUEST_ONLY) && (dev->flags & IFF_UP) &&
+	       !role_is(found->roles, dev->ifindex, ROLE_NETWORK | ROLE_OURS) && !str_eq(dev->kind, "macvtap");
+}
+
+/* The host is a gateway for guests there: it has an address beside theirs and translates, or host routes to them. */
 static void needs_by_hand(const struct snapshot *snap, struct findings *found, struct needs *needs)
 {
 	const bool nat4 = translates(snap, AF_INET), nat6 = translates(snap, AF_INET6);
 	const struct guest_address *g;
 	size_t n = guest_addresses(snap, found, &g);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct snap_link *dev = snap_link(snap, g[i].dev);
-		bool v6 = g[i].ip.family == AF_INET6;
+	for (size_t i = 0; i < snap->n_addrs; i++) {
+		const struct snap_addr *a = &snap->addrs[i];
+		const struct snap_link *dev = snap_link(snap, a->ifindex);
+		bool v6 = a->prefix.ip.family == AF_INET6;
 
-		if (!dev || !role_is(found->roles, dev->ifindex, ROLE_GUEST_ONLY) ||
-		    role_is(found->roles, dev->ifindex, ROLE_NETWORK | ROLE_OURS) || str_eq(dev->kind, "macvtap"))
-			continue;
-		if (!role_default(snap, g[i].ip.family, 0, dev->ifindex, -1))
-			continue;
-		if (!g[i].host_route && !(v6 ? nat6 : nat4) && !ip_is_global(&g[i].ip))
-			continue;
-		if (!g[i].host_route && !gateway_address(snap, dev->ifindex, &g[i].ip))
+		if (!by_hand(found, dev) || a->scope != RT_SCOPE_UNIVERSE || a->prefix.len == ip_bits(&a->prefix.ip) ||
+		    !(v6 ? nat6 : nat4) || !role_default(snap, a->prefix.ip.family, 0, dev->ifindex, -1))
 			continue;
 		struct need *need = need_of(found, needs, dev, NULL);
 
 		*(v6 ? &need->v6 : &need->v4) = true;
-		need->why = g[i].host_route ? "has routed guests" : "has guests with the host as their gateway";
+		need->why = "has guests behind NAT";
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct snap_link *dev = snap_link(snap, g[i].dev);
+
+		if (!by_hand(found, dev) || !role_default(snap, g[i].ip.family, 0, dev->ifindex, -1))
+			continue;
+		if (!g[i].host_route && !(ip_is_global(&g[i].ip) && gateway_address(snap, dev->ifindex, &g[i].ip)))
+			continue;
+		struct need *need = need_of(found, needs, dev, NULL);
+
+		*(g[i].ip.family == AF_INET6 ? &need->v6 : &need->v4) = true;
+		need->why = need->why ? need->why : "has routed guests";
 	}
 }
 
@@ -355,7 +368,7 @@ static void judge_proxy_delay(const struct snapshot *snap, struct findings *foun
 		struct diag_finding *f;
 		char path[128], old[24];
 
-		if (n == 0 || !t || t->proxy_delay_ms == 0)
+		if (n == 0 || !t || t->proxy_delay_ms == 0 || role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY))
 			continue;
 		f = proxy_finding(found, snap, l, n, &example);
 		finding_what(f, "The first packet to a guest behind %s waits up to %llu ms.", l->name,

@@ -16,6 +16,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include "diag/fix_link.h"
 #include "diag/role.h"
 #include "diag/rules.h"
 #include "diag/snapshot.h"
@@ -390,6 +391,17 @@ static const struct snap_neigh *router_neigh(const struct snapshot *snap, const 
 	return r->gateway.family ? snap_neigh(snap, r->oif, &r->gateway) : NULL;
 }
 
+/* Addresses that the host made of a guest's RA. */
+static void fix_believed(const struct snapshot *snap, struct diag_finding *f, struct diag_fix *fix, const struct snap_link *l)
+{
+	size_t n;
+	const struct snap_addr *a = snap_addrs(snap, l->ifindex, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (a[i].prefix.ip.family == AF_INET6 && a[i].scope == RT_SCOPE_UNIVERSE && !(a[i].flags & IFA_F_PERMANENT))
+			fix_addr_del(f, fix, snap, &a[i]);
+}
+
 static void judge_rogue(const struct snapshot *snap, struct findings *found)
 {
 	size_t n;
@@ -420,6 +432,10 @@ static void judge_rogue(const struct snapshot *snap, struct findings *found)
 		finding_seen_in(f, "ip -6 route show default dev %s", l->name);
 		fix = finding_fix(f, "accept-ra", FIX_LASTS_LIVE);
 		fix_sysctl(f, fix, CONF_PATH(l->name, "accept_ra"), NUMBER(l->conf6.accept_ra), "0");
+		/* What was believed already stays until it expires, unless it is taken away. */
+		fix_route(f, fix, false, l->name,
+			  &(struct op_route){ .dst = r[i].dst, .gateway = r[i].gateway, .metric = r[i].metric, .protocol = RTPROT_RA });
+		fix_believed(snap, f, fix, l);
 	}
 }
 

@@ -55,7 +55,7 @@ static bool expected(const struct snapshot *snap, const struct guest_address *g)
 	const struct snap_network *net = g->network ? snap_network(snap, g->network) : NULL;
 
 	if (!net)
-		return str_eq(g->source, "neighbour") ? ip_is_global(&g->ip) : true;
+		return !str_eq(g->source, "neighbour") || ip_is_global(&g->ip) || gateway_address(snap, g->dev, &g->ip);
 	if (str_eq(net->mode, "bridge") || str_eq(net->mode, "macvtap") || str_eq(net->mode, "hostdev"))
 		return false;
 	return str_eq(g->source, "declared") || (net->ipv4.ip.family && prefix_contains(&net->ipv4, &g->ip)) ||
@@ -93,8 +93,13 @@ static void judge_guest_missing(const struct snapshot *snap, struct findings *fo
 		if (snap_addr(snap, 0, &g[i].ip))
 			continue;	/* a route wouldn't help */
 		fix = finding_fix(f, "route", FIX_LASTS_LIVE);
-		fix_command(f, fix, "ip %sroute replace %s/%u dev %s", g[i].ip.family == AF_INET6 ? "-6 " : "", IP_STR(&g[i].ip),
-			    ip_bits(&g[i].ip), dev->name);
+		const struct snap_route *r = snap_route_lookup(snap, RT_TABLE_MAIN, &g[i].ip);
+		const struct prefix host = { g[i].ip, (uint8_t)ip_bits(&g[i].ip) };
+
+		if (r && r->dst.len == host.len)	/* it has one, to the wrong place */
+			fix_route(f, fix, false, snap_link_name(snap, r->oif),
+				  &(struct op_route){ .dst = r->dst, .gateway = r->gateway, .metric = r->metric, .protocol = r->protocol });
+		fix_route(f, fix, true, dev->name, &(struct op_route){ .dst = host, .protocol = RTPROT_STATIC });
 	}
 }
 

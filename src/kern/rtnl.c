@@ -604,9 +604,9 @@ void rtnl_put_route(struct nlb *b, uint32_t ifindex, const struct op_route *rout
 		.rtm_family = dst->family,
 		.rtm_dst_len = route->dst.len,
 		.rtm_table = RT_TABLE_MAIN,
-		.rtm_protocol = SIXTAP_PROTO,
+		.rtm_protocol = route->protocol ? route->protocol : SIXTAP_PROTO,
 		.rtm_type = RTN_UNICAST,
-		.rtm_scope = dst->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+		.rtm_scope = dst->family == AF_INET && !ip_is_set(&route->gateway) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
 	};
 
 	nlb_msg(b, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &rtm, sizeof(rtm));
@@ -614,6 +614,10 @@ void rtnl_put_route(struct nlb *b, uint32_t ifindex, const struct op_route *rout
 	nlb_u32(b, RTA_OIF, ifindex);
 	if (ip_is_set(&route->src))
 		nlb_put(b, RTA_PREFSRC, route->src.b, ip_size(&route->src));
+	if (ip_is_set(&route->gateway))
+		nlb_put(b, RTA_GATEWAY, route->gateway.b, ip_size(&route->gateway));
+	if (route->metric > 0)
+		nlb_u32(b, RTA_PRIORITY, route->metric);
 }
 
 void rtnl_put_neigh(struct nlb *b, uint32_t ifindex, const struct op_neigh *neigh, bool add)

@@ -109,6 +109,9 @@ struct op_route {
 	char device[16];
 	struct prefix dst;
 	struct ip src;			/* preferred source; family 0: none */
+	struct ip gateway;		/* family 0: on-link */
+	uint32_t metric;		/* 0: the kernel's own */
+	uint8_t protocol;		/* RTPROT_*; 0: ours */
 };
 
 struct op_neigh {

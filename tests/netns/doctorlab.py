@@ -126,11 +126,12 @@ class DoctorLab:
         self.batch(h, "\n".join(
             ["link set lo up", "link set eth0 up mtu 1500", "link set eth1 up mtu 1500", "link set vr1 up mtu 1500"] +
             [f"link set {p} master {b} up mtu 1500" for p, b in PORTS.items()] + ["link set br0 up mtu 1500"] +
-            ["neigh flush all"]))
+            ["neigh flush nud failed"]))
         for flush in (("-4", "table", "100"), ("-4", "proto", "static"), ("-6", "proto", "boot"), ("-6", "proto", "static")):
             h.ip(flush[0], "route", "flush", *flush[1:], check=False)
-        for key, value in SYSCTLS:
-            h.sysctl(key, value)
+        for key, value in SYSCTLS:      # only what differs: writing forwarding once more has effects of its own
+            if h.sysctl(key) != str(value):
+                h.sysctl(key, value)
         for dev in ("eth0", "eth1", "br0", "vr1"):
             for a in (i for l in h.ipj("addr", "show", "dev", dev) for i in l.get("addr_info", []) if "local" in i):
                 keep = a.get("dynamic") and a["local"].startswith(UPLINK6_PREFIX) and a["prefixlen"] == 64 and not a.get("deprecated")
