@@ -9,9 +9,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include "base/time.h"
 #include "diag/explain.h"
 #include "diag/rule.h"
+
+#define SETTLE_MS 1500		/* duplicate address detection takes one second */
 
 enum {
 	OPT_FIX = 1,
@@ -140,6 +143,40 @@ static int status_of(const struct snapshot *snap, const struct findings *found)
 	return EXIT_DONE;
 }
 
+static bool is_settling(const struct findings *found)
+{
+	for (size_t i = 0; i < found->n; i++)
+		if (found->list[i]->settling)
+			return true;
+	return false;
+}
+
+/* What may be over by itself is said only when it is still so SETTLE_MS later. */
+static int look(struct doctor *doctor, struct snapshot **ret_snap, struct findings **ret_found)
+{
+	const struct timespec nap = { .tv_sec = SETTLE_MS / 1000, .tv_nsec = SETTLE_MS % 1000 * (long)MONO_MS };
+	struct snapshot *snap = NULL;
+	struct findings *found;
+	int r = doctor_read(doctor, &snap);
+
+	if (r < 0)
+		return r;
+	found = rules_judge(snap);
+	if (is_settling(found)) {
+		findings_free(found);
+		snapshot_free(snap);
+		snap = NULL;
+		(void)nanosleep(&nap, NULL);
+		r = doctor_read(doctor, &snap);
+		if (r < 0)
+			return r;
+		found = rules_judge(snap);
+	}
+	*ret_snap = snap;
+	*ret_found = found;
+	return 0;
+}
+
 static int diagnose(struct doctor *doctor, const struct options *o)
 {
 	struct cmd *cmd = doctor->cmd;
@@ -147,7 +184,7 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 	_cleanup_(findings_freep) struct findings *found = NULL;
 	json_t *fixed = NULL;
 	mono_t begun = mono_now();
-	int r = o->from ? snapshot_load(&snap, o->from, cmd->report) : doctor_read(doctor, &snap);
+	int r = o->from ? snapshot_load(&snap, o->from, cmd->report) : look(doctor, &snap, &found);
 
 	if (r < 0)
 		return o->from ? EXIT_FAILED : EXIT_UNDETERMINED;
@@ -161,7 +198,8 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 			f->exit_status = EXIT_UNDETERMINED;
 			return EXIT_UNDETERMINED;
 		}
-	found = rules_judge(snap);
+	if (!found)
+		found = rules_judge(snap);
 	filter(doctor, found);
 	double seconds = (double)(mono_now() - begun) / (double)MONO_S;
 

@@ -75,6 +75,7 @@ struct diag_finding {
 	const char *what;	/* one sentence: what is broken for whom */
 	const char *why;	/* one or two sentences: the mechanism */
 	const char *seen_in;	/* what shows the evidence by other means: "ip -6 route, sysctl …"; or NULL */
+	bool settling;		/* may be over by itself in a second or two: look again before it is said */
 	bool measured;		/* a probe has confirmed it; else it is deduced */
 	const char *about[FINDING_ABOUT];	/* other names that it concerns: for SUBJECT on the command line, and causes */
 	size_t n_about;

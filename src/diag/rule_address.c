@@ -74,8 +74,12 @@ static void judge_duplicate(const struct snapshot *snap, struct findings *found)
 		if (!state || !depends(found, l))
 			continue;
 		guest = role_guest_addr(snap, &a->prefix.ip);
+		/* Its age counts from its making, not from when the link got its carrier. */
+		bool settling = !(a->flags & IFA_F_DADFAILED);
+
 		owner = own_double(snap, a, found->arena);
 		f = findings_add(found, l->name);
+		f->settling = settling;
 		finding_about(f, IP_STR(&a->prefix.ip));
 		finding_guest(f, guest ? guest->guest : role_of(found->roles, l->ifindex)->guest);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);

@@ -49,7 +49,7 @@ class DoctorLab:
         self.run_dir = os.path.join(lab.dir, "sixtap")
         self.config = os.path.join(lab.dir, "none.yaml")
         self.sysctl_d = os.path.join(lab.dir, "sysctl.d")
-        self.radvd_process, self.radvd_conf = None, None
+        self.radvd_process, self.radvd_conf, self.n_radvd = None, None, 0
         lab.veth(self.router, "south2", h, "eth1", mac_a="02:00:00:00:02:01", mac_b="02:00:00:00:02:02")
         self.router.ip("addr", "add", ROUTER4B + "/24", "dev", "south2")
         self.router.ip("link", "set", "south2", "up")
@@ -59,6 +59,7 @@ class DoctorLab:
             g = self.guests[name] = lab.ns(name)
             lab.veth(h, "p-" + name, g, "eth0", mac_b=f"52:54:00:20:00:{i}")
             h.sysctl(f"net.ipv6.conf.p-{name}.disable_ipv6", 1)
+            g.sysctl("net.ipv6.conf.eth0.accept_ra", 0)
             self.batch(g, f"link set eth0 up\naddr add {NET4}.{i}/24 dev eth0\naddr add {NET6}:{i}/64 dev eth0 nodad\n"
                           f"route add default via {NET4}.1\nroute add default via {NET6}:1 dev eth0")
         g = self.guests["r1"] = lab.ns("r1")
@@ -94,8 +95,29 @@ class DoctorLab:
             f.write(f"interface south {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 10; MinDelayBetweenRAs 3;\n"
                     f"  AdvDefaultLifetime {c['lifetime']};\n  prefix {c['prefix']} {{ AdvOnLink on; AdvAutonomous on;\n"
                     f"  AdvValidLifetime {c['valid']}; AdvPreferredLifetime {c['preferred']}; }};\n{c['extra']} }};\n")
+        self.n_radvd += 1       # the helper of one that was killed may still hold its pid file
         self.radvd_process = self.router.popen("radvd", "-n", "-m", "stderr", "-C", path, "-p",
-                                               os.path.join(self.lab.dir, "radvd.pid"))
+                                               os.path.join(self.lab.dir, f"radvd{self.n_radvd}.pid"))
+
+    def solicit(self):
+        """A router solicitation by the host: radvd answers it within half a second."""
+        with self.host.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as s, self.host.enter():
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+            try:
+                s.sendto(bytes((133, 0, 0, 0, 0, 0, 0, 0)), ("ff02::2", 0, 0, socket.if_nametoindex("eth0")))
+            except OSError:
+                pass        # without an address to send from
+
+    def wait_ra(self, condition, timeout, what):
+        """Wait for what an RA brings, asking for one."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                return wait(condition, 1.5, what, 0.02)
+            except LabError:
+                if time.monotonic() > end:
+                    raise
+            self.solicit()
 
     def ra(self, ns, dev, source, lifetime=1800, prefix=None):
         """One RA by hand, from whoever: (prefix, length) with the autonomous flag."""
@@ -157,7 +179,7 @@ class DoctorLab:
             for r in self.default6():
                 h.ip("-6", "route", "del", "default", "dev", "eth0", "proto", "ra", check=False)
             self.radvd(**RADVD)
-        wait(lambda: self.default6() and self.slaac(), 8, "the host has an address and a default route by RA", 0.02)
+        self.wait_ra(lambda: self.default6() and self.slaac(), 8, "the host has an address and a default route by RA")
 
     def warm(self):
         """Guests have spoken with the host, so that it knows them as neighbours."""

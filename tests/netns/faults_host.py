@@ -29,7 +29,7 @@ def conf(d, dev, **kw):
 
 
 def no_default(d):
-    wait(lambda: not d.default6(), 3, "the default route is gone", 0.02)
+    d.wait_ra(lambda: not d.default6(), 5, "the default route is gone")
 
 
 def drop_default(d):
@@ -108,12 +108,12 @@ def odd_prefix(d, *more):
     d.radvd()
     drop_slaac(d)
     d.radvd(prefix="2001:db8:77:2::/80", extra="".join(more))
-    wait(lambda: any(r["dst"] == "2001:db8:77:2::/80" for r in d.host.ipj("-6", "route", "show", "dev", "eth0")), 5, "its route")
+    d.wait_ra(lambda: any(r["dst"] == "2001:db8:77:2::/80" for r in d.host.ipj("-6", "route", "show", "dev", "eth0")), 5, "its route")
 
 
 Fault("ra.prefix-not-64", "eth0", odd_prefix,
       lambda d: (odd_prefix(d, f"prefix {UPLINK6_PREFIX}::/64 {{ AdvOnLink on; AdvAutonomous on; }};\n"),
-                 wait(d.slaac, 5, "an address of the /64")), fixable=False)
+                 d.wait_ra(d.slaac, 5, "an address of the /64")), fixable=False)
 
 
 def rogue(d):
@@ -171,7 +171,7 @@ Fault("address.subnet-anycast", "eth0", anycast,
 
 def deprecate(d):
     d.radvd(preferred=0)
-    wait(lambda: not d.slaac(), 5, "the address is deprecated", 0.02)
+    d.wait_ra(lambda: not d.slaac(), 5, "the address is deprecated")
 
 
 def deprecate_static(d):
@@ -182,8 +182,8 @@ def deprecate_static(d):
 
 Fault("address.deprecated", "eth0", deprecate,
       lambda d: (d.radvd(preferred=0, extra="prefix 2001:db8:77:6::/64 { AdvOnLink on; AdvAutonomous on; };\n"),
-                 wait(lambda: not d.slaac(), 5, "deprecated", 0.02),
-                 wait(lambda: any(a["local"].startswith("2001:db8:77:6:") for a in d.host.addresses("eth0", 6)), 5, "a fresh one", 0.02)),
+                 d.wait_ra(lambda: not d.slaac(), 5, "deprecated"),
+                 d.wait_ra(lambda: any(a["local"].startswith("2001:db8:77:6:") for a in d.host.addresses("eth0", 6)), 5, "a fresh one")),
       fixable=False)
 Fault("address.deprecated", "eth0", deprecate_static, None, out6, ("addr eth0 " + UPLINK6_PREFIX + "::2",), name="address.deprecated static")
 
