@@ -16,6 +16,7 @@
 
 #define NONE 0u			/* index 0 is never an entry */
 #define CHUNK 512u		/* entries of a chunk */
+#define TABLE_MIN 64u
 #define TEXT_MAX (CLIENT_ID_MAX + GUEST_NAME_MAX)
 #define MAC_SHARE_MIN 4u
 #define FRESH_STEPS 256u	/* addresses skipped in one search for a fresh one */
@@ -341,6 +342,31 @@ struct binding *store_find(const struct bindings *bs, const struct ip *ip)
 	return NULL;
 }
 
+/* Tables for @want entries, with every one that there is in them anew. */
+static void rebuild(struct bindings *bs, size_t want)
+{
+	uint32_t size = TABLE_MIN;
+
+	while (size < want)
+		size *= 2;
+	free(bs->by_ip);
+	free(bs->by_client);
+	bs->by_ip = xcalloc(size, sizeof(*bs->by_ip));
+	bs->by_client = xcalloc(size, sizeof(*bs->by_client));
+	bs->mask = size - 1;
+	for (uint32_t i = 1; i < bs->entries.n; i++) {
+		struct binding *b = store_at(bs, i);
+
+		if (!b->used)
+			continue;
+		link_ip(bs, b);
+		if (b->hashed) {
+			b->hashed = false;
+			store_link_client(bs, b);
+		}
+	}
+}
+
 /* IDLE, in no queue yet. Not limited here. */
 struct binding *store_add(struct bindings *bs, const struct ip *ip, bool declared)
 {
@@ -355,7 +381,10 @@ struct binding *store_add(struct bindings *bs, const struct ip *ip, bool declare
 	b->used = true;
 	b->declared = declared;
 	key_of_ip(ip, b->ip);
-	link_ip(bs, b);
+	if (bs->entries.n > bs->mask + 1)
+		rebuild(bs, 2 * ((size_t)bs->mask + 1));	/* links it, too */
+	else
+		link_ip(bs, b);
 	bs->n_state[BINDING_STATE_IDLE]++;
 	if (!declared) {
 		bs->n_pool++;
@@ -474,30 +503,9 @@ void store_set_client(struct bindings *bs, struct binding *b, const struct bindi
 
 /* --- as a whole -------------------------------------------------------------- */
 
-/* Tables of a size that fits, with every entry in them anew. */
 void store_rebuild(struct bindings *bs, size_t n_declared)
 {
-	uint64_t want = (bs->n_range < BINDINGS_MAX ? bs->n_range : BINDINGS_MAX) + n_declared;
-	uint32_t size = 64;
-
-	while (size < want)
-		size *= 2;
-	free(bs->by_ip);
-	free(bs->by_client);
-	bs->by_ip = xcalloc(size, sizeof(*bs->by_ip));
-	bs->by_client = xcalloc(size, sizeof(*bs->by_client));
-	bs->mask = size - 1;
-	for (uint32_t i = 1; i < bs->entries.n; i++) {
-		struct binding *b = store_at(bs, i);
-
-		if (!b->used)
-			continue;
-		link_ip(bs, b);
-		if (b->hashed) {
-			b->hashed = false;
-			store_link_client(bs, b);
-		}
-	}
+	rebuild(bs, bs->entries.n + n_declared);
 }
 
 void store_init(struct bindings *bs, const uint8_t seed[static 16])

@@ -86,7 +86,7 @@ struct bindings {
 void store_init(struct bindings *bs, const uint8_t seed[static 16]);
 void store_done(struct bindings *bs);
 
-/* Hash tables of a size that fits bs->n_range and @n_declared, with every entry in them anew. */
+/* Hash tables for what there is and @n_declared more, with every entry in them anew; they grow with what is added. */
 void store_rebuild(struct bindings *bs, size_t n_declared);
 size_t store_memory(const struct bindings *bs);
 
