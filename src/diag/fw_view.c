@@ -17,6 +17,7 @@
 #include "kern/foreign.h"
 
 #define NEXT_HEADER 6		/* offset in the IPv6 header */
+#define ETHERTYPE_AT 12		/* offset in the Ethernet header */
 #define PHYSDEV_BRIDGED 4	/* XT_PHYSDEV_OP_BRIDGED of linux/netfilter/xt_physdev.h: */
 
 struct maker {
@@ -25,6 +26,7 @@ struct maker {
 	enum fw_view_how how;
 	struct world world;		/* names of interfaces */
 	const struct snap_table *table;
+	uint32_t untold;		/* register with the next header in it; 0: none */
 	struct nft_elem *elems;		/* of the set that was looked up last */
 	struct nlb b;
 };
@@ -148,15 +150,12 @@ static bool ends_elsewhere(const char *name)
 	return false;
 }
 
-static const char *name_of(const struct maker *m, const struct snap_expr *e)
+static const char *name_of(const struct snap_expr *e)
 {
 	if (strncmp(e->name, "match:", 6) == 0)
 		return "match";
 	if (strncmp(e->name, "target:", 7) == 0)
 		return "target";
-	if (m->how == FW_VIEW_EXTENDED && strcmp(e->name, "payload") == 0 && e->base == NFT_PAYLOAD_NETWORK_HEADER &&
-	    e->offset == NEXT_HEADER && e->len == 1)
-		return "numgen";	/* loads what nobody can tell */
 	return ends_elsewhere(e->name) ? "queue" : e->name;
 }
 
@@ -167,14 +166,46 @@ static bool asks_whether_bridged(const struct snap_expr *e)
 	       e->data.p[65] == PHYSDEV_BRIDGED;
 }
 
+/* Comparing what this loads with a protocol never holds: it stands for a thing that our packets don't tell. */
+static struct snap_expr untold(const struct snap_expr *load)
+{
+	return (struct snap_expr){ .name = "fib", .dreg = load->dreg, .key = NFT_FIB_RESULT_ADDRTYPE, .flags = NFTA_FIB_F_DADDR };
+}
+
+static bool loads_next_header(const struct snap_expr *e)
+{
+	return strcmp(e->name, "payload") == 0 && e->base == NFT_PAYLOAD_NETWORK_HEADER && e->offset == NEXT_HEADER &&
+	       e->len == 1 && e->dreg;
+}
+
+/* `ether type` of the bridge family; the reading knows it as `meta protocol`. */
+static bool loads_ethertype(const struct snap_expr *e)
+{
+	return strcmp(e->name, "payload") == 0 && e->base == NFT_PAYLOAD_LL_HEADER && e->offset == ETHERTYPE_AT && e->len == 2 &&
+	       e->dreg;
+}
+
 static void put_expr(struct maker *m, const struct snap_expr *e)
 {
+	static const uint8_t none[4] = { 0 };
+	struct snap_expr other = untold(e);
 	struct nlb *b = &m->b;
+
+	if (loads_ethertype(e)) {
+		other = (struct snap_expr){ .name = "meta", .dreg = e->dreg, .key = NFT_META_PROTOCOL };
+		e = &other;
+	} else if (m->how == FW_VIEW_EXTENDED && loads_next_header(e)) {
+		m->untold = e->dreg;
+		e = &other;
+	} else if (m->untold > 0 && e->sreg == m->untold && e->dreg == 0 && strcmp(e->name, "immediate") != 0) {
+		other = (struct snap_expr){ .name = "cmp", .sreg = e->sreg, .op = NFT_CMP_EQ, .data = { none, sizeof(none) } };
+		e = &other;
+	}
 
 	if (m->how == FW_VIEW_BRIDGED && asks_whether_bridged(e))
 		return;
 	size_t elem = nlb_nest(b, NFTA_LIST_ELEM);
-	const char *name = name_of(m, e);
+	const char *name = name_of(e);
 
 	nlb_strz(b, NFTA_EXPR_NAME, name);
 	size_t data = nlb_nest(b, NFTA_EXPR_DATA);
@@ -259,6 +290,7 @@ static void put_rule(struct maker *m, const struct snap_nft_rule *rule)
 	const struct nfgenmsg nf = { .nfgen_family = m->table->family };
 	uint8_t handle[8];
 
+	m->untold = 0;
 	nlb_reset(&m->b);
 	nlb_msg(&m->b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE), 0, &nf, sizeof(nf));
 	for (size_t i = 0; i < sizeof(handle); i++)

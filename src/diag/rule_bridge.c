@@ -105,7 +105,7 @@ static void judge_snooping_bridge(const struct snapshot *s, struct findings *fou
 
 		f->measured = measured;
 		finding_what(f, "Neighbour solicitations for %s (%s) don't pass %s: the guest can't be reached over IPv6.",
-			     IP_STR(&worst->ip), worst->guest ? worst->guest : scene_guest_or(s, port), port->name);
+			     IP_STR(&worst->ip), worst->guest ? worst->guest : scene_guest_or(s, found->arena, port), port->name);
 		finding_why(f, "%s snoops on multicast and a querier is alive, so only ports that reported a group get it; no "
 			       "report of the guest's arrives. IPv4 works, since ARP is a broadcast.", bridge->name);
 		finding_value(f, "address", "%s", IP_STR(&worst->ip));
@@ -178,12 +178,14 @@ static void judge_flood_port(const struct snapshot *s, struct findings *found, c
 	want.flood |= unicast;
 
 	struct diag_finding *f = port_finding(s, found, bridge, port);
-	finding_what(f, "%s doesn't get %s: %s.", scene_guest_or(s, port),
+	finding_what(f, "%s don't reach %s: %s.",
 		     !p->bcast_flood ? mcast ? "ARP requests and neighbour solicitations" : "ARP requests" :
-		     mcast	     ? "neighbour solicitations" :
-				       "frames for its MAC",
-		     !p->bcast_flood ? "nobody finds it over IPv4" : mcast ? "nobody finds it over IPv6" :
-								     "nothing learns where it is");
+		     mcast	     ? "Neighbour solicitations" :
+				       "Frames for its MAC",
+		     scene_guest_or(s, found->arena, port),
+		     !p->bcast_flood ? mcast ? "nobody finds it" : "nobody finds it over IPv4" :
+		     mcast	     ? "nobody finds it over IPv6" :
+				       "nothing learns where it is");
 	finding_why(f, "Flooding is off on this port, and nothing answers in the guest's place (neigh_suppress).");
 	finding_value(f, "flood", "%s", p->flood ? "on" : "off");
 	finding_value(f, "mcast_flood", "%s", p->mcast_flood ? "on" : "off");
@@ -368,8 +370,8 @@ static void judge_stp_port(const struct snapshot *s, struct findings *found, con
 	struct diag_finding *f = port_finding(s, found, bridge, port);
 	uint32_t seconds = bridge->bridge.forward_delay * 2 / 100;
 
-	finding_what(f, "%s is cut off for the first %u s: its DHCP and router solicitations are lost.", scene_guest_or(s, port),
-		     seconds);
+	finding_what(f, "For the first %u s %s is cut off: its DHCP and router solicitations are lost.", seconds,
+		     scene_guest_or(s, found->arena, port));
 	finding_why(f, "%s runs the spanning tree protocol, and a new port listens and learns for %u s each before it forwards.",
 		    bridge->name, seconds / 2);
 	finding_value(f, "forward_delay", "%u", seconds / 2);
@@ -377,7 +379,12 @@ static void judge_stp_port(const struct snapshot *s, struct findings *found, con
 	finding_seen_in(f, "bridge link show dev %s", port->name);
 	struct diag_fix *fix = finding_fix(f, "stp-off", FIX_LASTS_LIVE);
 	if (n_lan_ports(s, bridge) <= 1) {
+		/* A port that has begun to listen goes on with it, although nobody asks for it any more. */
+		struct op_port now = fix_link_port_now(port);
+
 		fix_link_stp_off(f, fix, bridge);
+		now.state = STATE_FORWARDING;
+		fix_link_port(f, fix, port, &now, "state forwarding");
 		fix_note(f, fix, "%s has no second way to the LAN, so there is no loop to prevent", bridge->name);
 	} else {
 		fix_command(f, fix, "ip link set %s type bridge forward_delay 200", bridge->name);
@@ -445,11 +452,11 @@ static void judge_vlan_port(const struct snapshot *s, struct findings *found, co
 	likely = likely_vid(s, bridge, port);
 	struct diag_finding *f = port_finding(s, found, bridge, port);
 	if (vid) {
-		finding_what(f, "%s is alone in VLAN %u: no other port of %s is in it, nor the bridge.", scene_guest_or(s, port), vid,
-			     bridge->name);
+		finding_what(f, "Nobody is in VLAN %u with %s: no other port of %s, nor the bridge.", vid,
+			     scene_guest_or(s, found->arena, port), bridge->name);
 		finding_value(f, "vlan", "%u", vid);
 	} else {
-		finding_what(f, "%s is cut off: %s is in no VLAN.", scene_guest_or(s, port), port->name);
+		finding_what(f, "%s is in no VLAN: %s is cut off.", port->name, scene_guest_or(s, found->arena, port));
 	}
 	finding_why(f, "%s filters by VLAN, and drops what comes in at a port without one.", bridge->name);
 	finding_seen_in(f, "bridge vlan show dev %s", port->name);

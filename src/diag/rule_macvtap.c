@@ -143,10 +143,11 @@ static void filtered_rows(struct diag_finding *f, const struct snapshot *s, cons
 	for (size_t i = 0; i < w->n; i++) {
 		const struct wanted *g = &w->list[i];
 		bool in = snap_mcast(s, l->ifindex, &g->group);
+		char text[IP_STRLEN];
 		const char *what = "";
 
 		if (g->ip)
-			what = IP_STR(g->ip);
+			what = ip_format(g->ip, text);
 		else if (g->group.b[2] == 0 && g->group.b[5] == 1)
 			what = "all nodes";
 		else if (is_solicited(&g->group))
@@ -171,16 +172,16 @@ static void filtered_fixes(struct diag_finding *f, const struct snapshot *s, con
 	struct diag_fix *fix = finding_fix(f, "adopt", FIX_LASTS_REBOOT_SAFE);
 
 	fix_run(f, fix, (const char *const[]){ "adopt", subject, NULL });
-	fix_note(f, fix, "live; follows exactly the guest's groups");
+	fix_note(f, fix, "follows exactly the guest's groups");
 	fix = finding_fix(f, "join", FIX_LASTS_LIVE);
 	for (size_t i = 0; i < w->n && fix->n_commands < FIX_COMMANDS; i++)
 		if (!snap_mcast(s, l->ifindex, &w->list[i].group))
 			fix_command(f, fix, "ip maddr add %s dev %s", MAC_STR(&w->list[i].group), l->name);
-	fix_note(f, fix, "live, for the addresses that the guest has now");
+	fix_note(f, fix, "for the addresses that the guest has now");
 	fix = finding_fix(f, "allmulti", FIX_LASTS_LIVE);
 	fix_link_allmulti(f, fix, l);
 	fix->by_name = true;
-	fix_note(f, fix, "live, until the guest stops; it sees all multicast of the LAN");
+	fix_note(f, fix, "until the guest stops; it sees all multicast of the LAN");
 	if (!nic || strncmp(nic->guest, "libvirt:", 8) != 0)
 		return;
 	fix = finding_fix(f, "trust", FIX_LASTS_UNTIL_RESTART);
@@ -191,7 +192,7 @@ static void filtered_fixes(struct diag_finding *f, const struct snapshot *s, con
 static void judge_filtered_one(const struct snapshot *s, struct findings *found, const struct snap_link *l)
 {
 	const struct snap_nic *nic = snap_nic_of_link(s, l->ifindex);
-	size_t n_addrs, n_missing = 0;
+	size_t n_addrs;
 	const struct wanted *worst = NULL;
 	struct wants w = { .n = 0 };
 
@@ -203,13 +204,12 @@ static void judge_filtered_one(const struct snapshot *s, struct findings *found,
 	for (size_t i = 0; i < w.n; i++) {
 		if (!is_solicited(&w.list[i].group) || snap_mcast(s, l->ifindex, &w.list[i].group))
 			continue;
-		n_missing++;
 		if (!worst || (w.list[i].ip && (!worst->ip || ip_is_link_local(worst->ip))))
 			worst = &w.list[i];
 	}
 	if (!worst)
 		return;
-	const char *guest = scene_guest_or(s, l);
+	const char *guest = scene_guest_or(s, found->arena, l);
 	struct diag_finding *f = findings_add(found, l->name);
 	about_guest(f, s, l);
 	finding_what(f, "Nobody can reach %s over IPv6%s%s: %s drops the neighbour solicitations meant for it.", guest,
@@ -225,8 +225,6 @@ static void judge_filtered_one(const struct snapshot *s, struct findings *found,
 		if (p)
 			finding_value(f, "asked_now", "%s", p->n_answers ? "answered, by luck: the list is a hash" : "no answer");
 	}
-	finding_value(f, "groups_missing", "%zu", n_missing);
-	finding_value(f, "known_by", "%s", w.source ? w.source : "");
 	finding_seen_in(f, "%s%sip maddr show dev %s", w.source ? w.source : "", w.source ? ", " : "", l->name);
 	filtered_fixes(f, s, l, &w);
 }
@@ -295,7 +293,7 @@ static void judge_host_address(const struct snapshot *s, struct findings *found)
 			if (!f) {
 				f = findings_add(found, l->name);
 				about_guest(f, s, l);
-				finding_what(f, "The host has %s's address %s itself, on %s.", scene_guest_or(s, l),
+				finding_what(f, "The host has %s's address %s itself, on %s.", scene_guest_or(s, found->arena, l),
 					     IP_STR(&addrs[k].prefix.ip), l->name);
 				finding_why(f, "The host's end of a macvtap has the guest's MAC: with accept_ra and autoconf the kernel "
 					       "makes the same address of it as the guest does, and keeps what is for it.");
@@ -332,7 +330,7 @@ static void judge_mac_mismatch(const struct snapshot *s, struct findings *found)
 		finding_value(f, "macvtap_mac", "%s", MAC_STR(&l->mac));
 		finding_seen_in(f, "%sip link show %s", nic->rx_known ? "QMP query-rx-filter, " : "", l->name);
 		fix_link_mac(f, fix, l, mac);
-		fix_note(f, fix, "live; make them equal where the guest is defined");
+		fix_note(f, fix, "make them equal where the guest is defined");
 	}
 }
 
@@ -461,7 +459,7 @@ static void judge_isolates(const struct snapshot *s, struct findings *found)
 			    (l->macvlan.mode == MACVLAN_MODE_PRIVATE || l->macvlan.mode == MACVLAN_MODE_VEPA))
 				fix_link_bridge_mode(f, fix, l);
 		}
-		fix_note(f, fix, "live; say the same where the guests are defined (libvirt: <source dev='%s' mode='bridge'/>)",
+		fix_note(f, fix, "say the same where the guests are defined (libvirt: <source dev='%s' mode='bridge'/>)",
 			 g->lower->name);
 	}
 }

@@ -93,11 +93,11 @@ const char *scene_guest(const struct snapshot *s, const struct snap_link *link)
 	return strncmp(link->alias, "sixtap:", 7) == 0 && strchr(link->alias, '/') ? link->alias + 7 : NULL;
 }
 
-const char *scene_guest_or(const struct snapshot *s, const struct snap_link *link)
+const char *scene_guest_or(const struct snapshot *s, struct arena *arena, const struct snap_link *link)
 {
 	const char *name = scene_guest(s, link);
 
-	return name ? name : "its guest";
+	return name ? name : arena_printf(arena, "the guest on %s", link->name);
 }
 
 /* ---- who is behind a port ---- */

@@ -36,8 +36,8 @@ struct scene_net {
 bool scene_is_guest_link(const struct snapshot *s, const struct snap_link *link);
 /* "lan/web", "libvirt:ha"; NULL: not known. */
 const char *scene_guest(const struct snapshot *s, const struct snap_link *link);
-/* For sentences: the guest's name, or "a guest". */
-const char *scene_guest_or(const struct snapshot *s, const struct snap_link *link);
+/* For sentences: the guest's name, or "the guest on tap0". */
+const char *scene_guest_or(const struct snapshot *s, struct arena *arena, const struct snap_link *link);
 
 /* The interface that the host's default route leads through; NULL: there is none. */
 const struct snap_link *scene_uplink(const struct snapshot *s, uint8_t family);

@@ -484,6 +484,8 @@ static void put_port(struct nlb *b, const struct op_link *link)
 		nlb_u8(b, IFLA_BRPORT_BCAST_FLOOD, link->port.bcast_flood);
 		nlb_u8(b, IFLA_BRPORT_ISOLATED, link->port.isolated);
 		nlb_u8(b, IFLA_BRPORT_MULTICAST_ROUTER, link->port.mcast_router);
+		if (link->port.state > 0)
+			nlb_u8(b, IFLA_BRPORT_STATE, link->port.state);
 	}
 	nlb_end(b, data);
 	nlb_end(b, info);

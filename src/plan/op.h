@@ -68,6 +68,7 @@ enum op_link_attr {
 struct op_port {
 	bool flood, mcast_flood, bcast_flood, isolated;
 	uint8_t mcast_router;		/* MDB_RTR_TYPE_* */
+	uint8_t state;			/* BR_STATE_*; 0: stays as it is */
 };
 
 struct op_link {
