@@ -425,6 +425,8 @@ class Unpinned(Row):
         self.host.ip("link", "del", "p0")
         lost = not self.t.router.ping(f"{P4}.2", timeout=1)
         self.low()
+        # A NIC tells that it is the LAN's side; of a veth only the router's answer does.
+        wait(lambda: self.host.ping(f"{P4}.1", timeout=1), 5, "the host finds the router again")
         return lost
 
     def restore(self):
