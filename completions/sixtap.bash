@@ -124,6 +124,7 @@ _sixtap_argument() {
 			_sixtap_reply "$(_sixtap_guests)"
 		fi
 		;;
+	export) if ((n == 0)); then _sixtap_reply qemu; elif ((n == 1)); then _sixtap_reply "$(_sixtap_guests)"; fi ;;
 	adopt) _sixtap_reply "$(_sixtap_macvtaps; echo all)" ;;
 	release) _sixtap_reply "$(_sixtap_adopted)" ;;
 	path) _sixtap_reply "$(_sixtap_guests; echo outside)" ;;

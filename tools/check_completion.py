@@ -56,6 +56,8 @@ CASES = [
     ("sixtap run lan --device v", ["virtio-net-pci"], [], "models"),
     ("sixtap addrsel --guest l", ["lan/web"], ["lan"], "guests"),
     ("sixtap addrsel --guest lan/52:54:", ["00:aa:00:01"], ["lan/web"], "a name with colons: what follows the last one"),
+    ("sixtap export ", ["qemu"], ["lan/web"], "what it can write"),
+    ("sixtap export qemu l", ["lan/web"], ["lan"], "of which guest"),
     ("sixtap init ", ["nat", "macvtap", "hosting"], [], "modes"),
     ("sixtap watch ", ["lo", "nd", "dhcp6"], ["lan"], "interfaces and kinds of frames"),
     ("sixtap watch lo r", ["rs", "ra", "redirect"], ["lo"], "more of them"),

@@ -99,6 +99,7 @@ static const struct cmd_info commands[] = {
 	{ "adopt", NULL, cmd_adopt, "adopt SUBJECT…", "look after macvtap guests that something else started",
 	  "      --runtime       do not remember it in adopted.yaml\n" },
 	{ "release", NULL, cmd_release, "release SUBJECT…", "look after them no longer", NULL },
+	{ "export", NULL, cmd_export, "export qemu NETWORK/GUEST", "a guest's NIC as shell lines around QEMU, to do it by hand", NULL },
 	{ "guests", NULL, cmd_guests, "guests [NETWORK]", "who has which address, from everything that is known", NULL },
 	{ "leases", NULL, cmd_leases, "leases [NETWORK]", "who has which address, from the DHCP servers", NULL },
 	{ "slaac", NULL, cmd_slaac, "slaac [IFACE…]", "what interfaces do with router advertisements, and because of which settings",

@@ -98,6 +98,7 @@ int cmd_check(struct cmd *cmd, int argc, char **argv);
 int cmd_confirm(struct cmd *cmd, int argc, char **argv);
 int cmd_doctor(struct cmd *cmd, int argc, char **argv);
 int cmd_down(struct cmd *cmd, int argc, char **argv);
+int cmd_export(struct cmd *cmd, int argc, char **argv);
 int cmd_forward(struct cmd *cmd, int argc, char **argv);
 int cmd_guests(struct cmd *cmd, int argc, char **argv);
 int cmd_init(struct cmd *cmd, int argc, char **argv);

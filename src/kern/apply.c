@@ -115,6 +115,10 @@ static void flush(struct batch *batch)
 		if (results[i].err == -ENODEV && s->op.kind == OP_LINK_SET && s->op.link.mask == OP_LINK_MASTER &&
 		    s->op.link.master[0] == '\0')
 			continue;
+		/* Nor what the kernel drops by itself, with an address or because nobody answers. */
+		if ((s->op.kind == OP_ROUTE_DEL || s->op.kind == OP_NEIGH_DEL) &&
+		    (results[i].err == -ESRCH || results[i].err == -ENOENT))
+			results[i].err = 0;
 		if (results[i].err == 0) {
 			s->done = true;
 		} else {

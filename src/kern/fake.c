@@ -357,10 +357,13 @@ static void set_attrs(struct fake_kern *f, struct w_link *l, const struct op_lin
 	if (mask & OP_LINK_MACVLAN) {
 		l->macvlan_mode = o->macvlan_mode;
 		l->macvlan_queue = o->macvlan_queue ? o->macvlan_queue : 1000;
-		l->n_sources = o->macvlan_mode == MACVLAN_MODE_SOURCE ? (uint32_t)o->n_sources : 0;
-		l->sources_sum = 0;
-		for (size_t i = 0; i < l->n_sources; i++)
-			l->sources_sum += mac_hash(&o->sources[i]);
+		if (o->macvlan_mode != MACVLAN_MODE_SOURCE || o->sources) {
+			l->n_sources = o->macvlan_mode == MACVLAN_MODE_SOURCE ? (uint32_t)o->n_sources : 0;
+			l->sources = l->n_sources ? copy(f->w->arena, o->sources, o->n_sources, sizeof(*o->sources)) : NULL;
+			l->sources_sum = 0;
+			for (size_t i = 0; i < l->n_sources; i++)
+				l->sources_sum += mac_hash(&o->sources[i]);
+		}
 	}
 	if (mask & OP_LINK_ALLMULTI)
 		l->flags = o->allmulti ? l->flags | IFF_ALLMULTI : l->flags & ~(uint32_t)IFF_ALLMULTI;
@@ -370,7 +373,7 @@ static void set_attrs(struct fake_kern *f, struct w_link *l, const struct op_lin
 
 static int link_add(struct fake_kern *f, const struct op_link *o)
 {
-	struct w_link l = { .have_inet = true, .have_inet6 = true, .accept_ra = 1 };
+	struct w_link l = { .have_inet = true, .have_inet6 = o->mtu == 0 || o->mtu >= 1280, .accept_ra = 1 };
 
 	if (link_by_name(f, o->name))
 		return -EEXIST;

@@ -32,6 +32,7 @@ static int on_link(void *user, const struct nlmsghdr *nlh)
 	ARENA_GROW(w->arena, w->links, w->n_links, f->cap_links);
 	if (!rtnl_parse_link(nlh, &w->links[w->n_links]))
 		return 0;
+	w->links[w->n_links].sources = rtnl_parse_sources(nlh, &w->links[w->n_links], w->arena);
 	f->hardware = f->hardware || rtnl_is_hardware(nlh, &w->links[w->n_links]);
 	w->n_links++;
 	return 0;

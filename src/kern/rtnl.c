@@ -206,6 +206,27 @@ bool rtnl_parse_link(const struct nlmsghdr *nlh, struct w_link *ret)
 	return true;
 }
 
+const struct mac *rtnl_parse_sources(const struct nlmsghdr *nlh, const struct w_link *link, struct arena *arena)
+{
+	const struct nlattr *tb[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1], *data[IFLA_MACVLAN_MAX + 1], *a;
+	size_t n = 0, left;
+	const void *at;
+
+	if (link->n_sources == 0 || !nl_parse_msg(nlh, sizeof(struct ifinfomsg), tb, IFLA_MAX, link_policy))
+		return NULL;
+	nl_parse_nest(tb[IFLA_LINKINFO], info, IFLA_INFO_MAX, info_policy);
+	nl_parse_nest(info[IFLA_INFO_DATA], data, IFLA_MACVLAN_MAX, macvlan_policy);
+	if (!data[IFLA_MACVLAN_MACADDR_DATA])
+		return NULL;
+	struct mac *macs = arena_alloc(arena, link->n_sources, sizeof(*macs));
+	at = nl_data(data[IFLA_MACVLAN_MACADDR_DATA]);
+	left = nl_len(data[IFLA_MACVLAN_MACADDR_DATA]);
+	while (n < link->n_sources && (a = nl_next(&at, &left)))
+		if (nl_type(a) == IFLA_MACVLAN_MACADDR && nl_len(a) >= sizeof(*macs))
+			memcpy(&macs[n++], nl_data(a), sizeof(*macs));
+	return n == link->n_sources ? macs : NULL;
+}
+
 uint8_t rtnl_link_family(const struct nlmsghdr *nlh)
 {
 	return nlh->nlmsg_len > NLMSG_HDRLEN ? *((const uint8_t *)nlh + NLMSG_HDRLEN) : AF_UNSPEC;
@@ -388,7 +409,7 @@ static void put_macvlan(struct nlb *b, const struct op_link *link)
 	nlb_u32(b, IFLA_MACVLAN_MODE, link->macvlan_mode);
 	if (link->macvlan_queue > 0)
 		nlb_u32(b, IFLA_MACVLAN_BC_QUEUE_LEN, link->macvlan_queue);
-	if (link->macvlan_mode == MACVLAN_MODE_SOURCE) {
+	if (link->macvlan_mode == MACVLAN_MODE_SOURCE && link->sources) {
 		nlb_u32(b, IFLA_MACVLAN_MACADDR_MODE, MACVLAN_MACADDR_SET);
 		size_t list = nlb_nest(b, IFLA_MACVLAN_MACADDR_DATA);
 		for (size_t i = 0; i < link->n_sources; i++)

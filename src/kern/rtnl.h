@@ -12,6 +12,8 @@
 
 /* Return: true when the message is a link (RTM_NEWLINK, RTM_DELLINK) with an index and a name. */
 bool rtnl_parse_link(const struct nlmsghdr *nlh, struct w_link *ret);
+/* The list of a macvlan of mode source, link->n_sources long, in @arena; NULL: none. For a message that was parsed. */
+const struct mac *rtnl_parse_sources(const struct nlmsghdr *nlh, const struct w_link *link, struct arena *arena);
 /* The ifi_family of a link message: AF_BRIDGE is about a port, not about the link. */
 uint8_t rtnl_link_family(const struct nlmsghdr *nlh);
 /* Ethernet hardware, that is, something that might be wireless. */

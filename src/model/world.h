@@ -32,6 +32,7 @@ struct w_link {
 	uint32_t macvlan_queue;		/* the length asked for of the broadcast queue, frames; 0: not known (before 5.11) */
 	uint32_t n_sources;		/* mode source: MACs that are let in */
 	uint64_t sources_sum;		/* of mac_hash() of each */
+	const struct mac *sources;	/* those of kern_observe(); NULL: not read */
 	uint32_t group;
 	bool wireless;
 

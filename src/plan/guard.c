@@ -264,8 +264,10 @@ static void claim_lan(struct make *m, const struct net *net, struct claims *c)
 	const struct world *w = m->world;
 
 	for (size_t i = 0; i < w->n_addrs; i++)
-		if (w->addrs[i].ifindex == net->lower->ifindex || (net->link && w->addrs[i].ifindex == net->link->ifindex))
+		if (w->addrs[i].ifindex == net->lower->ifindex)
 			claim(c, CLAIM_BY_BRIDGE, &w->addrs[i].prefix.ip, &net->lower->mac);
+	claim(c, CLAIM_BY_BRIDGE, &net->d->host_address4.ip, &net->d->mac);
+	claim(c, CLAIM_BY_BRIDGE, &net->d->host_address6.ip, &net->d->mac);
 	for (size_t i = 0; i < w->n_routes; i++)
 		if (w->routes[i].oif == net->lower->ifindex)
 			claim(c, CLAIM_BY_BRIDGE, &w->routes[i].gateway, &net->lower->mac);

@@ -218,6 +218,8 @@ void describe_link(const struct w_link *link, const struct world *world, struct 
 		.lower = link->lower,
 		.macvlan_mode = link->macvlan_mode,
 		.macvlan_queue = link->macvlan_queue,
+		.sources = link->sources,
+		.n_sources = link->sources ? link->n_sources : 0,
 		.allmulti = link->flags & IFF_ALLMULTI,
 	};
 	(void)str_copy(ret->name, sizeof(ret->name), link->name);
@@ -338,6 +340,8 @@ void emit_link_down(struct make *m, struct net *net)
 		op = port_op(m, net, port, OP_LINK_MASTER, arena_printf(m->arena, "leaves %s", net->link->name), "");
 		op->link.master[0] = '\0';
 	}
+	if (str_eq(net->link->kind, "macvlan"))
+		emit_ways_down(m, net);
 	emit_addresses_down(m, net);
 	bool macvlan = str_eq(net->link->kind, "macvlan");
 	op = link_op(m, net, OP_LINK_DEL, OP_ACTION_REMOVE, net->link->name, macvlan ? "macvlan" : "bridge", "");

@@ -32,6 +32,7 @@
  */
 #include "plan/make.h"
 
+#include <assert.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -483,19 +484,58 @@ void emit_macvtap_down(struct make *m, struct net *net)
 
 /* ---- host-access ---- */
 
-static bool wants_host(const struct net *net)
-{
-	return net->up && net->lower && net->d->host_access == HOST_ACCESS_YES;
-}
-
 static bool has_extra(const struct net *net)
 {
 	return ip_is_set(&net->d->host_address4.ip) || ip_is_set(&net->d->host_address6.ip);
 }
 
+static bool wants_host(const struct net *net)
+{
+	return net->up && net->lower && net->d->host_access == HOST_ACCESS_YES;
+}
+
 const char *macvtap_filtered_host(const struct net *net)
 {
 	return wants_host(net) && !has_extra(net) ? net->d->bridge : NULL;
+}
+
+static const struct {
+	const char *before, *after, *value, *why;
+	bool six, extra;
+} host_sysctls[] = {
+	/*
+	 * What a guest says first must not be taken for forged because its route still leads to the LAN. (Where `all` has
+	 * it, the kernel hears only guests that have a route: a device without an IPv4 address proves nothing.)
+	 */
+	{ "net/ipv4/conf/", "/rp_filter", "0", "guests are heard before their routes are known", false, false },
+	{ "net/ipv4/neigh/", "/mcast_solicit", "0", "the LAN is never asked for guests from here", false, false },
+	{ "net/ipv6/neigh/", "/mcast_solicit", "0", "the LAN is never asked for guests from here", true, false },
+	{ "net/ipv4/conf/", "/arp_ignore", "1", "it answers for its own address only", false, true },
+};
+
+size_t macvtap_sysctls(const struct d_network *d, struct arena *arena, const char *paths[static MACVTAP_SYSCTLS])
+{
+	static_assert(ARRAY_LEN(host_sysctls) == MACVTAP_SYSCTLS, "room for all");
+
+	for (size_t i = 0; i < MACVTAP_SYSCTLS; i++)
+		paths[i] = arena_printf(arena, "%s%s%s", host_sysctls[i].before, d->bridge, host_sysctls[i].after);
+	return MACVTAP_SYSCTLS;
+}
+
+static void emit_host_sysctls(struct make *m, const struct net *net, const struct w_link *have)
+{
+	bool six = have ? have->have_inet6 : net->lower->have_inet6 && net->mtu >= MTU_MIN6;
+	const char *paths[MACVTAP_SYSCTLS];
+
+	(void)macvtap_sysctls(net->d, m->arena, paths);
+	for (size_t i = 0; i < MACVTAP_SYSCTLS; i++) {
+		const char *old = have ? world_sysctl(m->world, paths[i]) : NULL;
+
+		if ((host_sysctls[i].six && !six) || (host_sysctls[i].extra && !has_extra(net)))
+			continue;
+		if (!have || (old && !str_eq(old, host_sysctls[i].value)))
+			emit_off(m, net, paths[i], host_sysctls[i].value, host_sysctls[i].why);
+	}
 }
 
 static void emit_host_link(struct make *m, struct net *net)
@@ -538,21 +578,7 @@ static void emit_host_link(struct make *m, struct net *net)
 		}
 	}
 	emit_accept_ra(m, net, want.name, have);
-	if (have)
-		return;
-	/*
-	 * What a guest says first must not be taken for forged because its route still leads to the LAN. (Where `all` has
-	 * it, the kernel hears only guests that have a route: a device without an IPv4 address proves nothing.)
-	 */
-	emit_off(m, net, arena_printf(m->arena, "net/ipv4/conf/%s/rp_filter", want.name), "0",
-		 "guests are heard before their routes are known");
-	emit_off(m, net, arena_printf(m->arena, "net/ipv4/neigh/%s/mcast_solicit", want.name), "0",
-		 "the LAN is never asked for guests from here");
-	if (net->lower->have_inet6 && net->mtu >= MTU_MIN6)
-		emit_off(m, net, arena_printf(m->arena, "net/ipv6/neigh/%s/mcast_solicit", want.name), "0",
-			 "the LAN is never asked for guests from here");
-	if (has_extra(net))
-		emit_off(m, net, arena_printf(m->arena, "net/ipv4/conf/%s/arp_ignore", want.name), "1", "it answers for its own address only");
+	emit_host_sysctls(m, net, have);
 }
 
 /* An address of the lower's that guests may ask for by ND. */
@@ -757,24 +783,25 @@ static void route_op(struct make *m, const struct net *net, const struct ip *dst
 {
 	struct op *op = ops_add(m->ops, add ? OP_ROUTE_ADD : OP_ROUTE_DEL, add ? OP_ACTION_CREATE : OP_ACTION_REMOVE);
 	const struct prefix p = { *dst, (uint8_t)ip_bits(dst) };
+	const char *device = add || !net->link ? net->d->bridge : net->link->name;
 
 	op->network = net->target->name;
-	op->object = arena_printf(m->arena, "route %s by %s", PREFIX_STR(&p), net->d->bridge);
+	op->object = arena_printf(m->arena, "route %s by %s", PREFIX_STR(&p), device);
 	op->what = ip_is_set(src) ? arena_printf(m->arena, "from %s", IP_STR(src)) : "";
 	op->route = (struct op_route){ .dst = p, .src = *src };
-	(void)str_copy(op->route.device, sizeof(op->route.device), net->d->bridge);
+	(void)str_copy(op->route.device, sizeof(op->route.device), device);
 }
 
 static void neigh_op(struct make *m, const struct net *net, const struct ip *ip, const struct mac *mac, bool add)
 {
 	struct op *op = ops_add(m->ops, add ? OP_NEIGH_ADD : OP_NEIGH_DEL, add ? OP_ACTION_CREATE : OP_ACTION_REMOVE);
+	const char *device = add || !net->link ? net->d->bridge : net->link->name;
 
 	op->network = net->target->name;
-	op->object = arena_printf(m->arena, "neighbour %s on %s", IP_STR(ip), net->d->bridge);
-	op->what = MAC_STR(mac);
-	op->what = arena_strdup(m->arena, op->what);
+	op->object = arena_printf(m->arena, "neighbour %s on %s", IP_STR(ip), device);
+	op->what = arena_strdup(m->arena, MAC_STR(mac));
 	op->neigh = (struct op_neigh){ .ip = *ip, .mac = *mac };
-	(void)str_copy(op->neigh.device, sizeof(op->neigh.device), net->d->bridge);
+	(void)str_copy(op->neigh.device, sizeof(op->neigh.device), device);
 }
 
 static bool is_route_of(const struct net *net, const struct w_route *r)
@@ -823,6 +850,17 @@ static void emit_ways(struct make *m, const struct net *net)
 		if (!route)
 			route_op(m, net, &w.v[i].ip, &w.v[i].src, true);
 	}
+}
+
+/* Before the macvlan is deleted, so that what comes back has them again. */
+void emit_ways_down(struct make *m, const struct net *net)
+{
+	for (size_t i = 0; i < m->world->n_routes; i++)
+		if (is_route_of(net, &m->world->routes[i]))
+			route_op(m, net, &m->world->routes[i].dst.ip, &m->world->routes[i].src, false);
+	for (size_t i = 0; i < m->world->n_neighs; i++)
+		if (m->world->neighs[i].ifindex == net->link->ifindex)
+			neigh_op(m, net, &m->world->neighs[i].ip, &m->world->neighs[i].mac, false);
 }
 
 /* ---- in order ---- */

@@ -64,6 +64,10 @@ void check_macvtap_left(struct make *m, struct net *net);
 void emit_macvtap(struct make *m, struct net *net);
 void emit_macvtap_down(struct make *m, struct net *net);
 void emit_macvtap_host(struct make *m, struct net *net);	/* after the rules */
+void emit_ways_down(struct make *m, const struct net *net);
+/* Settings of the host's own macvlan that the plan looks at. Return: how many */
+#define MACVTAP_SYSCTLS 4
+size_t macvtap_sysctls(const struct d_network *d, struct arena *arena, const char *paths[static MACVTAP_SYSCTLS]);
 /* Is it the device of a guest of this network? Its name is put into @guest. */
 bool macvtap_of(const struct net *net, const struct w_link *link, char guest[static GUEST_NAME_MAX + 1]);
 /* The host's macvlan when it may hear guests only, or NULL. */

@@ -437,6 +437,12 @@ size_t plan_sysctls(const struct plan_target *targets, size_t n_targets, const s
 	for (size_t i = 0; i < n_targets; i++) {
 		const struct d_network *d = targets[i].network;
 
+		if (d && d->mode == NET_MODE_MACVTAP && world_link_by_name(world, d->bridge)) {
+			const char *more[MACVTAP_SYSCTLS];
+
+			for (size_t k = 0, n_more = macvtap_sysctls(d, arena, more); k < n_more; k++)
+				ADD(more[k]);
+		}
 		if (!d || d->mode == NET_MODE_BRIDGE || d->mode == NET_MODE_MACVTAP || !world_link_by_name(world, d->bridge))
 			continue;
 		ADD(path_accept_ra(arena, d->bridge));

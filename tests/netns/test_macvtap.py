@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Networks of mode macvtap: guests of `sixtap run` on the host's own NIC."""
-import contextlib, os, signal, socket
+import contextlib, os, re, signal, socket, subprocess
 import pytest
 from lab import wait
-from libmacvtap import Office
+from libmacvtap import VMM, Office
 
 WEB_MAC = "52:54:00:12:34:56"
 WEB = {"guests": {"web": {"mac": WEB_MAC, "ipv4": "192.0.2.10", "ipv6": "2001:db8:5::10"}}}
@@ -365,3 +365,45 @@ def test_faults_in_the_middle(office):
     assert steps >= 7, "device, accept_ra, up, rules, neighbours, routes"
     wait(lambda: not office.macvtaps(), 3, "the last one has ended")
     assert office.guest("web", 10).ns.ping(office.HOST4)
+
+
+def test_export_qemu(office):
+    """The lines work as they are: pasted into a root shell they start the guest, and clear up behind it."""
+    office.configure(macvtap={"multicast": "all"}, **WEB)
+    ns = office.lab.ns("g-web")
+    shim = os.path.join(office.lab.dir, "bin")
+    os.mkdir(shim)
+    program = office.lab.script("vmm", VMM)
+    for name, text in (("qemu-system-x86_64", f'exec /usr/bin/python3 {program} {ns.name} "$@"'),
+                       ("sixtap", f'exec {" ".join(office.sixtap.argv())} "$@"')):
+        with open(os.path.join(shim, name), "w") as f:
+            f.write("#!/bin/sh\n" + text + "\n")
+        os.chmod(os.path.join(shim, name), 0o755)
+    env = dict(office.sixtap.env, PATH=shim + ":" + os.environ["PATH"])
+    for multicast in ("all", "auto"):
+        office.configure(macvtap={"multicast": multicast}, **WEB)
+        lines = office.sixtap("export", "qemu", "office/web").stdout
+        assert office.sixtap.json("export", "qemu", "office/web")["lines"] == lines.splitlines()
+        p = office.host.popen("sh", "-s", log="pasted-" + multicast, stdin=subprocess.PIPE, env=env)
+        p.stdin.write(lines.encode())
+        p.stdin.close()
+        text = lambda: open(p.log).read()
+        wait(lambda: "READY" in text() or p.poll() is not None, 8, "the guest runs")
+        assert "READY" in text(), text()
+        link = office.macvtaps()["mv-web"]
+        assert link["address"] == WEB_MAC and link["inet6_addr_gen_mode"] == "none" and ("ALLMULTI" in link["flags"]) == (multicast == "all")
+        ns.sysctl("net.ipv6.conf.g0.accept_dad", 0)
+        ns.ip("addr", "add", "192.0.2.10/24", "dev", "g0")
+        ns.ip("addr", "add", "2001:db8:5::10/64", "dev", "g0", "nodad")
+        ns.ip("link", "set", "g0", "up")
+        assert ns.ping(office.OUT4) and ns.ping(office.OUT6)
+
+        def reached():
+            office.out.ip("neigh", "flush", "dev", "x0")
+            return office.out.ping("2001:db8:5::10", timeout=1)
+        wait(reached, 4, "reached cold over IPv6")
+        os.kill(int(re.search(r"READY (\d+)", text())[1]), signal.SIGKILL)
+        assert p.wait(10) == 0, text()
+        assert not office.macvtaps() and "rror" not in text(), text()
+    p = office.sixtap("export", "qemu", "office", check=False)
+    assert p.returncode == 2 and "isn't NETWORK/GUEST" in p.stderr

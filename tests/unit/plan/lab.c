@@ -41,6 +41,8 @@ struct lab *lab_free(struct lab *lab)
 	if (!lab)
 		return NULL;
 	forget(lab);
+	while (lab->n_running > 0)
+		guest_free(lab->running[--lab->n_running]);
 	fake_kern_free(lab->fake);
 	arena_free(lab->arena);
 	free(lab);
@@ -98,6 +100,17 @@ static void host_link(struct lab *lab, char **w, size_t n)
 		assert_true(mac_parse(o, &l.mac));
 	if (option(w, n, "down"))
 		l.flags = 0;
+	if (str_eq(l.name, "lo"))
+		l.flags |= IFF_LOOPBACK;
+	else if (l.kind[0] == '\0' && mac_is_zero(&l.mac))	/* hardware has one */
+		l.mac = (struct mac){ { 2, 0, 0, 0, (uint8_t)l.name[0], (uint8_t)l.name[strlen(l.name) - 1] } };
+	if (!option(w, n, "dark"))
+		l.flags |= IFF_LOWER_UP;
+	if ((o = option(w, n, "lower")))
+		l.lower = ifindex_of(lab, o);
+	if ((o = option(w, n, "mode")))
+		l.macvlan_mode = (uint32_t)atoi(o);
+	l.wireless = option(w, n, "wireless") != NULL;
 	l.port.hairpin = option(w, n, "hairpin") != NULL;
 	fake_kern_link(lab->fake, &l);
 }
@@ -144,6 +157,39 @@ static void host_listen(struct lab *lab, char **w, size_t n)
 	}
 }
 
+static void host_run(struct lab *lab, char **w)
+{
+	struct guest *g = guest_new();
+
+	assert_true(lab->n_running < ARRAY_LEN(lab->running));
+	(void)str_copy(g->network, sizeof(g->network), w[0]);
+	(void)str_copy(g->name, sizeof(g->name), w[1]);
+	(void)str_copy(g->device, sizeof(g->device), w[2]);
+	assert_true(mac_parse(w[3], &g->mac));
+	g->macvtap = true;
+	lab->running[lab->n_running++] = g;
+}
+
+static void host_end(struct lab *lab, const char *name)
+{
+	for (size_t i = 0; i < lab->n_running; i++) {
+		if (!str_eq(lab->running[i]->name, name))
+			continue;
+		guest_free(lab->running[i]);
+		lab->running[i] = lab->running[--lab->n_running];
+		return;
+	}
+	fail_msg("%s doesn't run", name);
+}
+
+static void host_neigh(struct lab *lab, char **w)
+{
+	struct w_neigh n = { .ifindex = ifindex_of(lab, w[0]) };
+
+	assert_true(ip_parse(w[1], &n.ip) && mac_parse(w[2], &n.mac));
+	fake_kern_neigh(lab->fake, &n);
+}
+
 static void host_line(struct lab *lab, char **w, size_t n)
 {
 	if (str_eq(w[0], "link")) {
@@ -156,6 +202,12 @@ static void host_line(struct lab *lab, char **w, size_t n)
 		fake_kern_write_sysctl(lab->fake, w[1], w[2]);
 	} else if (str_eq(w[0], "listen")) {
 		host_listen(lab, w + 1, n - 1);
+	} else if (str_eq(w[0], "run")) {
+		host_run(lab, w + 1);
+	} else if (str_eq(w[0], "end")) {
+		host_end(lab, w[1]);
+	} else if (str_eq(w[0], "neigh")) {
+		host_neigh(lab, w + 1);
 	} else if (str_eq(w[0], "drain")) {
 		struct plan_drain *drain = &lab->drains[lab->n_drains];
 
@@ -208,6 +260,9 @@ static void targets_of(struct lab *lab, const char *wants, struct plan_target *t
 		w += want != PLAN_WANT_UP;
 		t[n++] = (struct plan_target){ w, desired_network(lab->desired, w), want };
 	}
+	for (size_t i = 0; i < n && lab->n_running > 0; i++)
+		if (t[i].network)
+			t[i].network = network_with_guests(t[i].network, lab->running, lab->n_running, lab->arena);
 	*ret_n = n;
 }
 
@@ -398,7 +453,18 @@ char *lab_state(struct lab *lab)
 		(void)fprintf(f, "link %s %s %s %s mtu %u up %u master %s group %u hairpin %u gen %u\n", l->name, l->kind,
 			      l->alias, MAC_STR(&l->mac), l->mtu, l->flags & IFF_UP, m ? m->name : "-", l->group,
 			      l->port.hairpin, l->addr_gen_mode);
+		if (l->lower)
+			(void)fprintf(f, "lower of %s %s mode %u queue %u sources %u %llx flags %x\n", l->name,
+				      world_link(w, l->lower)->name, l->macvlan_mode, l->macvlan_queue, l->n_sources,
+				      (unsigned long long)l->sources_sum, l->flags & (IFF_UP | IFF_ALLMULTI));
 	}
+	for (size_t i = 0; i < w->n_routes; i++)
+		if (w->routes[i].protocol == SIXTAP_PROTO)
+			(void)fprintf(f, "route %s %s from %s\n", PREFIX_STR(&w->routes[i].dst),
+				      world_link(w, w->routes[i].oif)->name, IP_STR(&w->routes[i].src));
+	for (size_t i = 0; i < w->n_neighs; i++)
+		(void)fprintf(f, "neigh %s %s %s\n", world_link(w, w->neighs[i].ifindex)->name, IP_STR(&w->neighs[i].ip),
+			      MAC_STR(&w->neighs[i].mac));
 	for (size_t i = 0; i < w->n_addrs; i++)
 		(void)fprintf(f, "addr %s %s\n", world_link(w, w->addrs[i].ifindex)->name,
 			      PREFIX_STR(&w->addrs[i].prefix));
@@ -411,6 +477,7 @@ char *lab_state(struct lab *lab)
 			(void)fprintf(f, "found %s %s %s\n", w->found[i].path, w->found[i].found, w->found[i].ours);
 	state_table(f, "inet", &w->inet);
 	state_table(f, "bridge", &w->bridge);
+	state_table(f, "netdev", &w->netdev);
 	for (size_t i = 0; i < lab->n_served; i++)
 		(void)fprintf(f, "served %s %llx\n", lab->served[i].network, (unsigned long long)lab->served[i].hash);
 	(void)fclose(f);

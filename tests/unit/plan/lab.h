@@ -9,17 +9,22 @@
  * from there.
  *
  * Lines of a host:
- *   link NAME [kind=K] [alias=A] [mtu=N] [master=NAME] [ra=N] [down] [hairpin] [mac=M]
+ *   link NAME [kind=K] [alias=A] [mtu=N] [master=NAME] [ra=N] [down] [dark] [hairpin] [mac=M] [wireless]
+ *        [lower=NAME] [mode=N]
  *   addr NAME PREFIX [slaac] [ours]
  *   route DST NAME [metric=N] [ra]
  *   sysctl PATH VALUE
  *   listen tcp|udp ADDRESS PORT [PID COMM]
  *   lease NETWORK ADDRESS MAC
  *   seen NETWORK ADDRESS MAC
+ *   run NETWORK GUEST DEVICE MAC: a guest that runs; a second time with another device: that one
+ *   end GUEST: it has ended
+ *   neigh DEVICE ADDRESS MAC
  *   drain NETWORK PREFIX: guests aren't done with it
  */
 #pragma once
 #include "kern/fake.h"
+#include "model/guest.h"
 #include "plan/plan.h"
 
 struct lab {
@@ -28,6 +33,8 @@ struct lab {
 	struct lease leases[8];
 	struct neighbour seen[8];
 	struct w_listener listeners[8];
+	struct guest *running[4];
+	size_t n_running;
 	struct plan_drain drains[4];
 	char drain_of[4][NETWORK_NAME_MAX + 1];
 	size_t n_leases, n_seen, n_listeners, n_drains;
