@@ -117,6 +117,8 @@ static void show_evidence(const struct cmd *cmd, const struct diag_finding *f, i
 	if (f->head[0])
 		table_print(cmd, &t, indent + 2);
 	table_clear(&t);
+	if (f->seen_in && f->head[0])
+		(void)putchar('\n');
 	if (f->seen_in) {
 		(void)printf("%*s%s", indent + 2, "", cmd_dim(cmd));
 		cmd_column(f->measured ? "measured" : "seen in", width + 3);
@@ -126,22 +128,27 @@ static void show_evidence(const struct cmd *cmd, const struct diag_finding *f, i
 		(void)putchar('\n');
 }
 
-/* "live; until the link goes down   ← doctor --fix" */
-static void beside(const struct diag_finding *f, const struct diag_fix *fix, char *buf, size_t size)
+/* "live; until the link goes down   ← doctor --fix"; on a line of its own who does it comes first. */
+static void beside(const struct diag_finding *f, const struct diag_fix *fix, bool own_line, char *buf, size_t size)
 {
 	static const char *const words[FIX_LASTS_N_] = {
 		[FIX_LASTS_LIVE] = "live",
 		[FIX_LASTS_UNTIL_RESTART] = "until the next restart",
 		[FIX_LASTS_REBOOT_SAFE] = "",
 	};
-	const char *lasts = fix->n_persist > 0 ? "live, and --fix keeps it in sysctl.d" : words[fix->lasts];
+	const char *lasts = fix->n_persist > 0 ? "live; --fix keeps it" : words[fix->lasts];
 	char by[96] = "";
 
 	if (fix == finding_fix_for(f, NULL))
-		(void)snprintf(by, sizeof(by), "   ← doctor --fix");
+		(void)snprintf(by, sizeof(by), "← doctor --fix");
 	else if (fix_can(fix) && f->severity != SEVERITY_INFO)
-		(void)snprintf(by, sizeof(by), "   ← doctor --fix=%s", fix->way);
-	(void)snprintf(buf, size, "%s%s%s%s", lasts, *lasts && fix->note ? "; " : "", fix->note ? fix->note : "", by);
+		(void)snprintf(by, sizeof(by), "← doctor --fix=%s", fix->way);
+	if (own_line)
+		(void)snprintf(buf, size, "%s%s%s%s%s", by, *by && (*lasts || fix->note) ? " · " : "", lasts,
+			       *lasts && fix->note ? "; " : "", fix->note ? fix->note : "");
+	else
+		(void)snprintf(buf, size, "%s%s%s%s%s", lasts, *lasts && fix->note ? "; " : "", fix->note ? fix->note : "",
+			       *by && (*lasts || fix->note) ? "   " : "", by);
 }
 
 static void show_fixes(const struct cmd *cmd, const struct diag_finding *f, int indent)
@@ -158,7 +165,7 @@ static void show_fixes(const struct cmd *cmd, const struct diag_finding *f, int 
 		const struct diag_fix *fix = f->fixes[i];
 		char text[512];
 
-		beside(f, fix, text, sizeof(text));
+		beside(f, fix, false, text, sizeof(text));
 		for (size_t k = 0; k < fix->n_commands || k == 0; k++) {
 			const char *command = fix->n_commands > 0 ? fix->commands[k] : text;
 			bool last = k + 1 >= fix->n_commands;
@@ -170,6 +177,7 @@ static void show_fixes(const struct cmd *cmd, const struct diag_finding *f, int 
 				cmd_column(command, width + 3);
 				(void)printf("%s%s%s\n", cmd_dim(cmd), text, cmd_plain(cmd));
 			} else {
+				beside(f, fix, true, text, sizeof(text));
 				(void)printf("%s\n%*s%s", command, at + 2, "", cmd_dim(cmd));
 				wrapped(text, at + 2);
 				(void)fputs(cmd_plain(cmd), stdout);

@@ -26,10 +26,10 @@ static const char *dad_state(const struct snap_link *l, const struct snap_addr *
 	if (a->prefix.ip.family != AF_INET6)
 		return NULL;
 	if (a->flags & IFA_F_DADFAILED)
-		return "duplicate: somebody else answered for it";
+		return "somebody else answered for it";
 	if ((a->flags & IFA_F_TENTATIVE) && !(a->flags & IFA_F_OPTIMISTIC) && a->age_ms > TENTATIVE_MAX_MS &&
 	    (l->flags & IFF_UP) && l->carrier && l->conf6.present && !l->conf6.disable_ipv6)
-		return "still tentative";
+		return "it is still tentative";
 	return NULL;
 }
 
@@ -83,7 +83,7 @@ static void judge_duplicate(const struct snapshot *snap, struct findings *found)
 		finding_about(f, IP_STR(&a->prefix.ip));
 		finding_guest(f, guest ? guest->guest : role_of(found->roles, l->ifindex)->guest);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
-		finding_what(f, "%s on %s can't be used: it is %s.", IP_STR(&a->prefix.ip), l->name, state);
+		finding_what(f, "%s on %s can't be used: %s.", IP_STR(&a->prefix.ip), l->name, state);
 		finding_why(f, "Duplicate address detection asked the link for it before its use, and %s.",
 			    a->flags & IFA_F_DADFAILED ? "got an answer: two have the same address, or the same MAC" :
 							 "could not come to an end");

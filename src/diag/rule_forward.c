@@ -209,6 +209,8 @@ static void judge_all_off(const struct snapshot *snap, struct findings *found)
 
 	if (!off4 && !off6)
 		return;
+	if (snap_unread(snap, SNAP_PART_NFTABLES))
+		findings_unchecked(found, true, "guests behind NAT by hand: nftables can't be read");
 	needs_of_ours(snap, found, &needs);
 	needs_of_libvirt(snap, found, &needs);
 	needs_by_hand(snap, found, &needs);
