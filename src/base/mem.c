@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define KEPT (128 * 1024)	/* bytes, for the next pieces */
+
 static void *checked(void *p)
 {
 	if (!p) {
@@ -15,6 +17,12 @@ static void *checked(void *p)
 		abort();
 	}
 	return p;
+}
+
+void mem_give_back(size_t from)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, (int)from);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT);
 }
 
 void *xcalloc(size_t n, size_t size)

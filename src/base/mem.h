@@ -65,6 +65,15 @@ static inline void closep(int *fd)
 			fn(*pp);                \
 	}
 
+/**
+ * mem_give_back() - For a process that runs for long: what isn't used is the kernel's
+ * @from:	bytes; pieces of this size come from the kernel one by one, and go back at once
+ *
+ * By itself malloc() keeps ever bigger pieces, and clears those that it gives out again, so that also a table that is
+ * hardly used has all of its memory.
+ */
+void mem_give_back(size_t from);
+
 /* Allocate or end the process; never return NULL. Memory is zeroed. */
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1, 2)));
 void *xrealloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull, alloc_size(2, 3)));

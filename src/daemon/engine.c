@@ -16,6 +16,7 @@
 #include "daemon/tell.h"
 #include "io/leasedb.h"
 
+#define TABLE (16 * 1024)	/* bytes: of a network, mostly empty */
 #define ENGINE_NETWORKS 256
 #define ENGINE_HOSTS 8192	/* declared guests of a network */
 #define INNER_BATCH 64
@@ -686,6 +687,7 @@ int engine_run(const struct engine_conf *conf)
 	};
 	int r;
 
+	mem_give_back(TABLE);
 	(void)signal(SIGPIPE, SIG_IGN);		/* main's end may close while we write */
 	r = engine_start(&e, conf);
 	if (r == 0)

@@ -99,7 +99,7 @@ int guests_forward_parse(struct guest *g, const char *spec, struct report *repor
 		report_error(report, spec, "too many forwards for one guest")->exit_status = 2;
 		return 1;
 	}
-	if (forwards_parse(spec, g->arena, &g->forwards[g->n_forwards], report) != 0)
+	if (forwards_parse(spec, g->arena, &guest_forwards(g)[g->n_forwards], report) != 0)
 		return 1;
 	g->n_forwards++;
 	return 0;

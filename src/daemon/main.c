@@ -18,6 +18,7 @@
 #include "daemon/state.h"
 
 #define TICK (15 * MONO_S)
+#define BIG (128 * 1024)	/* what a plan of many guests takes while it is made */
 
 static int on_soon(struct loop_timer *timer, mono_t now)
 {
@@ -171,6 +172,7 @@ int main_run(const struct main_conf *conf)
 	static struct daemon_main d;
 	_cleanup_(report_freep) struct report *report = report_new();
 
+	mem_give_back(BIG);
 	d.conf = *conf;
 	d.started = mono_now();
 	d.engine.src.fd = d.resolver.src.fd = -1;

@@ -12,6 +12,13 @@ struct guest *guest_new(void)
 	return g;
 }
 
+struct d_forward *guest_forwards(struct guest *guest)
+{
+	if (!guest->forwards)
+		guest->forwards = arena_alloc(guest->arena, GUEST_FORWARDS, sizeof(*guest->forwards));
+	return guest->forwards;
+}
+
 struct guest *guest_free(struct guest *guest)
 {
 	if (!guest)

@@ -26,7 +26,7 @@ struct guest {
 	struct mac mac;
 	struct ip ips[GUEST_IPS];	/* given to `run`, besides the declared ones */
 	size_t n_ips;
-	struct d_forward forwards[GUEST_FORWARDS];	/* given to `run`; spec and from live in @arena */
+	struct d_forward *forwards;	/* given to `run`; with their spec and from in @arena; guest_forwards() makes room */
 	size_t n_forwards;
 	int64_t pid;			/* of whoever holds the descriptors */
 	uint64_t start_time;		/* of that process, field 22 of /proc/PID/stat; 0: not known */
@@ -38,6 +38,7 @@ struct guest {
 };
 
 struct guest *guest_new(void);
+struct d_forward *guest_forwards(struct guest *guest);	/* room for GUEST_FORWARDS, made when it is needed first */
 struct guest *guest_free(struct guest *guest);
 DEFINE_FREEP(struct guest, guest_free)
 

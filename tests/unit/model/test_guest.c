@@ -57,7 +57,7 @@ static void live_forwards_join_their_guests(void **state)
 	(void)state;
 	(void)str_copy(running->network, sizeof(running->network), "lan");
 	(void)str_copy(running->name, sizeof(running->name), "late");
-	running->forwards[running->n_forwards++] = forward(7001, 71);
+	guest_forwards(running)[running->n_forwards++] = forward(7001, 71);
 	qsort(all, ARRAY_LEN(all), sizeof(*all), by_order);
 	struct d_network *n = network_with_guests(&network, &running, 1, arena);
 	network_add_forwards(n, all, ARRAY_LEN(all), arena);
