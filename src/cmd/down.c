@@ -42,6 +42,18 @@ static void check_names(struct cmd *cmd, char **names, int n, const json_t *not_
 	}
 }
 
+/* Those that a file names are looked after again by the next `up`. */
+static void print_released(struct cmd *cmd, const json_t *released)
+{
+	const json_t *a;
+	size_t i;
+
+	json_array_foreach(released, i, a)
+		if (!cmd->quiet)
+			(void)printf("%s let go of %s%s\n", cmd_glyph(cmd, GLYPH_INFO), json_string_value(json_object_get(a, "subject")),
+				     json_is_true(json_object_get(a, "runtime")) ? "" : "; the next `sixtap up` adopts it again");
+}
+
 int cmd_down(struct cmd *cmd, int argc, char **argv)
 {
 	_cleanup_(control_freep) struct control *control = NULL;
@@ -90,7 +102,9 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 	}
 	if (!cmd->quiet)
 		(void)printf("%s %s\n", cmd_glyph(cmd, GLYPH_OK),
-			     changed ? optind < argc ? "down" : "all networks are down" : "nothing to change");
+			     changed ? optind < argc ? "down" : "all networks are down" :
+			     json_array_size(json_object_get(answer, "released")) > 0 ? "down" : "nothing to change");
+	print_released(cmd, json_object_get(answer, "released"));
 	json_decref(answer);
 	return EXIT_DONE;
 }

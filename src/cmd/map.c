@@ -292,6 +292,7 @@ static int show(struct cmd *cmd, struct map_source *source, struct world *world,
 	}
 	source->host = name;
 	source->networks = json_object_get(status, "networks");
+	source->adopted = json_object_get(status, "adopted");
 	source->speed = link_speed;
 	const struct map_node *host = map_tree(source);
 

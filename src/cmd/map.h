@@ -74,6 +74,7 @@ struct map_source {
 	const char *host;
 	const struct world *world;
 	const json_t *networks;		/* `networks` of status, or NULL: no daemon */
+	const json_t *adopted;		/* `adopted` of status, or NULL: nothing is */
 	struct kern_neigh *fdb;		/* sorted by map_tree() */
 	size_t n_fdb, cap_fdb;
 	struct kern_neigh *neighs;	/* likewise */

@@ -380,6 +380,35 @@ static void add_neighbours(struct tree *t, struct map_node *node, uint32_t ifind
 }
 
 /* What is known of a port without the daemon; its word replaces this. */
+/* What `status` says of an adopted macvtap, or NULL. */
+static const json_t *adopted_device(const struct tree *t, const char *name)
+{
+	const json_t *a, *device;
+	size_t i, k;
+
+	json_array_foreach(t->src->adopted, i, a)
+		json_array_foreach(json_object_get(a, "devices"), k, device)
+			if (str_eq(text(device, "device"), name))
+				return device;
+	return NULL;
+}
+
+/* The addresses it was seen with, and how much multicast it is let have. */
+static void make_adopted(struct tree *t, struct map_node *node, const json_t *device)
+{
+	const char *by = node->note ? arena_printf(t->arena, "%s, ", node->note) : "";
+	const json_t *address;
+	size_t i, n = json_array_size(json_object_get(device, "groups"));
+
+	node->note = json_is_true(json_object_get(device, "all")) ?
+			     arena_printf(t->arena, "%sadopted, all multicast", by) :
+			     arena_printf(t->arena, "%sadopted, %zu group%s followed", by, n, n == 1 ? "" : "s");
+	for (int family = 4; family <= 6; family += 2)
+		json_array_foreach(json_object_get(device, family == 4 ? "ipv4" : "ipv6"), i, address)
+			if (strncmp(json_string_value(address), "fe80", 4) != 0)
+				list_add(t->arena, &node->addresses, clean(t->arena, json_string_value(address)));
+}
+
 static void make_port(struct tree *t, struct map_node *node, const struct w_link *link)
 {
 	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
@@ -401,6 +430,9 @@ static void make_port(struct tree *t, struct map_node *node, const struct w_link
 	if (is_hardware(link))
 		return;
 	add_addresses(t, node, link);
+	const json_t *adopted = node->ours ? NULL : adopted_device(t, link->name);
+	if (adopted)
+		make_adopted(t, node, adopted);
 	if (link->master && node->addresses.n == 0 && learned_mac(t, link, &mac))
 		add_neighbours(t, node, link->master, &mac);
 }

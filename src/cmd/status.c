@@ -292,6 +292,8 @@ int cmd_status(struct cmd *cmd, int argc, char **argv)
 	(void)printf("%zu up", json_array_size(networks));
 	if (degraded > 0)
 		(void)printf(" (%zu degraded)", degraded);
+	if (json_array_size(json_object_get(answer, "adopted")) > 0)
+		(void)printf(" %s %zu adopted", cmd_glyph(cmd, GLYPH_INFO), json_array_size(json_object_get(answer, "adopted")));
 	(void)printf(" %s %zu guest%s %s sixtapd %s, ", cmd_glyph(cmd, GLYPH_INFO), guests, guests == 1 ? "" : "s",
 		     cmd_glyph(cmd, GLYPH_INFO), text(json_object_get(answer, "daemon"), "release"));
 	print_uptime(json_real_value(json_object_get(json_object_get(answer, "daemon"), "uptime")));

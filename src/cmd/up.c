@@ -260,6 +260,9 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 			print_next(n);
 		}
 	}
+	size_t n_adopted = desired->n_adopts + desired->adopt_all;
+	if (n_names == 0 && n_adopted > 0 && !cmd->quiet)
+		(void)printf("%s guests of others are looked after: sixtap status\n", cmd_glyph(cmd, GLYPH_INFO));
 	if (json_object_get(answer, "confirm") && !cmd->quiet)
 		(void)printf("\n%s Everything is put back in %lld s, unless you run:  sixtap confirm\n",
 			     cmd_glyph(cmd, GLYPH_WARNING), (long long)json_integer_value(json_object_get(answer, "confirm")));

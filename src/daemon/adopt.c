@@ -218,11 +218,10 @@ int adopt_release(struct daemon_main *d, const char *const *subjects, size_t n, 
 			continue;
 		struct finding *f = report_error(report, subjects[i], "isn't adopted");
 
+		report_help(f, d->adoptions ? "sixtap status shows what is" : "nothing is");
 		for (const struct adoption *a = d->adoptions; a; a = a->next)
 			if (has_device(a, subjects[i]) || a->all)
 				report_help(f, "release what it was adopted by:  sixtap release %s", a->subject);
-		if (!d->adoptions)
-			report_help(f, "nothing is");
 	}
 	if (report_n_errors(report) > 0)
 		return 1;

@@ -264,3 +264,14 @@ def test_what_is_said(quiet):
     with open(adopted) as f:
         assert "[]" in f.read()
     wait(lambda: not sixtap.processes(), 8, "a daemon without anything to do ends")
+
+
+def test_on_the_map(quiet):
+    g = plain_guest(quiet)
+    quiet.sixtap("adopt", "--runtime", g.device)
+    a = f"{PREFIX}::9a:9b"
+    g.ns.ip("addr", "add", a + "/64", "dev", "g0")
+    wait(lambda: exact(quiet, g) and a in quiet.device(g.device)["ipv6"], 5, "its groups")
+    text = quiet.sixtap("map").stdout
+    line = next(l for l in text.splitlines() if g.device in l)
+    assert "macvtap bridge" in line and "adopted" in line and "followed" in line and a in line, text
