@@ -77,6 +77,18 @@ static void take_ip(struct path_end *e, const struct ip *ip)
 		*mine = *ip;
 }
 
+/* The port that a MAC was learned at; 0: none, or the bridge's own. */
+static uint32_t port_of(const struct snapshot *s, const struct mac *mac)
+{
+	for (size_t i = 0; i < s->n_fdb; i++) {
+		const struct snap_fdb *f = &s->fdb[i];
+
+		if (f->bridge && f->port != f->bridge && mac_eq(&f->mac, mac))
+			return f->port;
+	}
+	return 0;
+}
+
 static void fill_guest(const struct snapshot *s, struct path_end *e)
 {
 	size_t n;
@@ -97,6 +109,9 @@ static void fill_guest(const struct snapshot *s, struct path_end *e)
 		if (mac_is_zero(&e->mac))
 			e->mac = a[i].mac;
 	}
+	/* Somebody else plugged it in. */
+	if (!e->device && !mac_is_zero(&e->mac))
+		e->device = port_of(s, &e->mac);
 }
 
 /* Whoever is known behind a device, by what bridges learned and neighbours answered. */
