@@ -271,6 +271,15 @@ static void take_aliases(struct snapshot *s)
 	}
 }
 
+static struct snap_guest *guest_named(struct snapshot *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_guests; i++) {
+		if (strcmp(s->guests[i].name, name) == 0)
+			return &s->guests[i];
+	}
+	return NULL;
+}
+
 /* A QEMU that holds the device of a guest of ours is that guest. */
 static void join_processes(struct snapshot *s)
 {
@@ -289,13 +298,11 @@ static void join_processes(struct snapshot *s)
 			own->model = q->model;
 			if (mac_is_zero(&own->mac))
 				own->mac = q->mac;
-			for (size_t k = 0; k < s->n_guests; k++) {
-				for (size_t l = 0; l < s->n_guests; l++) {
-					if (strcmp(s->guests[k].name, own->guest) == 0 && strcmp(s->guests[l].name, q->guest) == 0) {
-						s->guests[k].pid = s->guests[l].pid;
-						s->guests[k].qmp = s->guests[l].qmp;
-					}
-				}
+			struct snap_guest *mine = guest_named(s, own->guest);
+			const struct snap_guest *process = guest_named(s, q->guest);
+			if (mine && process) {
+				mine->pid = process->pid;
+				mine->qmp = process->qmp;
 			}
 		}
 		q->kind = joined ? NULL : q->kind ? q->kind : "";

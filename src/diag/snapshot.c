@@ -97,6 +97,11 @@ static void tidy(struct snapshot *s, const struct snap_struct *of, uint8_t *at)
 				*text = "";
 			else if (!snap_is_clean(*text))
 				*text = snap_text_copy(s, *text);
+		} else if (f->type == SNAP_BYTES) {
+			struct snap_bytes *b = p;
+
+			if (!b->p)
+				b->p = (const uint8_t *)"";
 		} else if (f->type == SNAP_STRUCT) {
 			tidy(s, f->of, p);
 		} else if (f->type == SNAP_ARRAY && f->of) {

@@ -367,7 +367,7 @@ struct snap_tap_node {		/* sorted by ifindex */
 /* -------------------------------------------------------------------- nftables */
 
 struct snap_bytes {
-	const uint8_t *p;
+	const uint8_t *p;	/* never NULL */
 	uint32_t n;
 };
 
