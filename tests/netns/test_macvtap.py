@@ -317,7 +317,7 @@ def test_live_changes(office):
     office.sixtap("down", "office", "-q")
     assert "UP" not in office.macvtaps()["macvtap0"]["flags"] and not web.ns.ping(office.OUT4, timeout=0.5)
     office.up(**WEB)
-    assert web.ns.ping(office.OUT4) and other.ns.ping("192.0.2.10")
+    wait(lambda: web.ns.ping(office.OUT4, timeout=1) and other.ns.ping("192.0.2.10", timeout=1), 5, "back on the LAN")
     # What somebody does to a device is put back
     office.host.ip("link", "set", "macvtap0", "down")
     wait(lambda: "UP" in office.macvtaps()["macvtap0"]["flags"], 3, "up again")
