@@ -137,6 +137,14 @@ static int restore_guest(void *user, const char *key, const json_t *value)
 	return 0;
 }
 
+static bool has_macvtap(const struct daemon_main *d)
+{
+	for (size_t i = 0; i < d->n_guests; i++)
+		if (d->guests[i]->macvtap)
+			return true;
+	return false;
+}
+
 /* The kernel is what counts: a guest whose tap is gone, or is another one by now, has ended while we were away. */
 int guests_restore(struct daemon_main *d)
 {
@@ -144,7 +152,8 @@ int guests_restore(struct daemon_main *d)
 	_cleanup_(report_freep) struct report *report = report_new();
 	int r = record_each(d->records, RECORD_GUEST, restore_guest, d);
 
-	if (r < 0 || !d->nets)
+	/* Those on macvtap devices may have been left by a `down`: their end is waited for all the same. */
+	if (r < 0 || (!d->nets && !has_macvtap(d)))
 		return r;
 	r = kern_observe(d->kern, NULL, 0, world, report);
 	if (r < 0)

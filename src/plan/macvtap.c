@@ -617,7 +617,8 @@ static void addr_op(struct make *m, const struct net *net, const struct op_addr 
 	struct op *op = ops_add(m->ops, add ? OP_ADDR_ADD : OP_ADDR_DEL, add ? OP_ACTION_CREATE : OP_ACTION_REMOVE);
 
 	op->network = net->target->name;
-	op->object = arena_printf(m->arena, "address %s on %s", PREFIX_STR(&a->prefix), net->d->bridge);
+	op->object = arena_printf(m->arena, "address %s", net->d->bridge);
+	op->what = arena_strdup(m->arena, PREFIX_STR(&a->prefix));
 	op->why = !add ? "the host has it no longer" : a->deprecated ? "guests ask for the host here" : "";
 	op->addr = *a;
 }
@@ -786,8 +787,8 @@ static void route_op(struct make *m, const struct net *net, const struct ip *dst
 	const char *device = add || !net->link ? net->d->bridge : net->link->name;
 
 	op->network = net->target->name;
-	op->object = arena_printf(m->arena, "route %s by %s", PREFIX_STR(&p), device);
-	op->what = ip_is_set(src) ? arena_printf(m->arena, "from %s", IP_STR(src)) : "";
+	op->object = arena_printf(m->arena, "route %s", device);
+	op->what = arena_printf(m->arena, "%s from %s", PREFIX_STR(&p), IP_STR(src));
 	op->route = (struct op_route){ .dst = p, .src = *src };
 	(void)str_copy(op->route.device, sizeof(op->route.device), device);
 }
@@ -798,8 +799,8 @@ static void neigh_op(struct make *m, const struct net *net, const struct ip *ip,
 	const char *device = add || !net->link ? net->d->bridge : net->link->name;
 
 	op->network = net->target->name;
-	op->object = arena_printf(m->arena, "neighbour %s on %s", IP_STR(ip), device);
-	op->what = arena_strdup(m->arena, MAC_STR(mac));
+	op->object = arena_printf(m->arena, "neigh %s", device);
+	op->what = arena_printf(m->arena, "%s is at %s", IP_STR(ip), MAC_STR(mac));
 	op->neigh = (struct op_neigh){ .ip = *ip, .mac = *mac };
 	(void)str_copy(op->neigh.device, sizeof(op->neigh.device), device);
 }

@@ -318,6 +318,14 @@ def test_live_changes(office):
     assert "UP" not in office.macvtaps()["macvtap0"]["flags"] and not web.ns.ping(office.OUT4, timeout=0.5)
     office.up(**WEB)
     wait(lambda: web.ns.ping(office.OUT4, timeout=1) and other.ns.ping("192.0.2.10", timeout=1), 5, "back on the LAN")
+    # All of it down: the daemon ends, a guest ends meanwhile, and one is waited for by the next
+    office.sixtap("down", "-q")
+    wait(lambda: not office.sixtap.processes(), 8, "the daemon ends")
+    other.kill()
+    assert len(office.macvtaps()) == 2
+    office.up(**WEB)
+    wait(lambda: sorted(office.macvtaps()) == ["macvtap0"], 3, "the other's device is cleared away")
+    wait(lambda: web.ns.ping(office.OUT4, timeout=1), 5, "back on the LAN")
     # What somebody does to a device is put back
     office.host.ip("link", "set", "macvtap0", "down")
     wait(lambda: "UP" in office.macvtaps()["macvtap0"]["flags"], 3, "up again")
