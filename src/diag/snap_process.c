@@ -6,7 +6,7 @@
  * with this one; whose namespace can't be told counts when this is the initial
  * one. A guest's NIC is found by what QEMU was told on its command line, in
  * either of its forms, and by the descriptors that it holds: a tap's fdinfo says
- * which interface it is, a macvtap's is a node with the index in its name.
+ * which interface it is, a macvtap's is a node with the numbers that sysfs has for it.
  */
 #include "diag/snap_read.h"
 
@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define ARGS_MAX 2048		/* arguments of one QEMU */
 #define TAPS_MAX 64		/* descriptors of taps that one QEMU holds */
@@ -259,8 +260,22 @@ static void take_command_line(struct qemu *q, const char *text, size_t len)
 	}
 }
 
+/* The macvtap whose node that is, by its numbers; 0: none of this namespace's. */
+static uint32_t macvtap_of(const struct snapshot *s, int dir, const char *name)
+{
+	struct stat st;
+
+	if (s->n_tap_nodes == 0 || fstatat(dir, name, &st, 0) < 0 || !S_ISCHR(st.st_mode))
+		return 0;
+	for (size_t i = 0; i < s->n_tap_nodes; i++) {
+		if (s->tap_nodes[i].major == major(st.st_rdev) && s->tap_nodes[i].minor == minor(st.st_rdev))
+			return s->tap_nodes[i].ifindex;
+	}
+	return 0;
+}
+
 /* Taps and macvtaps among a process's descriptors. Return: how many, or a negative errno. */
-static int held_taps(uint32_t pid, struct held ret[static TAPS_MAX])
+static int held_taps(const struct snapshot *s, uint32_t pid, struct held ret[static TAPS_MAX])
 {
 	_cleanup_(freep) char *path = xasprintf("/proc/%u/fd", pid);
 	DIR *dir = opendir(path);
@@ -277,8 +292,9 @@ static int held_taps(uint32_t pid, struct held ret[static TAPS_MAX])
 			continue;
 		target[len] = '\0';
 		ret[n] = (struct held){ .fd = atoi(d->d_name) };
-		if (strncmp(target, "/dev/tap", 8) == 0 && isdigit((unsigned char)target[8])) {
-			ret[n++].ifindex = (uint32_t)strtoul(target + 8, NULL, 10);
+		if (strncmp(target, "/dev/", 5) == 0 && !strstr(target, "/tun")) {
+			ret[n].ifindex = macvtap_of(s, dirfd(dir), d->d_name);
+			n += ret[n].ifindex != 0;
 		} else if (strstr(target, "/tun")) {
 			_cleanup_(freep) char *name = xasprintf("fdinfo/%s", d->d_name), *info = proc_text(pid, name, NULL);
 			const char *iff = info ? strstr(info, "\niff:\t") : NULL;
@@ -295,7 +311,7 @@ static void add_nics(struct scan *sc, const struct qemu *q, uint32_t pid, const 
 {
 	struct snapshot *s = sc->r->s;
 	struct held held[TAPS_MAX];
-	int n_held = held_taps(pid, held);
+	int n_held = held_taps(s, pid, held);
 	size_t unnamed = 0;
 
 	if (n_held == -EACCES)

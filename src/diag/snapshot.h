@@ -126,7 +126,7 @@ struct snap_tun {		/* kind "tun" */
 	bool tap;		/* else tun: no Ethernet */
 	bool persist, vnet_hdr, multi_queue;
 	int64_t owner, group;	/* -1: none */
-	uint32_t queues;	/* that somebody holds; 0: nobody does */
+	uint32_t queues;	/* of multi_queue: how many somebody holds; else the carrier tells */
 };
 
 struct snap_link {		/* sorted by ifindex */
