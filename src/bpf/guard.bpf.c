@@ -18,6 +18,11 @@
  *   it; too many extension headers) and fragmented ND (RFC 6980) end too.
  * ND, MLD, ARP and DHCP are metered per port.
  *
+ * What only the host may answer (DHCP, router solicitations, and a guest's
+ * duplicate address detection for an address of its own) goes to the host only:
+ * it gets the bridge's MAC as destination. Or each of a thousand guests that
+ * start would be heard by a thousand.
+ *
  * Not checked: sources outside the network's prefixes, as long as they are
  * nobody's; MLD queries; chaddr in DHCP (the engine does).
  */
@@ -113,6 +118,23 @@ static __always_inline void set_ip4(struct sender *s, const __u8 *ip)
 	__builtin_memcpy(s->address.ip + 12, ip, 4);
 }
 
+/* The bridge's own MAC is told as that of guests' router, fe80::1. */
+static __always_inline int to_bridge(struct __sk_buff *skb, struct sender *s)
+{
+	__builtin_memset(s->address.ip, 0, sizeof(s->address.ip));
+	s->address.ip[0] = 0xfe;
+	s->address.ip[1] = 0x80;
+	s->address.ip[15] = 1;
+	const __u64 *owner = bpf_map_lookup_elem(&owners, &s->address);
+
+	if (owner) {
+		__u64 mac = *owner;	/* its bytes stand as in a frame: guard_mac() */
+
+		bpf_skb_store_bytes(skb, 0, &mac, ETH_ALEN, 0);
+	}
+	return PASS;
+}
+
 static __always_inline int may_use(const struct sender *s)
 {
 	const __u64 *owner = bpf_map_lookup_elem(&owners, &s->address);
@@ -141,7 +163,7 @@ static __always_inline int may_claim(const struct sender *s)
  * nobody would tell the prober. But one that probes for it itself just now
  * would give up; so that nobody can keep another from its address, it is spared.
  */
-static __always_inline int may_probe(const struct sender *s)
+static __always_inline int may_probe(struct __sk_buff *skb, struct sender *s)
 {
 	const __u64 *owner = bpf_map_lookup_elem(&owners, &s->address);
 	const struct guard_claim *claim = bpf_map_lookup_elem(&claims, &s->address);
@@ -154,9 +176,10 @@ static __always_inline int may_probe(const struct sender *s)
 		if (now - claim->since < GUARD_CLAIM_NS)
 			return PASS;
 	}
-	if (!owner || *owner == s->mac)
-		bpf_map_update_elem(&claims, &s->address, &mine, BPF_ANY);
-	return PASS;
+	if (owner && *owner != s->mac)
+		return PASS;
+	bpf_map_update_elem(&claims, &s->address, &mine, BPF_ANY);
+	return owner ? to_bridge(skb, s) : PASS;	/* its own: nobody else may answer */
 }
 
 static __always_inline int guard_arp(struct __sk_buff *skb, struct sender *s)
@@ -178,22 +201,23 @@ static __always_inline int guard_arp(struct __sk_buff *skb, struct sender *s)
 	return may_claim(s);
 }
 
-static __always_inline int guard_ports(const struct sender *s, __be16 from, __be16 to, __u16 server, __u16 client)
+static __always_inline int guard_ports(struct __sk_buff *skb, struct sender *s, __be16 from, __be16 to, __u16 server,
+				       __u16 client)
 {
 	if (from == bpf_htons(server) || to == bpf_htons(client))
 		return DROP;
-	if (to == bpf_htons(server))
-		return metered(s, GUARD_METER_DHCP, GUARD_DHCP_MAX);
-	return PASS;
+	if (to != bpf_htons(server))
+		return PASS;
+	return metered(s, GUARD_METER_DHCP, GUARD_DHCP_MAX) == DROP ? DROP : to_bridge(skb, s);
 }
 
-static __always_inline int guard_udp(struct __sk_buff *skb, const struct sender *s, __u32 at, __u16 server, __u16 client)
+static __always_inline int guard_udp(struct __sk_buff *skb, struct sender *s, __u32 at, __u16 server, __u16 client)
 {
 	__be16 port[2];
 
 	if (bpf_skb_load_bytes(skb, at, port, sizeof(port)) < 0)
 		return DROP;
-	return guard_ports(s, port[0], port[1], server, client);
+	return guard_ports(skb, s, port[0], port[1], server, client);
 }
 
 static __always_inline int guard_ip4(struct __sk_buff *skb, struct sender *s, const __u8 *b, const __u8 *end)
@@ -212,7 +236,7 @@ static __always_inline int guard_ip4(struct __sk_buff *skb, struct sender *s, co
 	if (b[9] != IPPROTO_UDP || ((b[6] & 0x1f) | b[7]) != 0)
 		return PASS;
 	if ((b[0] & 0x0f) == 5 && b + 24 <= end)
-		return guard_ports(s, *(const __be16 *)(b + 20), *(const __be16 *)(b + 22), 67, 68);
+		return guard_ports(skb, s, *(const __be16 *)(b + 20), *(const __be16 *)(b + 22), 67, 68);
 	return guard_udp(skb, s, ETH_HLEN + (b[0] & 0x0f) * 4u, 67, 68);
 }
 
@@ -228,11 +252,13 @@ static __always_inline int guard_nd(struct __sk_buff *skb, struct sender *s, __u
 	if (bpf_skb_load_bytes(skb, options, option, sizeof(option)) == 0 &&
 	    (option[0] == ND_OPT_SOURCE || option[0] == ND_OPT_TARGET) && guard_mac(option + 2) != s->mac)
 		return DROP;
-	if (type == ICMP6_RS || (type == ICMP6_NS && !from_any))
-		return from_any ? PASS : may_claim(s);
+	if (type == ICMP6_RS)
+		return !from_any && may_claim(s) == DROP ? DROP : to_bridge(skb, s);
+	if (type == ICMP6_NS && !from_any)
+		return may_claim(s);
 	if (bpf_skb_load_bytes(skb, at + 8, s->address.ip, 16) < 0)
 		return DROP;
-	return type == ICMP6_NS ? may_probe(s) : may_claim(s);
+	return type == ICMP6_NS ? may_probe(skb, s) : may_claim(s);
 }
 
 static __always_inline int guard_icmp6(struct __sk_buff *skb, struct sender *s, __u32 at, int fragment, int from_any)
@@ -275,7 +301,7 @@ static __always_inline int guard_ip6(struct __sk_buff *skb, struct sender *s, co
 	if (next == IPPROTO_TCP)
 		return PASS;
 	if (next == IPPROTO_UDP && b + 44 <= end)
-		return guard_ports(s, *(const __be16 *)(b + 40), *(const __be16 *)(b + 42), 547, 546);
+		return guard_ports(skb, s, *(const __be16 *)(b + 40), *(const __be16 *)(b + 42), 547, 546);
 	for (int i = 0; i < EXT_HEADERS_MAX; i++) {
 		__u8 h[4];
 

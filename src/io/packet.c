@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RCVBUF (4 << 20)	/* some thousand frames: a whole host's guests starting at once */
+#define RCVBUF (8 << 20)	/* ten thousand frames: a whole host's guests starting at once */
 #define GUEST_RCVBUF (256 << 10)	/* one guest's; what it sends beyond is its own loss */
 
 #define TAKE 0xffffu		/* return values of a filter: bytes of the frame to keep */

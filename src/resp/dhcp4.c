@@ -3,8 +3,9 @@
  * dhcp4 - DHCPv4 server of one network
  *
  * Theory of operation: a message is answered at once from the table of bindings.
- * Only a DISCOVER that finds no probed address waits, at most 100 ms, in a
- * pending table of fixed size; dhcp4_tick() answers it. The server is
+ * Only a DISCOVER that finds no probed address waits, at most 1.5 s, in a
+ * pending table of fixed size; dhcp4_tick() answers it, in the end with an
+ * address that nobody was asked about. The server is
  * authoritative: nobody else answers DHCP on its network, so a request for an
  * address that it can't give is answered with a NAK.
  *
@@ -29,8 +30,8 @@
 #include "resp/binding.h"
 #include "resp/probe.h"
 
-#define PENDING_MAX 64u
-#define PENDING_WAIT (100 * MONO_MS)
+#define PENDING_MAX 1024u			/* a whole bridge of guests that start at once */
+#define PENDING_WAIT (1500 * MONO_MS)	/* probes go to every port of the bridge, and a thousand of them take a second */
 #define TTL 64
 #define HTYPE_ETHERNET 1	/* the type in front of a client id that is a MAC */
 
@@ -268,8 +269,23 @@ static void send_offer(struct dhcp4 *d, const struct dhcp4_msg *msg, struct bind
 		d->stats.n_offer++;
 }
 
+/* When probes take too long: better an address that its client has to probe by itself (RFC 5227) than none. */
+static void offer_unprobed(struct dhcp4 *d, const struct dhcp4_msg *msg, mono_t now, struct out *out)
+{
+	size_t n_declared;
+	struct binding *b;
+
+	(void)declared_for(d, &msg->chaddr, &n_declared);	/* one that waits for its own address gets no other */
+	b = n_declared == 0 ? bindings_candidate(d->bindings, now) : NULL;
+	if (b)
+		send_offer(d, msg, b, now, out);
+	else
+		d->stats.n_pool_full++;
+}
+
 /* A client that asks again takes its old place. */
-static void wait_for_probe(struct dhcp4 *d, const struct dhcp4_msg *msg, const struct dhcp4_meta *meta, mono_t now)
+static void wait_for_probe(struct dhcp4 *d, const struct dhcp4_msg *msg, const struct dhcp4_meta *meta, mono_t now,
+			   struct out *out)
 {
 	for (uint32_t i = 0; i < d->n_pending; i++) {
 		if (mac_eq(&d->pending[i].msg.chaddr, &msg->chaddr)) {
@@ -278,7 +294,7 @@ static void wait_for_probe(struct dhcp4 *d, const struct dhcp4_msg *msg, const s
 		}
 	}
 	if (d->n_pending == PENDING_MAX) {
-		d->stats.n_overrun++;
+		offer_unprobed(d, msg, now, out);
 		return;
 	}
 	d->pending[d->n_pending++] = (struct pending){ .msg = *msg, .meta = *meta, .until = now + PENDING_WAIT };
@@ -296,7 +312,7 @@ static void on_discover(struct dhcp4 *d, const struct dhcp4_msg *msg, const stru
 		send_offer(d, msg, b, now, out);
 		break;
 	case BINDING_E_WAIT:
-		wait_for_probe(d, msg, meta, now);
+		wait_for_probe(d, msg, meta, now, out);
 		break;
 	default:
 		d->stats.n_pool_full++;
@@ -493,6 +509,8 @@ static void serve_pending(struct dhcp4 *d, mono_t now, struct out *out)
 			if (n_left != i)
 				d->pending[n_left] = *p;
 			n_left++;
+		} else if (r == BINDING_E_WAIT && out_has_room(out)) {
+			offer_unprobed(d, &p->msg, now, out);
 		} else {
 			d->stats.n_pool_full++;
 		}

@@ -2,7 +2,10 @@
 /*
  * dhcp6 - DHCPv6 server of one network
  *
- * Theory of operation: as resp/dhcp4.c. Each identity association of a client
+ * Theory of operation: as resp/dhcp4.c, but nobody waits for a probe when more
+ * clients come at once than addresses are probed: an IPv6 client probes for
+ * duplicates itself, and declines (RFC 8415 18.2.10.1). Meanwhile none are sent:
+ * each goes to every port of the bridge. Each identity association of a client
  * gets one address of the range; a declared guest gets all its declared
  * addresses in the first association of a message, whatever DUID and IAID it
  * comes with (a boot ROM and the system after it differ in both).
@@ -31,6 +34,7 @@
 
 #define PENDING_MAX 64u
 #define PENDING_WAIT (100 * MONO_MS)
+#define HURRY MONO_S
 #define HOP_LIMIT 64
 #define FACTS_PER_MESSAGE (SERVICE_HOST_IPS + DHCP6_IAS)	/* the declared ones, and one for each association */
 #define DUID_UUID 4		/* RFC 6355 */
@@ -47,6 +51,7 @@ struct dhcp6 {
 	struct bindings *bindings;
 	struct probe probe;
 	struct dhcp6_stats stats;
+	mono_t hurried;				/* when an address was given that nobody had been asked about */
 	struct pending *pending;		/* PENDING_MAX, the oldest first */
 	uint32_t n_pending;
 };
@@ -243,6 +248,13 @@ static int choose(struct dhcp6 *d, const struct dhcp6_msg *msg, const struct dhc
 		return 0;
 	}
 	r = bindings_pick(d->bindings, &key, ia->n_addrs > 0 ? &wish : NULL, now, &ret->bs[0]);
+	if (r == BINDING_E_WAIT) {
+		ret->bs[0] = bindings_candidate(d->bindings, now);
+		if (ret->bs[0]) {
+			d->hurried = now;
+			r = 0;
+		}
+	}
 	ret->n = r == 0;
 	return r;
 }
@@ -670,7 +682,9 @@ mono_t dhcp6_deadline(const struct dhcp6 *d)
 
 	if (d->n_pending > 0)
 		at = mono_min(at, d->pending[0].until);
-	return d->service.dhcp6 ? mono_min(at, probe_deadline(&d->probe, d->bindings)) : at;
+	if (!d->service.dhcp6 || probe_deadline(&d->probe, d->bindings) == MONO_NEVER)
+		return at;
+	return mono_min(at, d->hurried ? mono_add(d->hurried, HURRY) : 0);
 }
 
 /* Answer what waits for a probe, in order; what has waited long enough is answered with what there is. */
@@ -702,7 +716,10 @@ int dhcp6_tick(struct dhcp6 *d, mono_t now, struct out *out)
 	if (!d->service.dhcp6)
 		return 0;
 	serve_pending(d, now, out);
-	probe_fill(&d->probe, d->bindings, &d->service, now, out);
+	if (d->hurried && now >= mono_add(d->hurried, HURRY))
+		d->hurried = 0;
+	if (!d->hurried)
+		probe_fill(&d->probe, d->bindings, &d->service, now, out);
 	return 0;
 }
 

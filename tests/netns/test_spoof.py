@@ -273,8 +273,13 @@ def test_honest_traffic_passes(world, guard):
     }
     for name, frame in honest.items():
         rx.read()
+        tx.read()
         tx.send(frame)
-        assert rx.until(bytes(frame)[14:], 3), name
+        if (name, guard) == ("RS from ::", "bpf"):      # nobody but the host may answer it: nobody else need hear it
+            assert tx.until(bytes.fromhex("fe80" + "00" * 13 + "01"), 3), "an RA"
+            assert not rx.until(bytes(frame)[14:], 0.2)
+        else:
+            assert rx.until(bytes(frame)[14:], 3), name
     for ip in ("192.168.150.33", "fd12:8848:a2a2:1::cafe:1"):
         assert "1 received" in h.run("ping", "-c1", "-W2", "-s4000", ip, check=False).stdout, f"fragments to {ip}"
     # DHCP, by a client of somebody else
