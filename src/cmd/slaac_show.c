@@ -10,7 +10,9 @@
 #include "cmd/slaac.h"
 
 #define LABEL_WIDTH 15
-#define WHAT_WIDTH 62
+#define WHAT_WIDTH 48
+#define LINE_WIDTH 100
+#define COMPARE_WIDTH 24
 
 /* ---------------------------------------------------------------- addresses and routers */
 
@@ -87,6 +89,19 @@ static void label(const struct cmd *cmd, enum cmd_glyph glyph, const char *text)
 	cmd_column(text, LABEL_WIDTH);
 }
 
+/* Does it have what RAs would bring, from somewhere else? */
+static bool is_static(const struct slaac_view *v)
+{
+	const struct snap_route *r = default_route(v);
+	const struct snap_addr *a;
+	size_t at = 0;
+
+	while ((a = next_address(v, &at)))
+		if (r && (a->flags & IFA_F_PERMANENT) && r->protocol != RTPROT_RA)
+			return true;
+	return false;
+}
+
 static void show_because(const struct cmd *cmd, const struct slaac_view *v)
 {
 	for (size_t i = 0; i < v->n_because; i++) {
@@ -94,8 +109,14 @@ static void show_because(const struct cmd *cmd, const struct slaac_view *v)
 
 		(void)printf("    ");
 		cmd_column(i == 0 ? "because" : "", LABEL_WIDTH);
-		cmd_column(b->what, b->origin.set_by[0] ? WHAT_WIDTH : 0);
-		(void)printf("%s%s%s%s\n", b->origin.set_by[0] ? "  " : "", cmd_dim(cmd), b->origin.set_by, cmd_plain(cmd));
+		if (!b->origin.set_by[0]) {
+			(void)printf("%s\n", b->what);
+		} else if (strlen(b->what) + strlen(b->origin.set_by) + LABEL_WIDTH + 6 <= LINE_WIDTH) {
+			cmd_column(b->what, WHAT_WIDTH);
+			(void)printf("  %s%s%s\n", cmd_dim(cmd), b->origin.set_by, cmd_plain(cmd));
+		} else {
+			(void)printf("%s\n    %*s%sset by %s%s\n", b->what, LABEL_WIDTH, "", cmd_dim(cmd), b->origin.set_by, cmd_plain(cmd));
+		}
 		if (b->origin.note[0])
 			(void)printf("    %*s%s%s%s\n", LABEL_WIDTH, "", cmd_dim(cmd), b->origin.note, cmd_plain(cmd));
 	}
@@ -109,7 +130,7 @@ static void show_mend(const struct cmd *cmd, const struct slaac_view *v)
 
 	if (!str_eq(v->handler, "kernel") && !str_eq(v->handler, "none"))
 		return;
-	if (!s->present || !s->up || !s->carrier || s->port || s->loopback)
+	if (!s->present || !s->up || !s->carrier || s->port || s->loopback || is_static(v))
 		return;
 	if (s->disable_ipv6)
 		knob = "disable_ipv6", value = "0";
@@ -140,9 +161,10 @@ static void show_mend(const struct cmd *cmd, const struct slaac_view *v)
 static void show_address(const struct cmd *cmd, const struct slaac_view *v)
 {
 	const struct snap_addr *a;
-	size_t at = 0, n = 0;
+	size_t at = 0, n = 0, n_static = 0;
 
 	while ((a = next_address(v, &at))) {
+		n_static += (a->flags & IFA_F_PERMANENT) != 0;
 		if (n++ == 0)
 			label(cmd, v->gets_address || (a->flags & IFA_F_PERMANENT) ? GLYPH_OK : GLYPH_WARNING, "address");
 		else
@@ -150,6 +172,8 @@ static void show_address(const struct cmd *cmd, const struct slaac_view *v)
 		(void)printf("%s   %s%s%s\n", PREFIX_STR(&a->prefix), cmd_dim(cmd), kind_of(v->link, a), cmd_plain(cmd));
 	}
 	if (n > 0 && v->gets_address)
+		return;
+	if (n > 0 && n == n_static)
 		return;
 	if (n > 0) {
 		(void)printf("    %*sno RA adds or renews one\n", LABEL_WIDTH, "");
@@ -190,7 +214,7 @@ void slaac_show(const struct cmd *cmd, const struct slaac_view *v)
 		(void)printf("   %slooked after by %s%s", cmd_dim(cmd), v->manager->manager, cmd_plain(cmd));
 	(void)putchar('\n');
 	if (v->determined) {
-		label(cmd, v->sends_rs ? GLYPH_OK : GLYPH_WARNING, "asks routers");
+		label(cmd, v->sends_rs ? GLYPH_OK : is_static(v) ? GLYPH_INFO : GLYPH_WARNING, "asks routers");
 		(void)printf("%s\n", v->sends_rs ? "yes, when it comes up" : "no");
 		show_address(cmd, v);
 		show_route(cmd, v);
@@ -284,7 +308,7 @@ static void origin_of(const struct slaac_view *v, size_t i, struct origin *ret)
 static void outcome(const struct cmd *cmd, const char *what, bool known, bool a, bool b)
 {
 	(void)printf("  ");
-	cmd_column(what, 22);
+	cmd_column(what, COMPARE_WIDTH);
 	if (!known)
 		(void)printf("not known\n");
 	else
@@ -297,8 +321,8 @@ void slaac_show_compare(const struct cmd *cmd, const struct slaac_view *a, const
 	bool known = a->determined && b->determined;
 	size_t n = 0;
 
-	(void)printf("  %-22s%s%-18s %s%s\n", "", cmd_bold(cmd), a->link->name, b->link->name, cmd_plain(cmd));
-	(void)printf("  %-22s%-18s %s\n", "handled by", a->handler, b->handler);
+	(void)printf("  %*s%s%-18s %s%s\n", COMPARE_WIDTH, "", cmd_bold(cmd), a->link->name, b->link->name, cmd_plain(cmd));
+	(void)printf("  %-*s%-18s %s\n", COMPARE_WIDTH, "handled by", a->handler, b->handler);
 	outcome(cmd, "asks routers", known, a->sends_rs, b->sends_rs);
 	outcome(cmd, "address from an RA", known, a->gets_address, b->gets_address);
 	outcome(cmd, "default route from one", known, a->gets_default_route, b->gets_default_route);
@@ -311,7 +335,7 @@ void slaac_show_compare(const struct cmd *cmd, const struct slaac_view *a, const
 		origin_of(a, i, &oa);
 		origin_of(b, i, &ob);
 		n++;
-		(void)printf("  %-22s%-18lld %lld", settings[i].name, (long long)va, (long long)vb);
+		(void)printf("  %-*s%-18lld %lld", COMPARE_WIDTH, settings[i].name, (long long)va, (long long)vb);
 		if (oa.set_by[0] || ob.set_by[0])
 			(void)printf("   %s%s%s%s%s", cmd_dim(cmd), oa.set_by, oa.set_by[0] && ob.set_by[0] ? " | " : "", ob.set_by,
 				     cmd_plain(cmd));

@@ -56,6 +56,20 @@ static bool by_manager(const struct snapshot *s, const struct snap_link *link, c
 	return false;
 }
 
+/* Programs that turn forwarding on and don't say so in a file. */
+static const char *forwards(const struct snapshot *s)
+{
+	static const char *const names[] = { "docker", "sixtapd", "libvirtd", "virtnetworkd", "lxd", "incusd" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct snap_program *p = snap_program(s, names[i]);
+
+		if (p && p->running)
+			return p->name;
+	}
+	return NULL;
+}
+
 void origin_sysctl(const struct snapshot *s, const struct snap_link *link, const char *setting, int64_t value, struct origin *ret)
 {
 	const struct snap_sysctl_line *line = line_of(s, link->name, setting);
@@ -75,6 +89,8 @@ void origin_sysctl(const struct snapshot *s, const struct snap_link *link, const
 	else if (line)
 		(void)snprintf(o.note, sizeof(o.note), "%s:%u says %s, so it was changed since the boot", line->file, line->line,
 			       line->value);
+	if (!o.set_by[0] && value == 1 && str_eq(setting, "forwarding") && forwards(s) && !o.note[0])
+		(void)snprintf(o.note, sizeof(o.note), "in no file; %s runs here, which may turn it on", forwards(s));
 	*ret = o;
 }
 

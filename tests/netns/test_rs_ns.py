@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """rs and ns against radvd, dnsmasq and real kernels, and beside rdisc6 and ndisc6."""
-import json, os, re, subprocess
+import fcntl, json, os, select, socket, struct, subprocess, threading
 import pytest
 from lab import SIXTAP, wait
 from libnet import ip_, mac_, prefix_, shape
@@ -181,10 +181,10 @@ def test_rs_without_answer_or_address(lab):
     a = link.host("a", forwarding=1, accept_ra=0, addresses=["2001:db8:77:1::1/64"])
     radvd(lab, a)
     host.sysctl("net.ipv6.conf.eth0.disable_ipv6", 1)
-    answer = wait(lambda: host.run(SIXTAP, "--json", "rs", "eth0", "--wait", "1", check=False).stdout, 5)
-    [ra] = json.loads(answer)["advertisements"]
-    assert ra["lifetime"] == 1234
-    assert any("disable_ipv6=1" in x for x in json.loads(answer)["kernel"]["because"])
+    wait(lambda: host.run(SIXTAP, "rs", "eth0", "--wait", "1", check=False).returncode == 0, 10, "radvd answers")
+    answer = sixtap(host, "--json", "rs", "eth0")
+    [ra] = answer["advertisements"]
+    assert ra["lifetime"] == 1234 and any("disable_ipv6=1" in x for x in answer["kernel"]["because"])
     assert "no such interface" in sixtap(host, "rs", "eth9", status=1)
     assert "which interface" in sixtap(host, "rs", status=2)
     assert "isn't a number of seconds" in sixtap(host, "rs", "eth0", "--wait", "x", status=2)
@@ -232,18 +232,57 @@ def test_neighbours(lab):
     assert answer["free"] is False and answer["advertisements"][0]["mac"] == "02:00:00:00:00:02"
     answer = sixtap(host, "--json", "ns", "--dad", "2001:db8::77", "--wait", "0.2")
     assert answer["free"] is True and answer["advertisements"] == [] and answer["solicitations"] == 3
-    peer = lab.all["peer"]
-    peer.sysctl("net.ipv6.conf.eth0.accept_dad", 1)
-    p = subprocess.Popen(host.argv([SIXTAP, "--json", "ns", "--dad", "2001:db8::88", "--wait", "1.5"]), stdout=subprocess.PIPE, text=True)
-    peer.ip("addr", "add", "2001:db8::88/64", "dev", "eth0")
-    out = p.communicate(timeout=20)[0]
-    assert p.returncode == 1 and json.loads(out)["advertisements"], out
+    from test_watch import ns_frame, raw
+    rival = raw(lab.all["peer"], "eth0")
+    p = subprocess.Popen(host.argv([SIXTAP, "--json", "ns", "--dad", "2001:db8::88", "--wait", "3"]), stdout=subprocess.PIPE, text=True)
+    wait(lambda: rival.send(ns_frame("2001:db8::88", src="::")) and p.poll() is not None, 15, interval=0.1)
+    [a] = json.loads(p.stdout.read())["advertisements"]
+    assert p.returncode == 1 and a["probe"] and a["mac"] == "02:00:00:00:00:99"
 
     # Two owners: both are shown.
     router.ip("addr", "add", "2001:db8::3/64", "dev", "eth0", "nodad")
     answer = sixtap(host, "--json", "ns", "2001:db8::3")
     assert {a["mac"] for a in answer["advertisements"]} == {"02:00:00:00:00:02", "02:00:00:00:00:03"}
     assert "2 MACs answer" in sixtap(host, "ns", "2001:db8::3")
+
+
+def test_without_ethernet(lab):
+    """A tun device has no MACs: a router behind it is asked and heard all the same, by watch too."""
+    from test_watch import Watch, icmp6
+    host = lab.ns("host")
+    with host.enter():
+        fd = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH14x", b"tun0", 0x1001))
+    host.sysctl("net.ipv6.conf.tun0.addr_gen_mode", 1)
+    host.sysctl("net.ipv6.conf.tun0.router_solicitations", 0)
+    host.ip("link", "set", "tun0", "up")
+    host.ip("addr", "add", "fe80::2/64", "dev", "tun0", "nodad")
+    w = Watch(host, "--json", "watch")
+    ra = icmp6("fe80::1", "ff02::1", struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 600, 0, 0))[14:]
+    tgt = socket.inet_pton(socket.AF_INET6, "fe80::1")
+    na = icmp6("fe80::1", "fe80::2", struct.pack("!BBHI", 136, 0, 0, 0xe0000000) + tgt)[14:]
+
+    def peer():
+        while select.select([fd], [], [], 10)[0]:
+            packet = os.read(fd, 2000)
+            if packet[6] == 58 and packet[40] in (133, 135) and len(packet) > 47:
+                asked.append(packet)
+                os.write(fd, ra if packet[40] == 133 else na)
+            if len(asked) == 2:
+                return
+    asked = []
+    t = threading.Thread(target=peer, daemon=True)
+    t.start()
+    [a] = sixtap(host, "--json", "rs", "tun0", "--wait", "1")["advertisements"]
+    assert a["router"] == "fe80::1" and a["lifetime"] == 600 and "mac" not in a
+    assert len(asked[0]) == 48, "no source link-layer address in the question"
+    [a] = sixtap(host, "--json", "ns", "fe80::1%tun0")["advertisements"]
+    assert "mac" not in a and a["router"] and a["solicited"] and a["from"] == "fe80::1"
+    t.join(10)
+    wait(lambda: w.saw(type="na", interface="tun0"), 5)
+    assert w.stop() == 0 and w.saw(type="ra", interface="tun0", direction="in") and w.saw(type="rs", interface="tun0", direction="out")
+    assert "mac" not in w.saw(type="ra")[0]
+    os.close(fd)
 
 
 @pytest.mark.parametrize("delay", [80, 0])
