@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #define KEPT (128 * 1024)	/* bytes, for the next pieces */
+#define SPARE (16 * 1024)
 
 static void *checked(void *p)
 {
@@ -23,6 +24,7 @@ void mem_give_back(size_t from)
 {
 	(void)mallopt(M_MMAP_THRESHOLD, (int)from);
 	(void)mallopt(M_TRIM_THRESHOLD, KEPT);
+	(void)mallopt(M_TOP_PAD, SPARE);	/* what the heap has to spare is taken before a new mapping */
 }
 
 void *xcalloc(size_t n, size_t size)
@@ -50,11 +52,4 @@ char *xasprintf(const char *fmt, ...)
 		s = NULL;
 	va_end(ap);
 	return checked(s);
-}
-
-void mem_map_large(void)
-{
-	(void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-	(void)mallopt(M_TOP_PAD, 16 * 1024);	/* what the heap has left over would be taken before a new mapping */
-	(void)mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }

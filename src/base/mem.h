@@ -39,13 +39,6 @@
 		tmp_;             \
 	})
 
-/*
- * What is large is a mapping of its own from now on: the kernel backs it only
- * as far as it is used, and has it back at once. (glibc would raise its
- * threshold whenever such a piece is freed.)
- */
-void mem_map_large(void);
-
 static inline void freep(void *pp)
 {
 	free(*(void **)pp);

@@ -515,7 +515,6 @@ int monitor_run(const struct monitor_conf *conf)
 			     .sysfs_fd = -1, .queues_fd = -1, .guard = KERN_GUARD_NONE };
 	sigset_t set;
 
-	mem_map_large();
 	log_open("monitor", conf->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	for (unsigned int i = 0; i < CONFINE_N_; i++)
 		m.child[i].who = (enum confine_who)i;
