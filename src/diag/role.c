@@ -147,7 +147,23 @@ static bool way_out(const struct snapshot *snap, uint8_t family, uint32_t ifinde
 {
 	const struct snap_route *r = role_default(snap, family, ifindex, 0, -1);
 
-	return r && (r->protocol != RTPROT_RA || !role_default(snap, family, 0, ifindex, -1));
+	if (!r || r->protocol != RTPROT_RA)
+		return r != NULL;
+	/* While the host's own is missing, a guest's may be the only one: then IPv4 tells where the outside is. */
+	return !role_default(snap, family, 0, ifindex, -1) &&
+	       (role_default(snap, AF_INET, ifindex, 0, -1) || !role_default(snap, AF_INET, 0, ifindex, -1));
+}
+
+/* A link with a subnet of its own is a network's, whatever host routes lead there. */
+static bool has_subnet(const struct snapshot *snap, uint32_t ifindex)
+{
+	size_t n;
+	const struct snap_addr *a = snap_addrs(snap, ifindex, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (a[i].prefix.ip.family == AF_INET && a[i].prefix.len < 31)
+			return true;
+	return false;
 }
 
 /* A link with host routes to it and no default route: Xen's vif-route, a routed tap, a container by hand. */
@@ -163,7 +179,7 @@ static void by_host_routes(struct roles *roles)
 		    r->protocol == RTPROT_KERNEL || r->protocol == RTPROT_RA || !r->oif)
 			continue;
 		l = snap_link(snap, r->oif);
-		if (l && (str_eq(l->kind, "veth") || str_eq(l->kind, "tun") || is_vif(l)) && !l->master &&
+		if (l && !has_subnet(snap, l->ifindex) && (str_eq(l->kind, "veth") || str_eq(l->kind, "tun") || is_vif(l)) && !l->master &&
 		    !role_default(snap, AF_INET, l->ifindex, 0, -1) && !way_out(snap, AF_INET6, l->ifindex))
 			set(roles, l->ifindex, ROLE_GUEST);
 	}

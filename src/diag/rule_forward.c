@@ -133,6 +133,12 @@ static bool translates(const struct snapshot *snap, uint8_t family)
 	return false;
 }
 
+/* Is there an outside at all? Of either family: the route that is missing may be another fault's. */
+static bool leads_out(const struct snapshot *snap, uint32_t dev)
+{
+	return role_default(snap, AF_INET, 0, dev, -1) || role_default(snap, AF_INET6, 0, dev, -1);
+}
+
 static bool by_hand(const struct findings *found, const struct snap_link *dev)
 {
 	return dev && role_is(found->roles, dev->ifindex, ROLE_GUEST_ONLY) && (dev->flags & IFF_UP) &&
@@ -152,7 +158,7 @@ static void needs_by_hand(const struct snapshot *snap, struct findings *found, s
 		bool v6 = a->prefix.ip.family == AF_INET6;
 
 		if (!by_hand(found, dev) || a->scope != RT_SCOPE_UNIVERSE || a->prefix.len == ip_bits(&a->prefix.ip) ||
-		    !(v6 ? nat6 : nat4) || !role_default(snap, a->prefix.ip.family, 0, dev->ifindex, -1))
+		    !(v6 ? nat6 : nat4) || !leads_out(snap, dev->ifindex))
 			continue;
 		struct need *need = need_of(found, needs, dev, NULL);
 
@@ -162,7 +168,7 @@ static void needs_by_hand(const struct snapshot *snap, struct findings *found, s
 	for (size_t i = 0; i < n; i++) {
 		const struct snap_link *dev = snap_link(snap, g[i].dev);
 
-		if (!by_hand(found, dev) || !role_default(snap, g[i].ip.family, 0, dev->ifindex, -1))
+		if (!by_hand(found, dev) || !leads_out(snap, dev->ifindex))
 			continue;
 		if (!g[i].host_route && !(ip_is_global(&g[i].ip) && gateway_address(snap, dev->ifindex, &g[i].ip)))
 			continue;
@@ -328,10 +334,11 @@ static void judge_proxy_forwarding(const struct snapshot *snap, struct findings 
 		struct diag_finding *f;
 		struct diag_fix *fix;
 
-		if (n == 0 || !l->conf6.present || l->conf6.forwarding || (!l->conf6.proxy_ndp && !snap->conf6_all.proxy_ndp))
+		if (n == 0 || !l->conf6.present || l->conf6.forwarding)
 			continue;
 		f = proxy_finding(found, snap, l, n, &example);
-		finding_what(f, "Nobody answers on %s for guests, though proxy entries and proxy_ndp are set.", l->name);
+		finding_what(f, "Nobody answers on %s for guests, though proxy entries%s are set.", l->name,
+			     l->conf6.proxy_ndp || snap->conf6_all.proxy_ndp ? " and proxy_ndp" : "");
 		finding_why(f, "The kernel answers for others only as a router: forwarding is 0 on %s itself.", l->name);
 		settings(f, snap, l);
 		fix = finding_fix(f, "forward", FIX_LASTS_LIVE);
@@ -405,6 +412,15 @@ static const struct snap_link *on_link(const struct snapshot *snap, const struct
 		    role_is(found->roles, a->ifindex, ROLE_UPLINK | ROLE_HEARD) &&
 		    !role_is(found->roles, a->ifindex, ROLE_GUEST_ONLY))
 			return snap_link(snap, a->ifindex);
+	}
+	/* Or it has none of its own there, and only the route. */
+	for (size_t i = 0; i < snap->n_routes; i++) {
+		const struct snap_route *r = &snap->routes[i];
+
+		if (r->table == RT_TABLE_MAIN && r->oif != not && r->dst.ip.family == AF_INET6 && r->dst.len > 0 && r->dst.len < 128 &&
+		    !r->gateway.family && r->type == RTN_UNICAST && prefix_contains(&r->dst, ip) &&
+		    role_is(found->roles, r->oif, ROLE_UPLINK | ROLE_HEARD) && !role_is(found->roles, r->oif, ROLE_GUEST_ONLY))
+			return snap_link(snap, r->oif);
 	}
 	return NULL;
 }

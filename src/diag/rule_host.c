@@ -64,6 +64,19 @@ static const char *number(int64_t n, char buf[static 24])
 #define NUMBER(n) number((n), (char[24]){ 0 })
 #define CONF_PATH(device, name) conf_path((device), (name), (char[128]){ 0 })
 
+/* A default route by which the host gets out; one that a guest announces isn't. */
+static bool way_out(const struct snapshot *snap, const struct findings *found)
+{
+	for (size_t i = 0; i < snap->n_links; i++) {
+		const struct snap_link *l = &snap->links[i];
+		const struct snap_route *r = role_default(snap, AF_INET6, l->ifindex, 0, -1);
+
+		if (r && (r->protocol != RTPROT_RA || !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))
+			return true;
+	}
+	return false;
+}
+
 /* An address that came of an RA, or could have. */
 static const struct snap_addr *ra_address(const struct snapshot *snap, uint32_t ifindex)
 {
@@ -83,7 +96,7 @@ static const struct snap_addr *any_address(const struct snapshot *snap, uint32_t
 	const struct snap_addr *a = snap_addrs(snap, ifindex, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (a[i].prefix.ip.family == AF_INET6 && a[i].scope == scope)
+		if (a[i].prefix.ip.family == AF_INET6 && a[i].scope == scope && !(a[i].flags & IFA_F_DADFAILED))
 			return &a[i];
 	return NULL;
 }
@@ -130,7 +143,7 @@ static void judge_ignored_forwarding(const struct snapshot *snap, struct finding
 		if (!role_ra_heard(snap, l, NULL) && !ra_address(snap, l->ifindex))
 			continue;
 		route = role_default(snap, AF_INET6, l->ifindex, 0, RTPROT_RA);
-		if (!route && role_default(snap, AF_INET6, 0, 0, -1))
+		if (!route && way_out(snap, found))
 			continue;	/* a static one, or another way out */
 		f = findings_add(found, l->name);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
@@ -165,7 +178,7 @@ static void judge_all_has_no_effect(const struct snapshot *snap, struct findings
 		if (!may_need_ra(found, l) || processed(&l->conf6) || !role_kernel_ra(snap, l->ifindex) ||
 		    !role_is(found->roles, l->ifindex, ROLE_UPLINK | ROLE_HEARD))
 			continue;
-		if (!role_default(snap, AF_INET6, l->ifindex, 0, RTPROT_RA) && role_default(snap, AF_INET6, 0, 0, -1))
+		if (!role_default(snap, AF_INET6, l->ifindex, 0, RTPROT_RA) && way_out(snap, found))
 			continue;
 		f = findings_add(found, l->name);
 		finding_what(f, "net.ipv6.conf.all.accept_ra=2 was set and has no effect on %s, which has %d.", l->name,
@@ -223,7 +236,7 @@ static void judge_not_accepted(const struct snapshot *snap, struct findings *fou
 
 		if (!may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !role_ra_heard(snap, l, NULL))
 			continue;
-		bool no_route = !role_default(snap, AF_INET6, 0, 0, -1);
+		bool no_route = !way_out(snap, found);
 		bool no_address = !any_address(snap, l->ifindex, RT_SCOPE_UNIVERSE) &&
 				  !(l->inet6_flags & SNAP_IF_RA_MANAGED);
 		const struct knob knobs[] = {
@@ -231,10 +244,10 @@ static void judge_not_accepted(const struct snapshot *snap, struct findings *fou
 			{ "accept_ra", c->accept_ra, no_route ? "IPv6 default route" : "IPv6 address",
 			  c->accept_ra == 0 && (no_route || (no_address && role_is(found->roles, l->ifindex, ROLE_UPLINK))) },
 			{ "accept_ra_defrtr", c->accept_ra_defrtr, "IPv6 default route",
-			  processed(c) && c->accept_ra_defrtr == 0 && no_route },
-			{ "accept_ra_pinfo", c->accept_ra_pinfo, "IPv6 address", processed(c) && c->accept_ra_pinfo == 0 && no_address },
+			  c->accept_ra != 0 && c->accept_ra_defrtr == 0 && no_route },
+			{ "accept_ra_pinfo", c->accept_ra_pinfo, "IPv6 address", c->accept_ra != 0 && c->accept_ra_pinfo == 0 && no_address },
 			{ "autoconf", c->autoconf, "IPv6 address",
-			  processed(c) && c->accept_ra_pinfo != 0 && c->autoconf == 0 && no_address },
+			  c->accept_ra != 0 && c->accept_ra_pinfo != 0 && c->autoconf == 0 && no_address },
 		};
 
 		for (size_t k = 0; k < ARRAY_LEN(knobs); k++)
@@ -300,7 +313,7 @@ static void judge_userspace_refuses(const struct snapshot *snap, struct findings
 		struct diag_fix *fix;
 
 		if (!m || m->accepts_ra != 0 || !may_need_ra(found, l) || !role_ra_heard(snap, l, NULL) ||
-		    role_default(snap, AF_INET6, 0, 0, -1))
+		    way_out(snap, found))
 			continue;
 		f = findings_add(found, l->name);
 		finding_what(f, "The host has no IPv6 default route: %s holds %s and takes no router advertisements.", m->manager,
@@ -330,21 +343,25 @@ static void judge_no_default_router(const struct snapshot *snap, struct findings
 {
 	for (size_t i = 0; i < snap->n_links; i++) {
 		const struct snap_link *l = &snap->links[i];
+		const struct snap_addr *address;
 		struct diag_finding *f;
 		struct diag_fix *fix;
 
 		if (!may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !processed(&l->conf6) ||
-		    l->conf6.accept_ra_defrtr == 0 || !(l->inet6_flags & SNAP_IF_RA_RCVD) || !ra_address(snap, l->ifindex) ||
-		    role_default(snap, AF_INET6, 0, 0, -1))
+		    l->conf6.accept_ra_defrtr == 0 || !(l->inet6_flags & SNAP_IF_RA_RCVD) ||
+		    way_out(snap, found))
 			continue;
+		address = ra_address(snap, l->ifindex);
+		if (!address && l->conf6.autoconf && l->conf6.accept_ra_pinfo)
+			continue;	/* nothing has come of an RA yet */
 		f = findings_add(found, l->name);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
-		finding_what(f, "The host has an address on %s, and no IPv6 default route: no router there offers itself as one.",
-			     l->name);
-		finding_why(f, "Its router advertisements are taken (there is an address), so their router lifetime is 0%s.",
+		finding_what(f, "The host has no IPv6 default route: no router on %s offers itself as one.", l->name);
+		finding_why(f, "Router advertisements are taken there, so their router lifetime is 0%s.",
 			    l->conf6.accept_ra_min_lft > 0 ? ", or below accept_ra_min_lft" : "");
 		ra_evidence(snap, f, l);
-		finding_value(f, "address", "%s", PREFIX_STR(&ra_address(snap, l->ifindex)->prefix));
+		if (address)
+			finding_value(f, "address", "%s", PREFIX_STR(&address->prefix));
 		fix = finding_fix(f, "router", FIX_LASTS_REBOOT_SAFE);
 		fix_note(f, fix, "at the router: see who says so, and why it has no way out itself");
 		fix_command(f, fix, "sixtap rs %s", l->name);
@@ -503,8 +520,8 @@ static void judge_no_link_local(const struct snapshot *snap, struct findings *fo
 		struct diag_finding *f;
 		struct diag_fix *fix;
 
-		if (!may_need_ra(found, l) || l->conf6.addr_gen_mode != GEN_MODE_NONE || !processed(&l->conf6) ||
-		    !role_kernel_ra(snap, l->ifindex) || any_address(snap, l->ifindex, RT_SCOPE_LINK) ||
+		if (!may_need_ra(found, l) || l->conf6.addr_gen_mode != GEN_MODE_NONE ||
+		    (!processed(&l->conf6) && !role_ra_heard(snap, l, NULL)) || !role_kernel_ra(snap, l->ifindex) || any_address(snap, l->ifindex, RT_SCOPE_LINK) ||
 		    !role_is(found->roles, l->ifindex, ROLE_UPLINK | ROLE_HEARD))
 			continue;
 		f = findings_add(found, l->name);

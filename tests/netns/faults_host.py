@@ -92,7 +92,18 @@ Fault("ra.not-accepted", "eth0", lambda d: (conf(d, "eth0", accept_ra_defrtr=0),
 Fault("ra.not-accepted", "eth0", lambda d: (conf(d, "eth0", accept_ra_pinfo=0), drop_slaac(d)),
       lambda d: (conf(d, "eth0", accept_ra_pinfo=0), d.host.ip("addr", "add", UPLINK6_PREFIX + "::2/64", "dev", "eth0", "nodad")), out6,
       ("net/ipv6/conf/eth0/accept_ra_pinfo", "addr eth0 " + UPLINK6_PREFIX, f"route {UPLINK6_PREFIX}::/64"), name="ra.not-accepted pinfo")
-Fault("ra.not-accepted", "eth0", lambda d: (conf(d, "eth0", autoconf=0), drop_slaac(d)), None, out6,
+
+
+def no_autoconf(d):
+    conf(d, "eth0", autoconf=0)
+    drop_slaac(d)
+    prefix = UPLINK6_PREFIX + "::/64"
+    if not d.host.sysctl("net.ipv6.conf.eth0.accept_ra") == "2":
+        return          # no RA would bring it
+    d.wait_ra(lambda: any(r["dst"] == prefix for r in d.host.ipj("-6", "route", "show", "dev", "eth0")), 6, "the on-link route of an RA")
+
+
+Fault("ra.not-accepted", "eth0", no_autoconf, None, out6,
       ("net/ipv6/conf/eth0/autoconf", "addr eth0 " + UPLINK6_PREFIX, f"route {UPLINK6_PREFIX}::/64"), name="ra.not-accepted autoconf")
 
 
