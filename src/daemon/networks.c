@@ -20,6 +20,7 @@
 #include "daemon/drain.h"
 #include "daemon/flows.h"
 #include "daemon/repair.h"
+#include "kern/nft.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 
@@ -290,6 +291,9 @@ static int reconcile(struct daemon_main *d, struct report *report, enum reconcil
 		if (kern_observe(d->kern, NULL, 0, world, report) < 0)
 			return 1;
 	}
+	for (size_t i = 0; i < n; i++)
+		if (targets[i].network && targets[i].network->mode == NET_MODE_MACVTAP && !world->no_egress)
+			world->no_egress = !kern_nft_has_egress(d->kern);
 	size_t n_paths = plan_sysctls(targets, n, world, arena, &paths);
 	if (kern_observe_sysctls(d->kern, paths, n_paths, world, report) < 0)
 		return 1;

@@ -159,6 +159,25 @@ static int delete_table(struct kern *kern, uint8_t family, char why[static NFT_W
 	return commit(kern, why);
 }
 
+bool kern_nft_has_egress(struct kern *kern)
+{
+	static const char text[] =
+		"table netdev sixtap_asks {\n\tchain c {\n"
+		"\t\ttype filter hook egress device \"lo\" priority filter; policy accept;\n\t}\n}\n";
+	const char *forced = getenv("SIXTAP_EGRESS");
+	char why[NFT_WHY_MAX];
+
+	if (kern->egress == 0 && str_eq(forced, "no"))
+		kern->egress = -1;
+	if (kern->egress == 0 && kern_nf(kern) == 0) {
+		nft_ctx_set_dry_run(kern->nft, true);
+		int r = run(kern, text, NULL, why);
+		nft_ctx_set_dry_run(kern->nft, false);
+		kern->egress = r == 0 || r == -EPERM ? 1 : -1;
+	}
+	return kern->egress >= 0;
+}
+
 int kern_nft_list(struct kern *kern, uint8_t family, char **ret)
 {
 	const char *name = family == NFPROTO_BRIDGE ? "bridge " NFT_TABLE_NAME :

@@ -33,6 +33,16 @@
 int kern_nft_text(struct kern *kern, uint8_t family, const char *text, char why[static NFT_WHY_MAX]);
 
 /**
+ * kern_nft_has_egress() - Has this kernel nftables' egress hook, Linux 5.16?
+ * @kern:	the kernel
+ *
+ * Asked once, by a transaction that is never committed. With SIXTAP_EGRESS=no in the environment: no.
+ *
+ * Return: whether it has; true also when it could not be asked
+ */
+bool kern_nft_has_egress(struct kern *kern);
+
+/**
  * kern_nft_elems() - Delete and add elements in one transaction
  * @kern:	the kernel
  * @family:	NFPROTO_INET or NFPROTO_BRIDGE

@@ -22,6 +22,7 @@ struct kern {
 	struct nft_ctx *nft;
 	struct nl rt, nf;
 	struct nlb b;		/* for requests, reused */
+	int egress;		/* kern_nft_has_egress(): 0: not asked yet, 1: yes, -1: no */
 	unsigned int next_tap;	/* number of the next tap */
 };
 

@@ -195,6 +195,7 @@ struct world {
 	struct w_served *served;
 	size_t n_served;
 	bool has_daemon;	/* served is known */
+	bool no_egress;		/* nftables has no egress hook: nothing checks what guests on macvtap devices say */
 	bool nft_unreadable;	/* no privileges: the tables are not known */
 };
 

@@ -281,7 +281,7 @@ void find_guard_macvtap(struct make *m, const struct net *net, struct ruleset_ma
 	struct macs macs = { 0 };
 	size_t cap = 0;
 
-	*ret = (struct ruleset_macvtap){ .group = network_group(net->target->name), .guarded = net->d->spoof_check,
+	*ret = (struct ruleset_macvtap){ .group = network_group(net->target->name), .guarded = net->d->spoof_check && !m->world->no_egress,
 					 .host = macvtap_filtered_host(net) };
 	for (size_t i = 0; i < net->d->n_guests; i++) {
 		const struct d_guest *g = &net->d->guests[i];

@@ -278,6 +278,9 @@ void find_macvtap(struct make *m, struct net *net)
 		r->blocked = arena_printf(m->arena, "%s is down: guests are cut off; ip link set %s up", lower->name, lower->name);
 	else if (!(lower->flags & IFF_LOWER_UP_))
 		r->blocked = arena_printf(m->arena, "%s has no carrier: guests are cut off", lower->name);
+	else if (net->d->spoof_check && m->world->no_egress)
+		r->blocked = "spoof-check: this kernel cannot check what guests on macvtap devices say (nftables' egress hook, Linux "
+			     "5.16); write spoof-check: no where guests are trusted";
 }
 
 /* ---- devices ---- */

@@ -216,6 +216,18 @@ def test_spoof_check(office):
     assert heard(bad) >= set(bad) - {"a tagged frame"}, "without it all of these are heard: the test would see them"
 
 
+def test_a_kernel_without_egress_hook(office):
+    office.sixtap.env["SIXTAP_EGRESS"] = "no"       # what Linux 5.15 answers
+    office.up(host_access="yes", **WEB)
+    web = office.guest("web", 10)
+    n = office.network()
+    assert n["state"] == "degraded" and "Linux 5.16" in n["troubles"][0], n
+    assert web.ns.ping(office.OUT4) and web.ns.ping(office.HOST4)
+    rules = office.host.run("nft", "list", "table", "netdev", "sixtap").stdout
+    assert "egress" not in rules and "ingress" in rules
+    assert lan_answers(office, office.HOST4) == {office.host.links()["eth0"]["address"]}
+
+
 # ---- the lower device ----
 
 def refused(office, says, **keys):

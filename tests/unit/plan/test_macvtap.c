@@ -242,11 +242,27 @@ static void test_blocked(void **state)
 	}
 }
 
+/* A kernel without the hook: guests run, unchecked, and it is said. The host's own filter is another hook. */
+static void test_no_egress(void **state)
+{
+	_cleanup_(lab_freep) struct lab *lab = lab_new(HOST ON_LINK RUN);
+
+	(void)state;
+	lab->no_egress = true;
+	const char *text = lab_plan(lab, OFFICE ACCESS, NULL);
+	assert_non_null(strstr(text, "create link macvtap0"));
+	assert_non_null(strstr(text, "create rules netdev sixtap: what the LAN says to the host stays with the NIC"));
+	assert_non_null(strstr(lab_result(lab, "office")->blocked, "Linux 5.16"));
+	(void)lab_plan(lab, OFFICE "    spoof-check: no\n", NULL);
+	assert_null(lab_result(lab, "office")->blocked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),	      cmocka_unit_test(test_again_and_back), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_without_daemon), cmocka_unit_test(test_blocked),
+		cmocka_unit_test(test_no_egress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
