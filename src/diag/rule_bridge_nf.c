@@ -111,7 +111,7 @@ static void judge_mld_of(const struct snapshot *s, struct findings *found, const
 	finding_value(f, "chain", "%s", chain);
 	finding_seen_in(f, "nft -a list chain %s", chain);
 	struct diag_fix *fix = finding_fix(f, "accept-mld", FIX_LASTS_LIVE);
-	struct fw_rules rules = fix_rules(fix, b->link->name);
+	struct fw_rules rules = fix_rules(fix, arena_printf(f->all->arena, "%s-mld", b->link->name));
 	fw_rules_begin(&rules);
 	fw_rules_number(&rules, FW_COND_L4PROTO, IPPROTO_ICMPV6);
 	fix_rule(f, fix, &m.base, &m.drop, FW_HOOK_FORWARD, &rules);
@@ -183,7 +183,7 @@ static void netfilter_fixes(struct diag_finding *f, const struct snap_link *brid
 	for (int i = 0; i < 2; i++) {
 		if (!families[i].drops || (i == 1 && families[0].drops && families[0].base.chain == families[1].base.chain))
 			continue;
-		struct fw_rules rules = fix_rules(fix, bridge->name);
+		struct fw_rules rules = fix_rules(fix, arena_printf(f->all->arena, "%s-bridged", bridge->name));
 		fw_rules_begin(&rules);
 		fw_rules_device(&rules, FW_COND_IIF, bridge->name);
 		fw_rules_device(&rules, FW_COND_OIF, bridge->name);

@@ -17,6 +17,9 @@ static const struct rule_section *const sections[] = {
 	&rules_address,
 	&rules_forward,
 	&rules_route,
+	&rules_firewall,
+	&rules_nat,
+	&rules_service,
 };
 
 const char *const rule_subject_name[RULE_SUBJECT_N_] = {

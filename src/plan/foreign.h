@@ -47,6 +47,10 @@ struct fw_drop {
 bool foreign_drops(const struct fw_table *table, const struct fw_chain *chain, const struct fw_packet *packet,
 		   bool with_ours, struct fw_drop *ret);
 
+/* The rule that decides about a packet: accepts or drops it, or hands it to somebody else. NULL: the policy does. */
+const struct fw_rule *foreign_decides(const struct fw_table *table, const struct fw_chain *chain,
+				      const struct fw_packet *packet);
+
 /* "ip filter FORWARD", in @arena; of names that others chose, only what is safe to print. */
 const char *foreign_name(struct arena *arena, const struct fw_table *table, const struct fw_chain *chain);
 /* Whose it is: "docker", "ufw", "firewalld"; NULL: not known. */

@@ -20,6 +20,7 @@ struct walk {
 	bool with_ours;
 	size_t steps;
 	const struct fw_chain *point;
+	const struct fw_rule *last;	/* that decided */
 };
 
 enum fate {
@@ -116,6 +117,7 @@ static enum fate run(struct walk *w, const struct fw_chain *chain, unsigned int 
 			continue;
 		if (at)
 			*at = rule->handle;
+		w->last = rule;
 		switch (rule->verdict) {
 		case FW_VERDICT_NONE:
 			break;
@@ -156,4 +158,12 @@ bool foreign_drops(const struct fw_table *table, const struct fw_chain *chain, c
 		return false;
 	*ret = (struct fw_drop){ .at = fate == FATE_ON ? 0 : at, .point = w.point };
 	return true;
+}
+
+const struct fw_rule *foreign_decides(const struct fw_table *table, const struct fw_chain *chain, const struct fw_packet *packet)
+{
+	struct walk w = { .table = table, .packet = packet, .with_ours = true };
+	enum fate fate = run(&w, chain, 0, NULL);
+
+	return fate == FATE_ACCEPT || fate == FATE_DROP ? w.last : NULL;
 }
