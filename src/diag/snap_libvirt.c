@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #ifdef HAVE_LIBVIRT
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libvirt/libvirt.h>
@@ -33,6 +34,32 @@
 #define URI "qemu:///system"
 
 /* --------------------------------------------------------------------- the child */
+
+/* The library is loaded only where it is asked: it would cost every other command ten milliseconds. */
+#define CALLS(F) F(virConnectListAllDomains) F(virConnectListAllNetworks) F(virConnectOpenReadOnly) \
+	F(virDomainFree) F(virDomainGetName) F(virDomainGetUUIDString) F(virDomainGetXMLDesc) \
+	F(virDomainIsActive) F(virDomainIsPersistent) F(virGetLastErrorMessage) F(virNetworkFree) \
+	F(virNetworkGetAutostart) F(virNetworkGetBridgeName) F(virNetworkGetName) F(virNetworkGetXMLDesc) \
+	F(virNetworkIsActive) F(virNetworkIsPersistent) F(virSetErrorFunc)
+#define MEMBER(fn) __typeof__(&fn) fn;
+#define LOAD(fn) \
+	*(void **)&lib.fn = dlsym(handle, #fn); \
+	ok &= lib.fn != NULL;
+
+static struct {
+	CALLS(MEMBER)
+} lib;
+
+static bool load(void)
+{
+	void *handle = dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
+	bool ok = handle != NULL;
+
+	if (handle) {
+		CALLS(LOAD)
+	}
+	return ok;
+}
 
 /* An attribute of the first element that @path finds below @node; "" if there is none. */
 static void set_attr(json_t *o, const char *key, xmlXPathContextPtr x, xmlNodePtr node, const char *path)
@@ -83,21 +110,21 @@ static json_t *domains_json(virConnectPtr conn)
 {
 	json_t *list = json_array();
 	virDomainPtr *domains = NULL;
-	int n = virConnectListAllDomains(conn, &domains, 0);
+	int n = lib.virConnectListAllDomains(conn, &domains, 0);
 
 	for (int i = 0; i < n; i++) {
 		char uuid[VIR_UUID_STRING_BUFLEN] = "";
-		bool active = virDomainIsActive(domains[i]) == 1, persistent = virDomainIsPersistent(domains[i]) == 1;
-		_cleanup_(freep) char *live = active ? virDomainGetXMLDesc(domains[i], 0) : NULL;
-		_cleanup_(freep) char *stored = persistent ? virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE) : NULL;
+		bool active = lib.virDomainIsActive(domains[i]) == 1, persistent = lib.virDomainIsPersistent(domains[i]) == 1;
+		_cleanup_(freep) char *live = active ? lib.virDomainGetXMLDesc(domains[i], 0) : NULL;
+		_cleanup_(freep) char *stored = persistent ? lib.virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE) : NULL;
 		json_t *nics = json_array();
 
-		(void)virDomainGetUUIDString(domains[i], uuid);
+		(void)lib.virDomainGetUUIDString(domains[i], uuid);
 		add_interfaces(nics, live, true);
 		add_interfaces(nics, stored, false);
-		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:o}", "name", virDomainGetName(domains[i]), "uuid",
+		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:o}", "name", lib.virDomainGetName(domains[i]), "uuid",
 							    uuid, "active", active, "persistent", persistent, "nics", nics));
-		(void)virDomainFree(domains[i]);
+		(void)lib.virDomainFree(domains[i]);
 	}
 	free(domains);
 	return list;
@@ -107,20 +134,20 @@ static json_t *networks_json(virConnectPtr conn)
 {
 	json_t *list = json_array();
 	virNetworkPtr *nets = NULL;
-	int n = virConnectListAllNetworks(conn, &nets, 0);
+	int n = lib.virConnectListAllNetworks(conn, &nets, 0);
 
 	for (int i = 0; i < n; i++) {
-		bool active = virNetworkIsActive(nets[i]) == 1, persistent = virNetworkIsPersistent(nets[i]) == 1;
-		_cleanup_(freep) char *live = active ? virNetworkGetXMLDesc(nets[i], 0) : NULL;
-		_cleanup_(freep) char *stored = persistent ? virNetworkGetXMLDesc(nets[i], VIR_NETWORK_XML_INACTIVE) : NULL;
-		_cleanup_(freep) char *bridge = virNetworkGetBridgeName(nets[i]);
+		bool active = lib.virNetworkIsActive(nets[i]) == 1, persistent = lib.virNetworkIsPersistent(nets[i]) == 1;
+		_cleanup_(freep) char *live = active ? lib.virNetworkGetXMLDesc(nets[i], 0) : NULL;
+		_cleanup_(freep) char *stored = persistent ? lib.virNetworkGetXMLDesc(nets[i], VIR_NETWORK_XML_INACTIVE) : NULL;
+		_cleanup_(freep) char *bridge = lib.virNetworkGetBridgeName(nets[i]);
 		const char *xml = live ? live : stored;
 		xmlDocPtr doc = xml ? xmlReadMemory(xml, (int)strlen(xml), "network", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
 		xmlXPathContextPtr x = doc ? xmlXPathNewContext(doc) : NULL;
 		int autostart = 0;
 
-		(void)virNetworkGetAutostart(nets[i], &autostart);
-		json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", virNetworkGetName(nets[i]), "bridge",
+		(void)lib.virNetworkGetAutostart(nets[i], &autostart);
+		json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", lib.virNetworkGetName(nets[i]), "bridge",
 				      bridge ? bridge : "", "active", active, "persistent", persistent, "autostart", autostart, "live",
 				      live ? live : "", "stored", stored ? stored : "");
 		if (o && x)
@@ -131,7 +158,7 @@ static json_t *networks_json(virConnectPtr conn)
 			xmlXPathFreeContext(x);
 		if (doc)
 			xmlFreeDoc(doc);
-		(void)virNetworkFree(nets[i]);
+		(void)lib.virNetworkFree(nets[i]);
 	}
 	free(nets);
 	return list;
@@ -149,14 +176,16 @@ static _Noreturn void child(int fd)
 	json_t *o;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	virSetErrorFunc(NULL, quiet);
-	conn = virConnectOpenReadOnly(URI);
+	bool loaded = load();
+	if (loaded)
+		lib.virSetErrorFunc(NULL, quiet);
+	conn = loaded ? lib.virConnectOpenReadOnly(URI) : NULL;
 	if (conn) {
 		json_t *domains = domains_json(conn), *networks = networks_json(conn);
 
 		o = json_pack("{s:o, s:o}", "domains", domains, "networks", networks);
 	} else {
-		const char *why = virGetLastErrorMessage();
+		const char *why = loaded ? lib.virGetLastErrorMessage() : "its client library (libvirt0) isn't installed";
 
 		o = json_pack("{s:s}", "why", why ? why : "no connection");
 	}
