@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "cmd/client.h"
 #include "conf/conf.h"
+#include "ctl/paths.h"
 
 enum { OPT_RUNTIME = 1 };
 
@@ -260,7 +261,10 @@ int cmd_release(struct cmd *cmd, int argc, char **argv)
 	path = client_adopted_path(cmd);
 	if (adopt_file_change(cmd, path, subjects, n, false, &saved) != 0)
 		return EXIT_FAILED;
-	if (client_connect(cmd, CLIENT_MAY_FAIL, &control) == 0) {
+	/* A daemon that was killed left its records, and what it joined. */
+	const char *records = PATHS_JOIN(cmd->run_dir, "state/adopted");
+	bool left = access(records, F_OK) == 0 && rmdir(records) != 0;
+	if (client_connect(cmd, left ? CLIENT_START : CLIENT_MAY_FAIL, &control) == 0) {
 		json_t *request = ctl_request_new(CTL_RELEASE), *list = json_array();
 
 		for (int i = 0; i < n; i++)

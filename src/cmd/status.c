@@ -7,6 +7,7 @@
 #include "cmd/client.h"
 #include "cmd/cmd.h"
 #include "cmd/table.h"
+#include "model/mcast.h"
 
 static const char *text(const json_t *o, const char *key)
 {
@@ -51,6 +52,17 @@ static void followed(const json_t *device, char buf[static 64])
 		(void)snprintf(buf, 64, "all multicast");
 	else
 		(void)snprintf(buf, 64, "%zu group%s followed", n, n == 1 ? "" : "s");
+}
+
+/* More than it should be: said for each, unless it is what the configuration asks for. */
+static void print_all_multicast(const struct cmd *cmd, const char *name, const json_t *macvtap)
+{
+	const json_t *because = json_object_get(macvtap, "all_because"), *why;
+	size_t i;
+
+	json_array_foreach(because, i, why)
+		if (!str_eq(json_string_value(why), mcast_all_text[__builtin_ctz(MCAST_ALL_CONFIG)]))
+			(void)printf("  %s %s gets all multicast: %s\n", cmd_glyph(cmd, GLYPH_WARNING), name, json_string_value(why));
 }
 
 /*
@@ -128,6 +140,8 @@ static void print_guests(const struct cmd *cmd, const json_t *guests)
 	else
 		print_blocks(cmd, guests);
 	table_clear(&t);
+	json_array_foreach(guests, i, g)
+		print_all_multicast(cmd, text(g, "name"), json_object_get(g, "macvtap"));
 }
 
 /* "two leases, the last ends in 41 min": what a network was numbered by before. */
@@ -240,6 +254,9 @@ static void print_adopted(const struct cmd *cmd, const json_t *adopted)
 	}
 	if (json_array_size(adopted) > 0) {
 		table_print(cmd, &t, 2);
+		json_array_foreach(adopted, i, a)
+			json_array_foreach(json_object_get(a, "devices"), k, device)
+				print_all_multicast(cmd, text(device, "device"), device);
 		(void)putchar('\n');
 	}
 	table_clear(&t);

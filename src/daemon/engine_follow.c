@@ -198,6 +198,8 @@ static int on_sock(struct loop_fd *src, uint32_t events, mono_t now)
 
 		r = input(g, &packet, now);
 	}
+	if (packet_lost(src->fd) > 0)
+		mcast_missed(g->mcast, now);
 	changed(g);
 	return r;
 }

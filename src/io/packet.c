@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define RCVBUF (8 << 20)	/* ten thousand frames: a whole host's guests starting at once */
-#define GUEST_RCVBUF (256 << 10)	/* one guest's; what it sends beyond is its own loss */
+#define GUEST_RCVBUF (1 << 20)	/* one guest's; what it says beyond that is asked for again */
 
 #define TAKE 0xffffu		/* return values of a filter: bytes of the frame to keep */
 #define DROP 0u
@@ -228,6 +228,14 @@ int packet_recv(struct packet_batch *batch, int fd, unsigned int max)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	return n;
+}
+
+unsigned int packet_lost(int fd)
+{
+	struct tpacket_stats stats = { 0 };
+	socklen_t len = sizeof(stats);
+
+	return getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) < 0 ? 0 : stats.tp_drops;
 }
 
 struct packet packet_get(const struct packet_batch *batch, unsigned int i)

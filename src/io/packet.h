@@ -74,5 +74,8 @@ DEFINE_FREEP(struct packet_batch, packet_batch_free)
 int packet_recv(struct packet_batch *batch, int fd, unsigned int max);
 struct packet packet_get(const struct packet_batch *batch, unsigned int i);
 
+/* How many frames the socket had no room for since the last call. */
+unsigned int packet_lost(int fd);
+
 /* Send a whole frame. Return: 0, or negative errno (-ENETDOWN, -ENXIO: the device is gone, -ENOBUFS, -EMSGSIZE). */
 int packet_send(int fd, const void *frame, size_t len);

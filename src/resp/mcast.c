@@ -320,6 +320,12 @@ void mcast_heard(struct mcast *m, mono_t now)
 		ask_by(m, mono_add(now, ASK_AGAIN));
 }
 
+void mcast_missed(struct mcast *m, mono_t now)
+{
+	m->unsure[MLD] = m->unsure[IGMP] = true;	/* the answer that comes just now, if one does */
+	ask_by(m, mono_add(now, ASK_AGAIN));
+}
+
 void mcast_ns(struct mcast *m, const struct ndp_ns *ns, mono_t now)
 {
 	is_node(m, &all_nodes, now);

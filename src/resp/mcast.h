@@ -61,6 +61,9 @@ void mcast_na(struct mcast *m, const struct ndp_na *na, mono_t now);
 /* It can be asked by another MAC than before, perhaps: worth a question, unless it has answered one. */
 void mcast_heard(struct mcast *m, mono_t now);
 
+/* Something that it said was lost on the way: it is asked again. */
+void mcast_missed(struct mcast *m, mono_t now);
+
 /* QEMU said this when it was asked at @asked. */
 void mcast_rx_filter(struct mcast *m, const struct qmp_filter *filter, mono_t asked, mono_t now);
 /* Its monitor is gone: what was known from it has to be found otherwise. */

@@ -153,6 +153,7 @@ def test_ten_thousand_groups(quiet):
     d = wait(lambda: (lambda x: x if x["all"] else None)(quiet.device(g.device)), 8, "all multicast is let in")
     assert "ALLMULTI" in quiet.wire.host.links()[g.device]["flags"]
     assert len(d["groups"]) <= 128 and "more groups" in d["all_because"][0]
+    assert f"{g.device} gets all multicast: the guest listens to more groups" in quiet.sixtap("status").stdout
     with open(quiet.sixtap.run_dir + "/sixtapd.log") as f:
         assert "all-multicast" in f.read()
     assert quiet.wire.reaches(a)
@@ -208,8 +209,13 @@ def test_daemon_comes_and_goes(quiet):
     quiet.sixtap("up")
     wait(want, 8, "the state of now, also what went meanwhile")
     assert quiet.wire.reaches(third)
-    quiet.sixtap("down")
+    for p in quiet.sixtap.json("status")["daemon"]["processes"].values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(p, signal.SIGKILL)
+    wait(lambda: not quiet.sixtap.processes(), 5, "all its processes have gone")
+    quiet.sixtap("release", g.device)       # finds what was left
     assert quiet.wire.groups(g.device) == ["33:33:00:00:be:ef"], "only what we joined is left"
+    wait(lambda: not quiet.sixtap.processes(), 5, "nothing is to be done any more")
 
 
 def test_comes_back_under_another_name(quiet):

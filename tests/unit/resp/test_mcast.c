@@ -300,6 +300,28 @@ static void test_silence(void **state)
 	mcast_free(b.m);
 }
 
+/* Frames that were lost: what they said is asked for, and an answer that may lack something drops nothing. */
+static void test_missed(void **state)
+{
+	struct bench b = bench(true);
+
+	(void)state;
+	mld(&b, MLD_TO_EXCLUDE, "ff02::1:ff10:1", 0, T0);
+	mld(&b, MLD_TO_EXCLUDE, "ff02::1:ff10:2", 0, T0);
+	mono_t now = next_query(&b) + 10 * MONO_S;
+	answer(&b, 2, now - 9 * MONO_S);
+	assert_false(mcast_tick(b.m, now));
+	for (unsigned int i = 0; i < 3; i++) {
+		mcast_missed(b.m, now);
+		now = next_query(&b);
+		mcast_missed(b.m, now);
+		answer(&b, 1, now + 100 * MONO_MS);
+		assert_int_equal(why(&b, "33:33:ff:10:00:02"), MCAST_BY_MLD);
+	}
+	assert_true(next_query(&b) - now < 5 * MONO_S);
+	mcast_free(b.m);
+}
+
 /* MLDv1: others' reports spare the guest its own, so what it doesn't say proves nothing. */
 static void test_v1(void **state)
 {
@@ -456,7 +478,8 @@ static void test_had(void **state)
 	struct mac kept, gone;
 
 	(void)state;
-	assert_true(mac_parse("33:33:ff:10:00:01", &kept) && mac_parse("33:33:ff:99:99:99", &gone));
+	assert_true(mac_parse("33:33:ff:10:00:01", &kept));
+	assert_true(mac_parse("33:33:ff:99:99:99", &gone));
 	b.joined[b.n] = kept;
 	b.reasons[b.n++] = MCAST_BY_QMP;
 	b.joined[b.n] = gone;
@@ -483,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_igmp),	     cmocka_unit_test(test_rotation),
 		cmocka_unit_test(test_silence),	  cmocka_unit_test(test_v1),	     cmocka_unit_test(test_used),
 		cmocka_unit_test(test_too_many),  cmocka_unit_test(test_qmp),	     cmocka_unit_test(test_had),
+		cmocka_unit_test(test_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
