@@ -12,7 +12,7 @@ done
 """
 XML = """<domain type='qemu'><name>ha</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{guest}/vmlinuz</kernel><initrd>{guest}/initramfs.gz</initrd>
-<cmdline>console=ttyS0 quiet guest=ha dhcp4=no dhcp6=no tempaddr=2</cmdline></os>
+<cmdline>console=ttyS0 quiet guest=ha dhcp4=no dhcp6=no tempaddr=2</cmdline></os><features><acpi/><apic/></features>
 <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/><memballoon model='none'/>
 <interface type='direct'><mac address='52:54:00:aa:bb:01'/><source dev='eth0'/><model type='virtio'/></interface>
 <controller type='virtio-serial'/><channel type='unix'><source mode='bind' path='{dir}/control'/>
