@@ -15,6 +15,8 @@
 #define BUCKETS 8192
 #define NONE UINT32_MAX
 #define TOLD 1024		/* what was told lately; a collision tells again */
+#define LINKS 256		/* on which a DHCP client was heard lately; a collision forgets one */
+#define DISCOVER_NS UINT64_C(10000000000)
 #define SPEAKERS 256		/* routers and servers, of all links */
 
 const char *const suspect_name[] = {
@@ -49,6 +51,7 @@ struct suspect {
 	struct pending ring[SUSPECT_PENDING];
 	uint32_t buckets[BUCKETS];
 	struct { uint64_t hash, at_ns; } told[TOLD];
+	struct { uint32_t link; uint64_t at_ns; } discovers[LINKS];
 	struct speaker speakers[SPEAKERS];
 	size_t n_speakers;
 };
@@ -273,6 +276,14 @@ static void heard_ns(struct suspect *s, const struct suspect_place *place, const
 		ask(s, place, h->kind, &target, &h->src, &h->src_mac);
 }
 
+/* A DHCP server asks for the address that it is about to give away, and hopes for no answer (RFC 2131 4.4.1). */
+static bool serves(const struct suspect *s, const struct suspect_place *place)
+{
+	const uint32_t i = place->link % LINKS;
+
+	return s->discovers[i].link == place->link && s->now_ns - s->discovers[i].at_ns < DISCOVER_NS;
+}
+
 static void heard_arp(struct suspect *s, const struct suspect_place *place, const struct heard *h)
 {
 	const struct arp *a = &h->arp;
@@ -282,7 +293,7 @@ static void heard_arp(struct suspect *s, const struct suspect_place *place, cons
 		answer(s, place, h->kind, &sender, &a->sender_mac);
 	else if (a->sender.s_addr == 0)
 		check(s, place, h->kind, &target, &a->sender_mac);	/* RFC 5227 1.1 */
-	else
+	else if (!serves(s, place))
 		ask(s, place, h->kind, &target, &sender, &a->sender_mac);
 }
 
@@ -317,8 +328,11 @@ void suspect_heard(struct suspect *s, const struct suspect_place *place, const s
 			speak(s, place, h->kind, &h->src, &h->src_mac);
 		break;
 	case HEARD_DHCP4:
-		if (!h->dhcp4.reply)
+		if (!h->dhcp4.reply) {
+			s->discovers[place->link % LINKS].link = place->link;
+			s->discovers[place->link % LINKS].at_ns = s->now_ns;
 			break;
+		}
 		from_guest(s, place, h, SUSPECT_DHCP_FROM_GUEST);
 		ip = ip4(h->dhcp4.server);
 		if (h->dhcp4.server.s_addr && h->dhcp4.relay.s_addr == 0)

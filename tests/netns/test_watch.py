@@ -5,7 +5,7 @@ from lab import SIXTAP, wait
 from test_rs_ns import Link, radvd
 
 ENV = dict(os.environ, LC_ALL="C.UTF-8", NO_COLOR="1")
-DNSMASQ = ("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--pid-file=", "--log-facility=-", "--no-ping")
+DNSMASQ = ("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--pid-file=", "--log-facility=-")
 
 
 class Watch:

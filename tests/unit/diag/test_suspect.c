@@ -40,7 +40,7 @@ static struct mac mac(uint8_t n)
 	return (struct mac){ { 2, 0, 0, 0, 0, n } };
 }
 
-enum step_kind { END, NS, NA, RA, GONE_RA, ARP_ASK, ARP_TELL, OFFER, ADVERTISE, BROKEN, TICK };
+enum step_kind { END, NS, NA, RA, GONE_RA, ARP_ASK, ARP_TELL, DISCOVER, OFFER, ADVERTISE, BROKEN, TICK };
 
 /* A frame, or time that passes. Addresses: NS target, asker ("": a check for duplicates); RA and OFFER: who, "". */
 struct step {
@@ -86,6 +86,10 @@ static void feed(struct suspect *s, const struct step *step)
 		h.src = (struct ip){ 0 };
 		h.arp = (struct arp){ .op = step->kind == ARP_ASK ? ARP_OP_REQUEST : ARP_OP_REPLY, .sender_mac = mac(step->mac),
 				      .sender = step->kind == ARP_ASK ? b.v4 : a.v4, .target = step->kind == ARP_ASK ? a.v4 : b.v4 };
+		break;
+	case DISCOVER:
+		h.kind = HEARD_DHCP4;
+		h.dhcp4.type = 1;
 		break;
 	case OFFER:
 		h.kind = HEARD_DHCP4;
@@ -147,6 +151,12 @@ static void stories(void **state)
 		{ "ARP alike", { F(ARP_ASK, 0, "192.0.2.9", "192.0.2.1", 1), T(2 * S) }, 1, SUSPECT_UNANSWERED, "192.0.2.9" },
 		{ "ARP answered", { F(ARP_ASK, 0, "192.0.2.9", "192.0.2.1", 1), F(ARP_TELL, MS, "192.0.2.9", "192.0.2.1", 2), T(2 * S) },
 		  0, 0, "" },
+		{ "a DHCP server sees whether an address is free",
+		  { F(DISCOVER, 0, "", "", 2), F(ARP_ASK, MS, "192.0.2.9", "192.0.2.1", 1), T(2 * S) }, 0, 0, "" },
+		{ "on another link", { F(DISCOVER, 0, "", "", 2, ON(3, 3)), F(ARP_ASK, MS, "192.0.2.9", "192.0.2.1", 1), T(2 * S) }, 1,
+		  SUSPECT_UNANSWERED, "192.0.2.9" },
+		{ "later", { F(DISCOVER, 0, "", "", 2), F(ARP_ASK, 11 * S, "192.0.2.9", "192.0.2.1", 1), T(13 * S) }, 1, SUSPECT_UNANSWERED,
+		  "192.0.2.9" },
 		{ "a free address", { F(NS, 0, X, "::", 1), T(5 * S) }, 0, 0, "" },
 		{ "a taken address", { F(NS, 0, X, "::", 1, .unseen = true), F(NA, MS, X, X, 2) }, 1, SUSPECT_DUPLICATE, X },
 		{ "one's own announcement", { F(NS, 0, X, "::", 1), F(NA, MS, X, X, 1), T(5 * S) }, 0, 0, "" },
