@@ -388,7 +388,14 @@ class Lab:
             os.close(ns.fd)
             subprocess.run(["ip", "netns", "del", ns.name], stderr=subprocess.DEVNULL)
         self.all = {}
-        shutil.rmtree(self.dir, ignore_errors=True)
+        # A process on its way out may put a last file into a folder that is just being emptied.
+        end_by = time.monotonic() + 3
+        while os.path.exists(self.dir):
+            shutil.rmtree(self.dir, ignore_errors=True)
+            if time.monotonic() > end_by:
+                print(f"cannot remove {self.dir}")
+                break
+            time.sleep(0 if not os.path.exists(self.dir) else 0.05)
 
     # the world around the host
 

@@ -234,6 +234,7 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 		warn_session(cmd, control, &files, desired, names, n_names);
 	json_t *request = request_new(CTL_UP, &files, names, n_names);
 	(void)json_object_set_new(request, "wait", json_boolean(wait));
+	(void)json_object_set_new(request, "brief", json_boolean(!cmd->json));
 	if (argc - optind == 0)
 		(void)json_object_set_new(request, "adopts", adopt_requests(cmd, desired));
 	if (confirm > 0)

@@ -130,6 +130,8 @@ static bool *get_flag(struct ctl_request *r, const char *key)
 {
 	if (str_eq(key, "wait"))
 		return &r->wait;
+	if (str_eq(key, "brief"))
+		return &r->brief;
 	if (str_eq(key, "quit"))
 		return &r->quit;
 	if (str_eq(key, "force"))

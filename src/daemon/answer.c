@@ -325,7 +325,7 @@ static void macvtap_json(json_t *network, const struct d_network *d)
 	text_or_skip(network, "device", d->host_access == HOST_ACCESS_YES ? d->bridge : NULL);
 }
 
-static json_t *network_json(const struct daemon_main *d, const struct net *net, mono_t now)
+static json_t *network_json(const struct daemon_main *d, const struct net *net, mono_t now, bool brief)
 {
 	const struct plan_result *r = networks_result(d, net->name);
 	char fight[256];
@@ -360,7 +360,8 @@ static json_t *network_json(const struct daemon_main *d, const struct net *net, 
 	if (json_array_size(said) > 0)
 		(void)json_object_set(o, "troubles", said);
 	json_decref(said);
-	(void)json_object_set_new(o, "guests", guests_json(d, net, now));
+	if (!brief)
+		(void)json_object_set_new(o, "guests", guests_json(d, net, now));
 	return o;
 }
 
@@ -383,10 +384,11 @@ static json_t *networks_json(struct daemon_main *d, const struct ctl_request *re
 	json_t *list = json_array();
 
 	HASH_SORT(d->nets, by_name);
-	seats_learn(d);
+	if (!req->brief)
+		seats_learn(d);
 	for (const struct net *net = d->nets; net; net = net->hh.next)
 		if (net->d && !net->leaving && wanted(req, net->name))
-			(void)json_array_append_new(list, network_json(d, net, now));
+			(void)json_array_append_new(list, network_json(d, net, now, req->brief));
 	return list;
 }
 
@@ -475,13 +477,13 @@ static void answer_up(struct conn *c, const struct ctl_request *req, struct repo
 		json_decref(notes);
 	}
 	c->waiter.answer = answer;
+	c->waiter.brief = req->brief;
 	c->waiter.deadline = mono_add(mono_now(), UP_PATIENCE);
 	(void)loop_timer_set(d->loop, &d->soon, mono_min(c->waiter.deadline, d->soon.source ? d->soon.deadline : MONO_NEVER));
 }
 
 void answer_check_waiters(struct daemon_main *d, mono_t now)
 {
-	static const struct ctl_request all;
 	bool ready = networks_ready(d);
 
 	for (struct conn *c = d->conns; c; c = c->next) {
@@ -494,7 +496,7 @@ void answer_check_waiters(struct daemon_main *d, mono_t now)
 				    "see %s/sixtapd.log, or journalctl -u sixtapd", d->conf.run_dir);
 		json_t *answer = c->waiter.answer;
 		c->waiter.answer = NULL;
-		(void)json_object_set_new(answer, "networks", networks_json(d, &all));
+		(void)json_object_set_new(answer, "networks", networks_json(d, &(struct ctl_request){ .brief = c->waiter.brief }));
 		finish(c, answer, report, NULL, 0);
 		c->held = true;		/* what else it asked is heard now */
 		(void)loop_timer_set(d->loop, &d->patience, now);

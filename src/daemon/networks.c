@@ -27,6 +27,7 @@
 #define RECORD_NETWORK "network"
 #define TOGETHER_QUIET (250 * MONO_MS)	/* plain guests come one after the other: until none has for so long, */
 #define TOGETHER_MAX MONO_S		/* but never longer than this, nobody looks at everything */
+#define SEATS_EVERY (10 * MONO_S)
 #define SEEN_HOLDS (60 * 60 * MONO_S)	/* what a guest was seen to use stays its own; the engine tells again every 5 min */
 
 static struct config *config_ref(struct config *c)
@@ -330,7 +331,10 @@ static int reconcile(struct daemon_main *d, struct report *report, enum reconcil
 	repair_learn(d, world, d->plan->ops, how == RECONCILE_ASKED, mono_now());
 	serve_names(d);
 	seats_find_ports(d, world);
-	seats_learn(d);
+	if (loop_now(d->loop) >= d->seats_at) {	/* entries live for minutes, and there may be many */
+		d->seats_at = mono_add(loop_now(d->loop), SEATS_EVERY);
+		seats_learn(d);
+	}
 	d->plain_since = 0;
 	return 0;
 }

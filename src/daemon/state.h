@@ -101,6 +101,7 @@ struct conn {
 	bool quit_after;			/* the daemon ends then */
 	struct waiter {				/* an `up` that waits for its networks */
 		json_t *answer;			/* NULL: not waiting */
+		bool brief;			/* as in the request */
 		mono_t deadline;
 	} waiter;
 	struct conn *prev, *next;
@@ -134,6 +135,7 @@ struct daemon_main {
 	struct holder *holders;
 	struct told *told;
 	struct seat *seats;
+	mono_t seats_at;			/* forwarding tables are looked at again */
 	uint32_t *open_ports;			/* where more MACs may be seen than one that we know */
 	size_t n_open_ports, cap_open_ports;
 	struct conn *conns;
