@@ -31,6 +31,7 @@
 #include "daemon/engine.h"
 #include "daemon/main.h"
 #include "daemon/resolver.h"
+#include "daemon/stale.h"
 #include "io/control.h"
 #include "kern/guard.h"
 #include "kern/macvtap.h"
@@ -117,6 +118,8 @@ static int prepare(struct monitor *m)
 		(void)fprintf(stderr, "sixtapd: %s: another sixtapd serves this network namespace\n", run);
 		return 1;
 	}
+	stale_remove(run);
+	stale_remove(state);
 	confine_ids(&m->ids);
 	r = make_dir(records, 0700, m->ids.uid[CONFINE_MAIN], m->ids.gid[CONFINE_MAIN]);
 	if (r == 0)

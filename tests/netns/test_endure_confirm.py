@@ -51,6 +51,7 @@ def test_first_up_not_confirmed(world):
     assert "sixtap confirm" in p.stdout
     wait(lambda: "lan" not in world.host.links(), 5, "it goes again")
     settles(world, was, "afterwards")
+    wait(lambda: not world.sixtap.processes(), 8, "and the daemon, which has nothing to do")
 
 
 def test_second_up_is_refused(lan):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several daemons, each in its network namespace, know nothing of each other."""
-import glob, os, shutil, subprocess
+import glob, os, shutil, socket, struct, subprocess
 from lab import wait
 from libnet import World, LAN, WEB_MAC, WEB4, merged
 
@@ -45,6 +45,30 @@ def test_default_folders_differ_by_namespace(lab):
                 os.kill(pid, 9)
         for d in made:
             shutil.rmtree(d, ignore_errors=True)
+
+
+def cookie(ns):
+    with ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        return struct.unpack("Q", s.getsockopt(socket.SOL_SOCKET, 71, 8))[0]       # SO_NETNS_COOKIE
+
+
+def test_folders_of_namespaces_that_are_gone(lonely):
+    """The next daemon removes what they left, and nothing else."""
+    other, gone = lonely.lab.ns("other"), lonely.lab.ns("gone")
+    base = os.path.join(lonely.lab.dir, "all")
+    folders = {name: f"{base}/netns-{cookie(ns)}" for name, ns in (("own", lonely.host), ("other", other), ("gone", gone))}
+    folders.update(strange=f"{base}/netns-backup", person=f"{base}/somebody", number=f"{base}/netns-1x")
+    for d in folders.values():
+        os.makedirs(d + "/leases", exist_ok=True)
+        with open(d + "/leases/leases.db.old", "w") as f:
+            f.write("x")
+    subprocess.run(["ip", "netns", "del", gone.name], check=True)
+    os.close(gone.fd)
+    del lonely.lab.all["gone"]
+    lonely.sixtap.state_dir = folders["own"]
+    lonely.up()
+    left = {name for name, d in folders.items() if os.path.exists(d + "/leases/leases.db.old")}
+    assert left == set(folders) - {"gone"} and not os.path.exists(folders["gone"])
 
 
 def test_netns_option(world):
