@@ -109,6 +109,10 @@ static void fill_guest(const struct snapshot *s, struct path_end *e)
 		if (mac_is_zero(&e->mac))
 			e->mac = a[i].mac;
 	}
+	for (size_t i = 0; i < s->n_neighs && !mac_is_zero(&e->mac); i++) {
+		if (mac_eq(&s->neighs[i].mac, &e->mac))
+			take_ip(e, &s->neighs[i].ip);
+	}
 	/* Somebody else plugged it in. */
 	if (!e->device && !mac_is_zero(&e->mac))
 		e->device = port_of(s, &e->mac);

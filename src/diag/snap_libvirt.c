@@ -38,7 +38,8 @@
 /* The library is loaded only where it is asked: it would cost every other command ten milliseconds. */
 #define CALLS(F) F(virConnectListAllDomains) F(virConnectListAllNetworks) F(virConnectOpenReadOnly) \
 	F(virDomainFree) F(virDomainGetName) F(virDomainGetUUIDString) F(virDomainGetXMLDesc) \
-	F(virDomainIsActive) F(virDomainIsPersistent) F(virGetLastErrorMessage) F(virNetworkFree) \
+	F(virDomainIsActive) F(virDomainIsPersistent) F(virGetLastErrorMessage) F(virNetworkDHCPLeaseFree) \
+	F(virNetworkFree) F(virNetworkGetDHCPLeases) \
 	F(virNetworkGetAutostart) F(virNetworkGetBridgeName) F(virNetworkGetName) F(virNetworkGetXMLDesc) \
 	F(virNetworkIsActive) F(virNetworkIsPersistent) F(virSetErrorFunc)
 #define MEMBER(fn) __typeof__(&fn) fn;
@@ -130,6 +131,24 @@ static json_t *domains_json(virConnectPtr conn)
 	return list;
 }
 
+/* What its dnsmasq has handed out. */
+static json_t *leases_json(virNetworkPtr net)
+{
+	virNetworkDHCPLeasePtr *leases = NULL;
+	json_t *list = json_array();
+	int n = lib.virNetworkGetDHCPLeases(net, NULL, &leases, 0);
+
+	for (int i = 0; i < n; i++) {
+		json_t *o = json_pack("{s:s*, s:s*}", "mac", leases[i]->mac, "ip", leases[i]->ipaddr);
+
+		if (o)
+			(void)json_array_append_new(list, o);
+		lib.virNetworkDHCPLeaseFree(leases[i]);
+	}
+	free(leases);
+	return list;
+}
+
 static json_t *networks_json(virConnectPtr conn)
 {
 	json_t *list = json_array();
@@ -150,6 +169,8 @@ static json_t *networks_json(virConnectPtr conn)
 		json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", lib.virNetworkGetName(nets[i]), "bridge",
 				      bridge ? bridge : "", "active", active, "persistent", persistent, "autostart", autostart, "live",
 				      live ? live : "", "stored", stored ? stored : "");
+		if (o && active)
+			(void)json_object_set_new(o, "leases", leases_json(nets[i]));
 		if (o && x)
 			set_attr(o, "mode", x, xmlDocGetRootElement(doc), "/network/forward/@mode");
 		if (o)
@@ -249,6 +270,24 @@ static void take_nic(struct snapshot *s, const char *guest, const json_t *o)
 	}
 }
 
+/* The guest whose NIC has the MAC has the address. */
+static void take_lease(struct snapshot *s, const json_t *o)
+{
+	struct mac mac;
+	struct ip ip;
+
+	if (!mac_parse(text(o, "mac"), &mac) || !ip_parse(text(o, "ip"), &ip))
+		return;
+	for (size_t i = 0; i < s->n_nics; i++) {
+		if (!s->nics[i].live || !mac_eq(&s->nics[i].mac, &mac))
+			continue;
+		*SNAP_ADD(s, guest_addrs) = (struct snap_guest_addr){
+			.guest = s->nics[i].guest, .ip = ip, .mac = mac, .source = "lease", .ifindex = s->nics[i].ifindex,
+		};
+		return;
+	}
+}
+
 static void take_answer(struct snapshot *s, const json_t *root)
 {
 	const json_t *o, *nic;
@@ -274,7 +313,9 @@ static void take_answer(struct snapshot *s, const json_t *root)
 		json_array_foreach(json_object_get(o, "nics"), k, nic)
 			take_nic(s, g->name, nic);
 	}
-	json_array_foreach(json_object_get(root, "networks"), i, o)
+	json_array_foreach(json_object_get(root, "networks"), i, o) {
+		json_array_foreach(json_object_get(o, "leases"), k, nic)
+			take_lease(s, nic);
 		*SNAP_ADD(s, libvirt_nets) = (struct snap_libvirt_net){
 			.name = keep(s, text(o, "name")),
 			.bridge = keep(s, text(o, "bridge")),
@@ -285,6 +326,7 @@ static void take_answer(struct snapshot *s, const json_t *root)
 			.live_xml = keep(s, text(o, "live")),
 			.stored_xml = keep(s, text(o, "stored")),
 		};
+	}
 }
 
 /* All that comes until the end or the deadline. NULL: late, or too much. */

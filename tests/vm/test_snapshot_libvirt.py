@@ -9,7 +9,7 @@ from test_adopt_libvirt import Libvirt
 DRIVER = os.path.join(os.path.dirname(SIXTAP), "tests", "netns", "snapshot_driver")
 HA = "6f3cbb2e-93a6-4a4c-8f0e-0d5b0a0c5e01"
 NETWORK = """<network><name>{name}</name><bridge name='{bridge}'/><forward mode='nat'/>
-<ip address='192.168.122.1' netmask='255.255.255.0'/></network>
+<ip address='192.168.122.1' netmask='255.255.255.0'><dhcp><range start='192.168.122.100' end='192.168.122.200'/></dhcp></ip></network>
 """
 DOMAIN = """<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>32</memory><os><type arch='x86_64' machine='q35'>hvm</type></os>
 <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -67,6 +67,16 @@ def test_libvirt(lab):
     assert "<network" in net["live_xml"] and "192.168.122.1" in net["stored_xml"]
     assert "active" not in idle and "live_xml" not in idle and "virbr1" in idle["stored_xml"]
     assert {"libvirtd", "dnsmasq"} <= {p["name"] for p in s["programs"]}
+
+    # Somebody with the guest's MAC on the network's bridge takes a lease of libvirt's dnsmasq: the guest's address is known.
+    client = lab.ns("client")
+    lab.veth(wire.host, "vc", client, "eth0", mac_b="52:54:00:aa:00:01")
+    wire.host.ip("link", "set", "vc", "master", "virbr0", "up")
+    client.ip("link", "set", "eth0", "up")
+    client.run("dhclient", "-4", "-1", "-sf", "/bin/true", "-lf", lab.dir + "/lf", "-pf", lab.dir + "/pf", "eth0", timeout=30)
+    lab.defer(lambda: client.run("dhclient", "-4", "-x", "-sf", "/bin/true", "-lf", lab.dir + "/lf", "-pf", lab.dir + "/pf", "eth0", check=False))
+    lease = one(read()["guest_addrs"], guest="libvirt:ha", source="lease")
+    assert lease["ip"].startswith("192.168.122.1") and lease["mac"] == "52:54:00:aa:00:01"
 
     # One that hangs is given up, and said to.
     pid = one(s["programs"], name="libvirtd")["pid"]
