@@ -102,6 +102,10 @@ def test_host_access(office):
     office.up(host_access="yes", macvtap={"multicast": "all"}, **WEB)
     web = office.guest("web", 10)
     assert not office.host.ping("192.0.2.11"), "nobody is there yet"
+    wire = office.out.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    wire.bind(("x0", 3))
+    wire.setblocking(False)
+    macvlan = bytes.fromhex(office.host.links()["office-h"]["address"].replace(":", ""))
     other = office.guest("other", 11)       # whose addresses nobody was told
     for g, n in ((web, 10), (other, 11)):
         a4, a6 = f"192.0.2.{n}", f"2001:db8:5::{n}"
@@ -118,6 +122,19 @@ def test_host_access(office):
     web.ns.ip("neigh", "flush", "dev", "g0")
     assert web.ns.ping(office.HOST4) and office.host.ping("192.0.2.10")
     assert {n["lladdr"] for n in office.out.ipj("neigh", "show", office.HOST4)} == {eth0}
+    # Nor does it hear a question for a guest from there, whatever the kernel forgets
+    for address in ("192.0.2.10", "2001:db8:5::10"):
+        office.host.ip("neigh", "del", address, "dev", "office-h", check=False)
+        for _ in range(3):
+            office.host.ping(address, timeout=0.3)
+        wait(lambda: office.host.ping(address, timeout=1), 5, f"the host finds {address} again")
+    said = []
+    with contextlib.suppress(BlockingIOError):
+        while len(said) < 5000:
+            said.append(wire.recv(200))
+    wire.close()
+    asked = [f for f in said if f[6:12] == macvlan and (f[12:14] == b"\x08\x06" or f[12:14] + f[20:21] + f[54:55] == b"\x86\xdd\x3a\x87")]
+    assert said and not asked, "asked by broadcast"
     assert uplink_state(office) == before, "nothing of the uplink's was touched"
     assert office.sixtap.json("plan")["changes"] == []
     # It follows the host's addresses, and those that guests have
