@@ -157,16 +157,24 @@ static struct w_route connected(const struct w_addr *addr)
 	};
 }
 
-void fake_kern_addr(struct fake_kern *f, const struct w_addr *addr)
+/* @metric: of the route that comes with it; 0: the kernel's own. */
+static void put_addr(struct fake_kern *f, const struct w_addr *addr, uint32_t metric)
 {
 	ARENA_GROW(f->w->arena, f->w->addrs, f->w->n_addrs, f->cap_addrs);
 	f->w->addrs[f->w->n_addrs++] = *addr;
 	/* The kernel has no connected route for a single IPv4 address; for IPv6 it has one. */
-	if (addr->prefix.ip.family == AF_INET6 || addr->prefix.len < 32) {
+	if (!(addr->flags & IFA_F_NOPREFIXROUTE) && (addr->prefix.ip.family == AF_INET6 || addr->prefix.len < 32)) {
 		struct w_route r = connected(addr);
 
+		if (metric > 0)
+			r.metric = metric;
 		fake_kern_route(f, &r);
 	}
+}
+
+void fake_kern_addr(struct fake_kern *f, const struct w_addr *addr)
+{
+	put_addr(f, addr, 0);
 }
 
 void fake_kern_firewall(struct fake_kern *f, const struct fw_table *table)
@@ -476,7 +484,7 @@ static int addr_add(struct fake_kern *f, const struct op_addr *o, bool replace)
 	if (have)
 		*have = a;
 	else
-		fake_kern_addr(f, &a);
+		put_addr(f, &a, o->metric);
 	return 0;
 }
 
@@ -518,6 +526,7 @@ static int route_set(struct fake_kern *f, const struct op_route *o, bool add)
 	if (!add)
 		return had ? 0 : -ESRCH;
 	fake_kern_route(f, &(struct w_route){ .dst = o->dst, .oif = l->ifindex, .table = RT_TABLE_MAIN, .src = o->src,
+					      .metric = o->dst.ip.family == AF_INET6 ? 1024 : 0,
 					      .protocol = SIXTAP_PROTO, .type = RTN_UNICAST,
 					      .scope = o->dst.ip.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE });
 	return 0;

@@ -227,6 +227,10 @@ char *world_text(const struct world *w)
 		     k->name, k->kind, k->alias, MAC_STR(&k->mac), k->mtu, k->flags & IFF_UP ? "up" : "down",
 		     name_of(w, k->master), k->group, k->bridge.stp, k->bridge.mcast_snooping, k->bridge.forward_delay,
 		     k->port.hairpin, k->forwarding4, k->forwarding6, k->accept_ra, k->addr_gen_mode);
+		if (k->macvlan_mode)
+			line(&l, "macvlan %s on %s mode %u queue %u sources %u %llx allmulti %d", k->name, name_of(w, k->lower),
+			     k->macvlan_mode, k->macvlan_queue, k->n_sources, (unsigned long long)k->sources_sum,
+			     (k->flags & IFF_ALLMULTI) != 0);
 	}
 	for (size_t i = 0; i < w->n_addrs; i++) {
 		const struct w_addr *a = &w->addrs[i];
@@ -239,9 +243,13 @@ char *world_text(const struct world *w)
 		const struct w_route *r = &w->routes[i];
 
 		if (r->table == RT_TABLE_MAIN && !ip_is_loopback(&r->dst.ip))
-			line(&l, "route %s dev %s metric %u proto %u scope %u type %u", PREFIX_STR(&r->dst), name_of(w, r->oif),
-			     r->metric, r->protocol, r->scope, r->type);
+			line(&l, "route %s dev %s metric %u proto %u scope %u type %u%s%s", PREFIX_STR(&r->dst),
+			     name_of(w, r->oif), r->metric, r->protocol, r->scope, r->type,
+			     r->protocol == SIXTAP_PROTO && ip_is_set(&r->src) ? " from " : "",
+			     r->protocol == SIXTAP_PROTO && ip_is_set(&r->src) ? IP_STR(&r->src) : "");
 	}
+	for (size_t i = 0; i < w->n_neighs; i++)
+		line(&l, "neigh %s %s %s", name_of(w, w->neighs[i].ifindex), IP_STR(&w->neighs[i].ip), MAC_STR(&w->neighs[i].mac));
 	for (size_t i = 0; i < w->n_sysctls; i++)
 		line(&l, "sysctl %s %s", w->sysctls[i].path, w->sysctls[i].value ? w->sysctls[i].value : "(none)");
 	for (size_t i = 0; i < w->n_found; i++)

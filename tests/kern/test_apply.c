@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/netfilter.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -384,6 +385,94 @@ static void test_refusals(void **state)
 	}
 }
 
+static const struct mac sources[] = { { { 0x52, 0x54, 0, 0, 0, 1 } }, { { 0x52, 0x54, 0, 0, 0, 2 } } };
+
+static struct op *add_macvlan(struct ops *ops, enum op_kind kind, const char *name, uint32_t lower, uint32_t mode)
+{
+	struct op *op = add(ops, kind, kind == OP_LINK_ADD ? OP_ACTION_CREATE : OP_ACTION_CHANGE, "link");
+	bool tap = name[0] == 'm';
+
+	op->link = (struct op_link){ .mtu = 1500, .alias = tap ? "sixtap:lan/web" : "sixtap:lan", .group = 4711, .addr_gen_mode = 1,
+				     .lower = lower, .macvlan_mode = mode, .macvlan_queue = 1000,
+				     .mac = { { 0x52, 0x54, 0, 0, 1, tap } } };
+	(void)strcpy(op->link.name, name);
+	(void)strcpy(op->link.kind, tap ? "macvtap" : "macvlan");
+	op->old_link = op->link;
+	return op;
+}
+
+static void add_way(struct ops *ops, const char *dst, const char *src)
+{
+	struct op *op = add(ops, OP_NEIGH_ADD, OP_ACTION_CREATE, "neigh");
+
+	(void)strcpy(op->neigh.device, "lan-h");
+	assert_true(ip_parse(dst, &op->neigh.ip));
+	op->neigh.mac = sources[0];
+	struct op_neigh neigh = op->neigh;
+	op = add(ops, OP_ROUTE_ADD, OP_ACTION_CREATE, "route");
+	(void)strcpy(op->route.device, "lan-h");
+	op->route.dst = (struct prefix){ neigh.ip, (uint8_t)ip_bits(&neigh.ip) };
+	assert_true(ip_parse(src, &op->route.src));
+}
+
+/* A guest's device whose mode and sources change, and the host's own macvlan with a way to it. */
+static struct ops *ops_macvtap(struct kernel *k)
+{
+	_cleanup_(world_freep) struct world *w = kernel_observe(k);
+	uint32_t lower = world_link_by_name(w, "up0")->ifindex;
+	struct ops *ops = ops_new();
+	struct op *op;
+
+	(void)add_macvlan(ops, OP_LINK_ADD, "mt0", lower, MACVLAN_MODE_BRIDGE);
+	op = add_macvlan(ops, OP_LINK_SET, "mt0", lower, MACVLAN_MODE_BRIDGE);
+	op->link.mask = OP_LINK_UP | OP_LINK_ALLMULTI;
+	op->link.up = op->link.allmulti = true;
+	op = add_macvlan(ops, OP_LINK_SET, "mt0", lower, MACVLAN_MODE_SOURCE);
+	op->link.mask = OP_LINK_MACVLAN;
+	op->link.sources = sources;
+	op->link.n_sources = ARRAY_LEN(sources);
+	op->link.macvlan_queue = 50;
+	op->old_link.macvlan_mode = MACVLAN_MODE_BRIDGE;
+	op = add_macvlan(ops, OP_LINK_SET, "mt0", lower, MACVLAN_MODE_SOURCE);
+	op->link.mask = OP_LINK_MACVLAN;
+	op->link.sources = sources + 1;
+	op->link.n_sources = 1;
+	op->old_link.sources = sources;
+	op->old_link.n_sources = ARRAY_LEN(sources);
+	op->link.macvlan_queue = op->old_link.macvlan_queue = 50;
+	(void)add_macvlan(ops, OP_LINK_ADD, "lan-h", lower, MACVLAN_MODE_BRIDGE);
+	op = add_macvlan(ops, OP_LINK_SET, "lan-h", lower, MACVLAN_MODE_BRIDGE);
+	op->link.mask = OP_LINK_UP;
+	op->link.up = true;
+	op = add(ops, OP_ADDR_ADD, OP_ACTION_CREATE, "address lan-h");
+	(void)strcpy(op->addr.device, "lan-h");
+	assert_true(prefix_parse("2001:db8:77:1::2/128", &op->addr.prefix));
+	op->addr.flags = IFA_F_NODAD | IFA_F_NOPREFIXROUTE;
+	op->addr.deprecated = true;
+	op = add(ops, OP_ADDR_ADD, OP_ACTION_CREATE, "address lan-h");
+	(void)strcpy(op->addr.device, "lan-h");
+	assert_true(prefix_parse("198.51.100.5/24", &op->addr.prefix));
+	op->addr.metric = 4096;
+	add_way(ops, "198.51.100.10", "198.51.100.2");
+	add_way(ops, "2001:db8:77:1::10", "2001:db8:77:1::2");
+	return ops;
+}
+
+static void test_macvtap(void **state)
+{
+	struct kernel *k = *state;
+	_cleanup_(ops_freep) struct ops *ops = ops_macvtap(k);
+
+	check_rollback(k, ops, "macvtap");
+	apply_well(k, ops);
+	_cleanup_(world_freep) struct world *w = kernel_observe(k);
+	const struct w_link *link = world_link_by_name(w, "mt0");
+	assert_int_equal(link->macvlan_mode, MACVLAN_MODE_SOURCE);
+	assert_int_equal(link->n_sources, 1);
+	assert_true(link->sources && mac_eq(&link->sources[0], &sources[1]));
+	assert_int_equal(link->lower, world_link_by_name(w, "up0")->ifindex);
+}
+
 struct calls {
 	size_t n_progress, n_serve, n_unserve;
 	bool refuse;
@@ -529,6 +618,23 @@ static void test_fake_is_as_real(void **state)
 	}
 	kernel_close(&fake);
 	kernel_close(&real);
+	/* Indexes are of each kernel. */
+	kernel_open(&fake);
+	kernel_open(&real);
+	_cleanup_(ops_freep) struct ops *on_fake = ops_macvtap(&fake), *on_real = ops_macvtap(&real);
+	for (size_t n = 0; n < on_fake->n; n++) {
+		struct ops one = { .arena = on_fake->arena, .ops = on_fake->ops + n, .n = 1 };
+		struct ops other = { .arena = on_real->arena, .ops = on_real->ops + n, .n = 1 };
+		char why[64];
+
+		apply_well(&fake, &one);
+		apply_well(&real, &other);
+		_cleanup_(freep) char *have = text_of(&fake), *want = text_of(&real);
+		(void)snprintf(why, sizeof(why), "macvtap, after op %zu", n + 1);
+		assert_same_text(have, want, why);
+	}
+	kernel_close(&fake);
+	kernel_close(&real);
 }
 
 static int setup(void **state)
@@ -552,6 +658,7 @@ int main(void)
 		BOTH(test_up_and_down),
 		BOTH(test_every_prefix_is_taken_back),
 		BOTH(test_refusals),
+		BOTH(test_macvtap),
 		BOTH(test_hooks),
 		BOTH(test_found_stays),
 		{ "test_killed (real)", test_killed, setup, teardown, &real },
