@@ -148,8 +148,10 @@ int snapshot_read(struct snapshot **ret, const struct snapshot_conf *conf, struc
 		snap_read_settings(&r);
 		snap_read_processes(&r);
 		snap_read_managers(&r);
-		if (!conf->no_guests)
+		if (!conf->no_guests) {
 			snap_read_libvirt(&r);
+			snap_read_xen(&r);
+		}
 		snap_read_own(&r);
 		if (!conf->no_guests)
 			snap_read_qmp(&r);

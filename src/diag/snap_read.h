@@ -92,6 +92,7 @@ void snap_read_legacy(struct snap_reader *r);
 void snap_read_settings(struct snap_reader *r);
 void snap_read_processes(struct snap_reader *r);
 void snap_read_libvirt(struct snap_reader *r);
+void snap_read_xen(struct snap_reader *r);
 void snap_read_own(struct snap_reader *r);		/* after QEMU's processes */
 void snap_read_qmp(struct snap_reader *r);		/* after all guests are known */
 void snap_read_managers(struct snap_reader *r);		/* asks what runs */

@@ -104,6 +104,11 @@ static void change(json_t *root, const char *what)
 
 #define LIST2 "links.1.bridge.querier6='fe80::9';links.1.bridge.querier6_other_ms=1000"
 
+/* eth0 is a port of br0, which has its addresses; guest a has one of the LAN's. */
+#define SWITCHED "links.0.master=3;links.0.slave_kind='bridge';links.0.port={'state':3,'flood':true,'mcast_flood':true,'bcast_flood':true};" \
+	"addrs.0.ifindex=3;addrs.1.ifindex=3;routes.0.oif=3;routes.1.oif=3;routes.3.oif=3;routes.5.oif=3;routes.6.oif=3;routes.8.oif=3;" \
+	"guest_addrs.4.ip='198.51.100.50';guest_addrs.5.ip='2001:db8:1::a'"
+
 static const struct {
 	const char *why, *change, *from, *to;
 	uint16_t port;
@@ -167,6 +172,11 @@ static const struct {
 	  "echo_ignore_all" },
 	{ "the router didn't answer", "neighs.-={'ifindex':2,'ip':'198.51.100.1','state':32}", "host", "outside", 0, AF_INET, PATH_UNKNOWN,
 	  "neighbours", "didn't answer" },
+	{ "a guest on the LAN, from outside", SWITCHED, "outside", "n/a", 0, AF_INET6, PATH_PASS, "", "" },
+	{ "and out", SWITCHED, "n/a", "outside", 80, AF_INET, PATH_PASS, "", "" },
+	{ "the LAN's port snoops", SWITCHED ";" LIST2, "outside", "n/a", 0, AF_INET6, PATH_DROP, "neighbours", "it snoops" },
+	{ "the LAN's port has no carrier", SWITCHED ";links.0.flags=1", "outside", "n/a", 0, AF_INET, PATH_DROP, "bridge", "no port to the outside" },
+	{ "a guest on the LAN, to the host", SWITCHED, "n/a", "198.51.100.2", 0, AF_INET, PATH_PASS, "", "" },
 	{ "iptables-legacy", "legacy.-={'family':2,'name':'filter','entries':9,'empty':0}", "n/a", "10.0.0.1", 0, AF_INET, PATH_UNKNOWN, "input",
 	  "iptables-legacy" },
 	{ "iptables-legacy that was only looked at", "legacy.-={'family':2,'name':'filter','entries':4,'empty':1}", "n/a", "10.0.0.1", 0, AF_INET,
