@@ -45,7 +45,7 @@ class Wire:
             ns.ip("link", "set", dev, "up")
         self.peer.ip("addr", "add", f"{PREFIX}::1/64", "dev", "p0", "nodad")
         self.peer.ip("addr", "add", "192.0.2.1/24", "dev", "p0")
-        wait(lambda: self.peer.addresses("p0", 6, scope="link"), 8, "the peer's link-local address")
+        wait(lambda: self.peer.addresses("p0", 6, scope="link"), 25, "the peer's link-local address")
         if radvd:
             conf = os.path.join(lab.dir, "radvd.conf")
             with open(conf, "w") as f:
@@ -69,8 +69,8 @@ class Wire:
             rows = [line.split() for line in f]
         return sorted(":".join(r[4][i:i + 2] for i in range(0, 12, 2)) for r in rows if r[1] == name and r[3] != "0")
 
-    def reaches(self, address, timeout=0.7):
-        """Does another host, which never heard of it, reach the address?"""
+    def reaches(self, address, timeout=2):
+        """Does another host, which never heard of it, reach the address? (One that does answers at once; a busy machine later.)"""
         self.peer.ip("neigh", "flush", "all", check=False)
         self.peer.ip("neigh", "del", address, "dev", "p0", check=False)
         target = address + "%p0" if address.startswith("fe80") else address

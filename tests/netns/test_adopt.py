@@ -24,7 +24,7 @@ class Host:
     def finish(self):
         if self.sixtap.processes():
             self.sixtap("down", "-q")
-            wait(lambda: not self.sixtap.processes(), 8, "the daemon ends")
+            wait(lambda: not self.sixtap.processes(), 20, "the daemon ends")
 
 
 @pytest.fixture
@@ -61,21 +61,21 @@ def test_a_guest_becomes_reachable(host):
     g = Guest(host.wire, "guest", dev, MAC, addr_gen_mode=3, use_tempaddr=2)
     addresses = lambda: g.addresses() if len(g.addresses()) >= 3 else None
     have = wait(addresses, 15, "a link-local, a stable and a temporary address")
-    assert not all(host.wire.reaches(a) for a in have), "the fault isn't there: this test would prove nothing"
+    assert not all(host.wire.reaches(a, 0.5) for a in have), "the fault isn't there: this test would prove nothing"
     out = host.sixtap("adopt", dev).stdout
     assert dev in out and "joined" in out, out
-    wait(lambda: set(g.wanted()) <= set(host.wire.groups(dev)), 3, "all groups of the guest")
+    wait(lambda: set(g.wanted()) <= set(host.wire.groups(dev)), 20, "all groups of the guest")
     assert all(host.wire.reaches(a) for a in g.addresses())
     new = f"{PREFIX}::7:1234"
     g.ns.ip("addr", "add", new + "/64", "dev", "g0")
     wait(lambda: group_of(new) in host.wire.groups(dev), 1, "the new address's group")
-    wait(lambda: new in g.addresses(), 5, "duplicate address detection ends")
+    wait(lambda: new in g.addresses(), 20, "duplicate address detection ends")
     assert host.wire.reaches(new)
     d = host.device(dev)
     assert d["mode"] == "bridge" and d["lower"] == "eth0" and not d["all"]
     assert {x["group"]: x["because"] for x in d["groups"]}[group_of(new)] in (["mld", "dad"], ["dad"], ["mld"])
     g.ns.ip("addr", "del", new + "/64", "dev", "g0")
-    wait(lambda: group_of(new) not in host.wire.groups(dev), 3, "its group is left")
+    wait(lambda: group_of(new) not in host.wire.groups(dev), 20, "its group is left")
     host.sixtap("release", dev)
     assert host.wire.groups(dev) == []
 
@@ -97,11 +97,11 @@ def test_every_mode(quiet):
         g.ns.ip("link", "set", "g0", "up")
         for a in have:
             add(g, a)
-        wait(lambda: g.ns.addresses("g0", 6, scope="link"), 8, "its own address: it reports all groups once more then")
+        wait(lambda: g.ns.addresses("g0", 6, scope="link"), 25, "its own address: it reports all groups once more then")
         # In mode source the kernel lets in whatever a listed sender sends, whoever it is for.
         assert all(host.wire.reaches(a, 0.3) for a in have) == (mode == "source"), f"{mode}: the fault isn't there"
         host.sixtap("adopt", "--runtime", g.device)
-        wait(lambda: set(map(group_of, have)) <= set(host.wire.groups(g.device)), 5, f"{mode}: the groups of its addresses")
+        wait(lambda: set(map(group_of, have)) <= set(host.wire.groups(g.device)), 20, f"{mode}: the groups of its addresses")
         assert [a for a in have if not host.wire.reaches(a)] == [], mode
         assert host.device(g.device)["mode"] == mode and exact(host, g)
         tc = lambda: host.wire.host.run("tc", "qdisc", "show", "dev", g.device).stdout
@@ -132,7 +132,7 @@ def test_rotation(quiet):
         g.ns.run("ip", "-batch", "-", input="\n".join(lines[i:i + 10]) + "\n")
         time.sleep(0.03)        # so that the guest's kernel reports them, and not only the end
         ever |= set(quiet.wire.groups(g.device))
-    wait(lambda: exact(quiet, g), 8, "what is joined is what the guest listens to")
+    wait(lambda: exact(quiet, g), 20, "what is joined is what the guest listens to")
     assert len(ever) > 500, "the guest's reports were never seen: this test would prove nothing"
     assert all(quiet.wire.reaches(a) for a in alive_)
     assert not quiet.device(g.device)["all"]
@@ -150,7 +150,7 @@ def test_ten_thousand_groups(quiet):
             socks.append(g.ns.socket(socket.AF_INET6, socket.SOCK_DGRAM))
         group = socket.inet_pton(socket.AF_INET6, f"ff15::{i >> 8:x}:{i & 255:x}")
         socks[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group + struct.pack("I", index))
-    d = wait(lambda: (lambda x: x if x["all"] else None)(quiet.device(g.device)), 8, "all multicast is let in")
+    d = wait(lambda: (lambda x: x if x["all"] else None)(quiet.device(g.device)), 20, "all multicast is let in")
     assert "ALLMULTI" in quiet.wire.host.links()[g.device]["flags"]
     assert len(d["groups"]) <= 128 and "more groups" in d["all_because"][0]
     assert f"{g.device} gets all multicast: the guest listens to more groups" in quiet.sixtap("status").stdout
@@ -168,16 +168,16 @@ def test_only_multicast_follows(quiet):
     g = plain_guest(quiet)
     quiet.sixtap("adopt", "--runtime", g.device)
     add(g, f"{PREFIX}::a1:b1")
-    wait(lambda: exact(quiet, g), 5, "its groups")
+    wait(lambda: exact(quiet, g), 20, "its groups")
     g.ns.ip("link", "set", "g0", "address", "52:54:00:de:ad:01")
     add(g, f"{PREFIX}::a2:b2")
-    wait(lambda: group_of(f"{PREFIX}::a2:b2") in quiet.wire.groups(g.device), 5, "multicast follows still")
+    wait(lambda: group_of(f"{PREFIX}::a2:b2") in quiet.wire.groups(g.device), 20, "multicast follows still")
     assert quiet.wire.host.links()[g.device]["address"] == MAC, "the guest's MAC is the host's to say"
     with quiet.wire.host.enter(), open("/proc/net/dev_mcast") as f:
         assert "525400dead01" not in f.read()
     # The host changes it, too: the guest is found again.
     quiet.wire.host.ip("link", "set", g.device, "address", "52:54:00:de:ad:01")
-    wait(lambda: quiet.device(g.device)["mac"] == "52:54:00:de:ad:01", 3, "the new MAC")
+    wait(lambda: quiet.device(g.device)["mac"] == "52:54:00:de:ad:01", 20, "the new MAC")
     assert quiet.wire.reaches(f"{PREFIX}::a2:b2")
 
 
@@ -188,56 +188,56 @@ def test_daemon_comes_and_goes(quiet):
     add(g, first)
     quiet.sixtap("adopt", g.device)
     want = lambda: quiet.wire.groups(g.device) == sorted(set(g.wanted()) | {"33:33:00:00:be:ef"})
-    wait(want, 5, "its groups")
+    wait(want, 20, "its groups")
     pids = quiet.sixtap.json("status")["daemon"]["processes"]
 
     os.kill(pids["engine"], signal.SIGKILL)             # one of the three: started again
     add(g, second)
     g.ns.ip("addr", "del", first + "/64", "dev", "g0")
-    wait(lambda: quiet.sixtap.json("status")["daemon"]["processes"]["engine"] not in (pids["engine"], 0), 8, "a new engine")
-    wait(want, 8, "what was said while nobody listened is known")
+    wait(lambda: quiet.sixtap.json("status")["daemon"]["processes"]["engine"] not in (pids["engine"], 0), 20, "a new engine")
+    wait(want, 20, "what was said while nobody listened is known")
 
     for p in pids.values():                             # everything, at once
         with contextlib.suppress(ProcessLookupError):
             os.kill(p, signal.SIGKILL)
     for p in quiet.sixtap.json("status", check=False).get("daemon", {}).get("processes", {}).values():
         os.kill(p, signal.SIGKILL)
-    wait(lambda: not quiet.sixtap.processes(), 5, "all its processes have gone")
+    wait(lambda: not quiet.sixtap.processes(), 20, "all its processes have gone")
     assert group_of(second) in quiet.wire.groups(g.device), "what is joined outlives us"
     add(g, third)
     g.ns.ip("addr", "del", second + "/64", "dev", "g0")
     quiet.sixtap("up")
-    wait(want, 8, "the state of now, also what went meanwhile")
+    wait(want, 20, "the state of now, also what went meanwhile")
     assert quiet.wire.reaches(third)
     for p in quiet.sixtap.json("status")["daemon"]["processes"].values():
         with contextlib.suppress(ProcessLookupError):
             os.kill(p, signal.SIGKILL)
-    wait(lambda: not quiet.sixtap.processes(), 5, "all its processes have gone")
+    wait(lambda: not quiet.sixtap.processes(), 20, "all its processes have gone")
     quiet.sixtap("release", g.device)       # finds what was left
     assert quiet.wire.groups(g.device) == ["33:33:00:00:be:ef"], "only what we joined is left"
-    wait(lambda: not quiet.sixtap.processes(), 5, "nothing is to be done any more")
+    wait(lambda: not quiet.sixtap.processes(), 20, "nothing is to be done any more")
 
 
 def test_comes_back_under_another_name(quiet):
     g = plain_guest(quiet)
     quiet.sixtap("adopt", g.device)
     add(g, f"{PREFIX}::e1:f1")
-    wait(lambda: exact(quiet, g), 5, "its groups")
+    wait(lambda: exact(quiet, g), 20, "its groups")
     g.close()
     quiet.wire.host.ip("link", "del", g.device)
-    wait(lambda: quiet.adopted("macvtap0")["devices"] == [], 3, "it is away")
+    wait(lambda: quiet.adopted("macvtap0")["devices"] == [], 20, "it is away")
     assert quiet.adopted("macvtap0")["state"] == "away"
     again = Guest(quiet.wire, "again", quiet.wire.macvtap(MAC, name="mt-other"), MAC)
     add(again, f"{PREFIX}::e2:f2")
-    wait(lambda: exact(quiet, again), 5, "its groups, by its MAC")
+    wait(lambda: exact(quiet, again), 20, "its groups, by its MAC")
     assert quiet.device("macvtap0")["device"] == "mt-other"
     quiet.wire.host.ip("link", "set", "mt-other", "down")
     quiet.wire.host.ip("link", "set", "mt-other", "name", "mt-renamed")
     quiet.wire.host.ip("link", "set", "mt-renamed", "up")
-    wait(lambda: quiet.device("macvtap0")["device"] == "mt-renamed", 3, "renamed")
+    wait(lambda: quiet.device("macvtap0")["device"] == "mt-renamed", 20, "renamed")
     again.device = "mt-renamed"
     add(again, f"{PREFIX}::e3:f3")
-    wait(lambda: exact(quiet, again), 5, "also after a rename")
+    wait(lambda: exact(quiet, again), 20, "also after a rename")
 
 
 def test_what_is_said(quiet):
@@ -261,7 +261,7 @@ def test_what_is_said(quiet):
     assert re.search(rf"{dev} +followed +{dev} +bridge on eth0", p), p
     second = wire.macvtap("52:54:00:00:07:02")
     sixtap("adopt", "--runtime", "all")
-    wait(lambda: [d["device"] for d in quiet.adopted("all")["devices"]] == [second], 3, "all the others")
+    wait(lambda: [d["device"] for d in quiet.adopted("all")["devices"]] == [second], 20, "all the others")
     p = sixtap("release", second, check=False)
     assert p.returncode == 1 and "sixtap release all" in p.stderr, p.stderr
     sixtap("release", "all")
@@ -269,7 +269,7 @@ def test_what_is_said(quiet):
     assert adopted in out
     with open(adopted) as f:
         assert "[]" in f.read()
-    wait(lambda: not sixtap.processes(), 8, "a daemon without anything to do ends")
+    wait(lambda: not sixtap.processes(), 20, "a daemon without anything to do ends")
 
 
 def test_on_the_map(quiet):
@@ -277,7 +277,7 @@ def test_on_the_map(quiet):
     quiet.sixtap("adopt", "--runtime", g.device)
     a = f"{PREFIX}::9a:9b"
     g.ns.ip("addr", "add", a + "/64", "dev", "g0")
-    wait(lambda: exact(quiet, g) and a in quiet.device(g.device)["ipv6"], 5, "its groups")
+    wait(lambda: exact(quiet, g) and a in quiet.device(g.device)["ipv6"], 20, "its groups")
     text = quiet.sixtap("map").stdout
     line = next(l for l in text.splitlines() if g.device in l)
     assert "macvtap bridge" in line and "adopted" in line and "followed" in line and a in line, text

@@ -32,18 +32,18 @@ def test_policies(office):
     flags = lambda: o.host.links()["macvtap0"]["flags"]
     office.up(**WEB, macvtap={"multicast": "off"})
     g = o.guest("web", 10, "--no-monitor", addresses=["2001:db8:5::10/64", EXTRA + "/64"])
-    wait(lambda: g.ns.addresses("g0", 6, scope="link"), 8, "the guest has reported all there is")
+    wait(lambda: g.ns.addresses("g0", 6, scope="link"), 20, "the guest has reported all there is")
     assert joined(o, "macvtap0") == set() and not cold(o, EXTRA)
     assert "macvtap" not in o.sixtap.guest("web", "office")
 
     office.up(**WEB, macvtap={"multicast": "auto"})
-    wait(lambda: {group_of("2001:db8:5::10"), group_of(EXTRA)} <= joined(o, "macvtap0"), 4, "its groups, by asking it")
+    wait(lambda: {group_of("2001:db8:5::10"), group_of(EXTRA)} <= joined(o, "macvtap0"), 20, "its groups, by asking it")
     because = {x["group"]: x["because"] for x in o.sixtap.guest("web", "office")["macvtap"]["groups"]}
     assert "declared" in because[group_of("2001:db8:5::10")] and "mld" in because[group_of(EXTRA)]
     assert cold(o, EXTRA) and cold(o, "2001:db8:5::10")
     assert "groups followed" in o.sixtap("status").stdout
     g.ns.ip("addr", "del", EXTRA + "/64", "dev", "g0")
-    wait(lambda: group_of(EXTRA) not in joined(o, "macvtap0"), 4, "left as the guest leaves it")
+    wait(lambda: group_of(EXTRA) not in joined(o, "macvtap0"), 20, "left as the guest leaves it")
     g.ns.ip("addr", "add", EXTRA + "/64", "dev", "g0", "nodad")
 
     office.up(**WEB, macvtap={"multicast": "all"})
@@ -58,21 +58,21 @@ def test_declared_before_it_boots(office):
     o = office
     office.up(**WEB)
     g = o.guest("web", 10, up=False, addresses=[])
-    wait(lambda: joined(o, "macvtap0") == {group_of("2001:db8:5::10")}, 4, "the declared address's group")
+    wait(lambda: joined(o, "macvtap0") == {group_of("2001:db8:5::10")}, 20, "the declared address's group")
     for pid in o.sixtap.json("status")["daemon"]["processes"].values():
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    wait(lambda: not o.sixtap.processes(), 5, "they have ended")
+    wait(lambda: not o.sixtap.processes(), 20, "they have ended")
     g.ns.ip("link", "set", "g0", "up")
     g.ns.ip("addr", "add", EXTRA + "/64", "dev", "g0", "nodad")
-    wait(lambda: g.ns.addresses("g0", 6, scope="link"), 8, "the guest has reported all there is")
+    wait(lambda: g.ns.addresses("g0", 6, scope="link"), 20, "the guest has reported all there is")
     o.sixtap("up", "-q")
-    wait(lambda: {group_of("2001:db8:5::10"), group_of(EXTRA)} <= joined(o, "macvtap0"), 6, "what it said meanwhile")
+    wait(lambda: {group_of("2001:db8:5::10"), group_of(EXTRA)} <= joined(o, "macvtap0"), 20, "what it said meanwhile")
     assert cold(o, EXTRA)
     # The lower device goes and comes.
     o.host.ip("link", "set", "eth0", "down")
     o.host.ip("link", "set", "eth0", "up")
-    wait(lambda: cold(o, EXTRA), 8, "found again")
+    wait(lambda: cold(o, EXTRA), 20, "found again")
     assert group_of(EXTRA) in joined(o, "macvtap0")
