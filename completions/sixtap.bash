@@ -88,6 +88,7 @@ _sixtap_value() {
 	--guest) _sixtap_reply "$(_sixtap_guests)" ;;
 	--advise | --no-route) _sixtap_reply $'ipv4\nipv6' ;;
 	--format) _sixtap_reply $'gai.conf\ncloud-init' ;;
+	--explain) _sixtap_reply "$(sixtap doctor --explain list 2>/dev/null)" ;;
 	--device) _sixtap_reply $'virtio-net-pci\ne1000e\ne1000\nrtl8139' ;;
 	--name | --mac | --ipv4 | --ipv6 | --forward | --queues | --id | --source | --confirm | --from-address | --wait | --count | --unicast | --timeout) COMPREPLY=() ;;
 	*) return 1 ;;
@@ -98,7 +99,7 @@ _sixtap_value() {
 # The option that takes the next word, in the words before the cursor.
 _sixtap_takes_value() {
 	case $1 in
-	-c | --config | --color | --netns | --run-dir | --state-dir | --svg | --gai-conf | --save | --from | --pcap | --guest | \
+	-c | --config | --color | --netns | --run-dir | --state-dir | --svg | --gai-conf | --save | --from | --pcap | --guest | --explain | \
 		--advise | --no-route | --format | --device | --name | --mac | --ipv4 | --ipv6 | --forward | --queues | --id | \
 		--source | --confirm | --wait | --count | --unicast | --timeout) return 0 ;;
 	esac
@@ -127,6 +128,7 @@ _sixtap_argument() {
 	export) if ((n == 0)); then _sixtap_reply qemu; elif ((n == 1)); then _sixtap_reply "$(_sixtap_guests)"; fi ;;
 	adopt) _sixtap_reply "$(_sixtap_macvtaps; echo all)" ;;
 	release) _sixtap_reply "$(_sixtap_adopted)" ;;
+	doctor) _sixtap_reply "$(_sixtap_interfaces; _sixtap_networks; _sixtap_guests)" ;;
 	path) _sixtap_reply "$(_sixtap_guests; echo outside)" ;;
 	slaac | rs) _sixtap_reply "$(_sixtap_interfaces)" ;;
 	watch) _sixtap_reply "$(_sixtap_interfaces; printf '%s\n' arp rs ra ns na redirect nd mld dhcp4 dhcp6 dhcp)" ;;
