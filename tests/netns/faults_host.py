@@ -149,8 +149,7 @@ Fault("ra.rogue", "br0", rogue, second_router, out6,
 
 def no_ll(d):
     conf(d, "eth0", addr_gen_mode=1)
-    for a in d.host.addresses("eth0", 6, scope="link"):
-        d.host.ip("addr", "del", a["local"] + "/64", "dev", "eth0")
+    d.host.ip("-6", "addr", "flush", "dev", "eth0", "scope", "link")
 
 
 Fault("ipv6.no-link-local", "eth0", no_ll, lambda d: (no_ll(d), d.host.ip("addr", "add", "fe80::77/64", "dev", "eth0", "nodad")), None,
