@@ -71,7 +71,8 @@ static void judge_duplicate(const struct snapshot *snap, struct findings *found)
 		struct diag_finding *f;
 		struct diag_fix *fix;
 
-		if (!state || !depends(found, l))
+		/* A bridge port's own address is nobody's (bridge.port-has-address). */
+		if (!state || !depends(found, l) || (l->master && !str_eq(l->slave_kind, "vrf")))
 			continue;
 		guest = role_guest_addr(snap, &a->prefix.ip);
 		/* Its age counts from its making, not from when the link got its carrier. */

@@ -143,8 +143,7 @@ class DoctorLab:
         """Whatever was done: as it was."""
         h = self.host
         now = set(h.links())
-        for name in (now - self.links if hasattr(self, "links") else ()):
-            h.ip("link", "del", name, check=False)
+        self.batch(h, "\n".join(f"link del {name}" for name in (now - self.links if hasattr(self, "links") else ())))
         self.batch(h, "\n".join(
             ["link set lo up", "link set eth0 up mtu 1500", "link set eth1 up mtu 1500", "link set vr1 up mtu 1500"] +
             [f"link set {p} master {b} up mtu 1500" for p, b in PORTS.items()] + ["link set br0 up mtu 1500"] +
