@@ -36,8 +36,8 @@ def idle(table):
             holders.append(start(host, "taps", "ask", s.run_dir + "/control", f"n{i}", str(GUESTS), f"n{i}-"))
             line(holders[-1])
         s("up")
-        table.progress("idle: what of the start is still going on")
-        time.sleep(20)
+        table.progress("idle: the first three advertisements of each network, 16 s apart")
+        time.sleep(50)
         pids = list(s.processes().values())
         began = wakeups(pids)
         for i in range(SECONDS):

@@ -291,10 +291,18 @@ static int tell_changed_stats(struct engine *e, mono_t now)
 static int on_timer(struct loop_timer *timer, mono_t now)
 {
 	struct engine *e = CONTAINER_OF(timer, struct engine, timer);
+	bool advertises = false;
 
-	for (struct engine_net *net = e->nets; net; net = net->next)
+	for (struct engine_net *net = e->nets; net; net = net->next) {
+		if (!net->serving)
+			continue;
+		advertises |= ra_deadline(net->ra) <= now;
+		engine_net_tick(net, may_lease(e), now);
+	}
+	/* Now that we are awake: one wake-up for all networks, not one for each. */
+	for (struct engine_net *net = e->nets; net && advertises; net = net->next)
 		if (net->serving)
-			engine_net_tick(net, may_lease(e), now);
+			ra_join(net->ra, now, net->out);
 	engine_follow_tick(e->follow, now);
 	return tell_changed_stats(e, now);
 }
@@ -573,11 +581,12 @@ static mono_t next_deadline(const struct engine *e)
 {
 	mono_t at = MONO_NEVER;
 
-	if (e->nets)
-		at = e->stats_at;
-	for (const struct engine_net *net = e->nets; net; net = net->next)
+	for (struct engine_net *net = e->nets; net; net = net->next) {
 		if (net->serving)
 			at = mono_min(at, engine_net_deadline(net, may_lease(e)));
+		if (engine_net_count(net))
+			at = mono_min(at, e->stats_at);
+	}
 	return mono_min(at, engine_follow_deadline(e->follow));
 }
 

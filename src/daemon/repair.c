@@ -646,8 +646,10 @@ void repair_tick(struct daemon_main *d, mono_t now)
 	if (!d->nets)
 		return;
 	forget_things(d->repair, now);
-	if (++d->repair->ticks % TICKS_A_LOOK == 0 || silent_changed(d))
+	if (++d->repair->ticks % TICKS_A_LOOK == 0 || silent_changed(d)) {
 		cause(d);
+		(void)loop_timer_set(d->loop, &d->soon, now);	/* nothing more is to come: look while we are awake */
+	}
 }
 
 const char *repair_trouble(const struct daemon_main *d, const char *network, mono_t now, char buf[static 256])

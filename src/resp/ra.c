@@ -422,10 +422,8 @@ mono_t ra_deadline(const struct ra *ra)
 	return ra->next;
 }
 
-void ra_tick(struct ra *ra, mono_t now, struct out *out)
+static void advertise(struct ra *ra, mono_t now, struct out *out)
 {
-	if (now < ra->next)
-		return;
 	sweep_prefixes(ra, now);
 	send_multicast(ra, false, now, out);
 	ra->last = now;
@@ -440,6 +438,22 @@ void ra_tick(struct ra *ra, mono_t now, struct out *out)
 			wait = RA_INITIAL_INTERVAL - pick(ra, RA_INITIAL_FIRST);
 	}
 	ra->next = mono_add(now, wait);
+}
+
+void ra_tick(struct ra *ra, mono_t now, struct out *out)
+{
+	if (now >= ra->next)
+		advertise(ra, now, out);
+}
+
+void ra_join(struct ra *ra, mono_t now, struct out *out)
+{
+	mono_t min = interval_max(&ra->service) * MONO_S / 3;
+
+	if (min < RA_MULTICAST_GAP)
+		min = RA_MULTICAST_GAP;
+	if (ra->state == RA_STATE_STEADY && now >= mono_add(ra->last, min))
+		advertise(ra, now, out);
 }
 
 const struct ra_stats *ra_stats(const struct ra *ra)

@@ -77,4 +77,14 @@ void ra_goodbye(struct ra *ra, mono_t now, struct out *out);
 mono_t ra_deadline(const struct ra *ra);
 void ra_tick(struct ra *ra, mono_t now, struct out *out);
 
+/**
+ * ra_join() - Advertise together with another network
+ * @ra:		responder
+ * @now:	another's advertisement is due
+ * @out:	gets ours, if the least interval (RFC 4861 6.2.1: MinRtrAdvInterval) has gone by since the last
+ *
+ * So that many networks wake the machine no more often than one.
+ */
+void ra_join(struct ra *ra, mono_t now, struct out *out);
+
 const struct ra_stats *ra_stats(const struct ra *ra);

@@ -188,6 +188,44 @@ static void unsolicited_times(void **state)
 	assert_true(varied);
 }
 
+static void another_network_takes_along(void **state)
+{
+	static const struct {
+		unsigned int n;		/* advertisements that are out */
+		mono_t after;		/* the last of them */
+		bool joins;
+		const char *why;
+	} t[] = {
+		{ 1, 10 * MONO_S, false, "the first three have times of their own" },
+		{ 5, 0, false, "it has just spoken" },
+		{ 5, 199 * MONO_S, false, "less than the least interval" },
+		{ 5, 200 * MONO_S, true, "the least interval" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct service s = lan();
+		_cleanup_(ra_freep) struct ra *ra = new_ra(&s);
+		mono_t now = mono_add(run(ra, t[i].n, NULL), t[i].after), next = ra_deadline(ra);
+
+		out_reset(&out);
+		ra_join(ra, now, &out);
+		if (out.n_frames != t[i].joins)
+			fail_msg("%s: %zu frames", t[i].why, out.n_frames);
+		if (t[i].joins)
+			assert_in_range(ra_deadline(ra), now + 200 * MONO_S, now + 600 * MONO_S);
+		else
+			assert_true(ra_deadline(ra) == next);
+	}
+
+	struct service off = lan();
+	off.ra = false;
+	_cleanup_(ra_freep) struct ra *ra = new_ra(&off);
+	out_reset(&out);
+	ra_join(ra, START + 1000 * MONO_S, &out);
+	assert_int_equal(out.n_frames, 0);
+}
+
 static void short_lifetimes_never_run_out(void **state)
 {
 	struct service s = lan();
@@ -427,6 +465,7 @@ int main(void)
 		cmocka_unit_test(settings),
 		cmocka_unit_test(off_says_nothing),
 		cmocka_unit_test(unsolicited_times),
+		cmocka_unit_test(another_network_takes_along),
 		cmocka_unit_test(short_lifetimes_never_run_out),
 		cmocka_unit_test(first_frame),
 		cmocka_unit_test(made_up_guests_are_held_back),
