@@ -38,7 +38,8 @@ int ask_open(struct cmd *cmd, struct ask *ask, const char *name, unsigned int wh
 		return -1;
 	ask->link = world_link_by_name(ask->world, name);
 	if (!ask->link) {
-		report_help(report_error(cmd->report, name, "there is no such interface"), "ip link shows those that there are");
+		report_help(report_error(cmd->report, name, "there is no such interface"),
+			    "ip link shows those that there are");
 		return -1;
 	}
 	if (!(ask->link->flags & IFF_UP)) {
@@ -104,7 +105,8 @@ int ask_run(struct cmd *cmd, struct ask *ask, ask_fn fn, void *user)
 
 	while (now < end) {
 		if (!answered && now >= next && ask->sent < ask->tries) {
-			int r = sniff_send(ask->sniff, ask->link->ifindex, ask->ethernet ? 0 : ETH_TYPE_IP6, ask->frame, ask->len);
+			int r = sniff_send(ask->sniff, ask->link->ifindex, ask->ethernet ? 0 : ETH_TYPE_IP6, ask->frame,
+					   ask->len);
 
 			if (r < 0) {
 				failed(cmd, ask->link->name, r, "the question could not be sent");

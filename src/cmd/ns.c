@@ -81,10 +81,12 @@ static const char *find_interface(struct cmd *cmd, const struct world *w, const 
 	link = best ? world_link(w, best->oif) : NULL;
 	if (link && !ip_is_set(&best->gateway))
 		return link->name;
-	struct finding *f = report_error(cmd->report, IP_STR(target), link ? "is reached through a router, so it has no neighbours here" :
-									     "no route leads there");
+	struct finding *f = report_error(cmd->report, IP_STR(target),
+					 link ? "is reached through a router, so it has no neighbours here"
+					      : "no route leads there");
 	if (link)
-		report_help(f, "its router: sixtap ns %s%%%s; or name an interface all the same", IP_STR(&best->gateway), link->name);
+		report_help(f, "its router: sixtap ns %s%%%s; or name an interface all the same",
+			    IP_STR(&best->gateway), link->name);
 	else
 		report_help(f, "name the interface: sixtap ns %s%%eth0", IP_STR(target));
 	return NULL;
@@ -119,7 +121,9 @@ static void build(struct ask *ask, struct question *q)
 	struct in6_addr group = ip6_solicited_node(&q->target.v6);
 	struct mac mac = q->has_unicast ? q->unicast : mac_of_multicast6(&group);
 	struct in6_addr src = q->from ? q->from->prefix.ip.v6 : in6addr_any;
-	const struct ndp_ns ns = { .target = q->target.v6, .has_slla = q->from && ask->ethernet, .slla = ask->link->mac };
+	const struct ndp_ns ns = { .target = q->target.v6,
+				   .has_slla = q->from && ask->ethernet,
+				   .slla = ask->link->mac };
 	struct wr w = ask_begin(ask, &mac);
 
 	/* A probe goes to the address itself, unless it is sent from ::, which takes the group (RFC 4861 7.1.1). */
@@ -152,8 +156,9 @@ static json_t *as_json(const struct ask *ask, const struct question *q)
 	for (size_t i = 0; i < q->n; i++) {
 		const struct answer *a = &q->answers[i];
 		struct ip src = ip6(a->src);
-		json_t *x = json_pack("{s:s, s:b, s:b, s:b, s:f, s:s}", "address", IP_STR(&q->target), "router", a->router, "solicited",
-				      a->solicited, "override", a->override, "after", a->after_s, "from", IP_STR(&src));
+		json_t *x = json_pack("{s:s, s:b, s:b, s:b, s:f, s:s}", "address", IP_STR(&q->target), "router",
+				      a->router, "solicited", a->solicited, "override", a->override, "after",
+				      a->after_s, "from", IP_STR(&src));
 
 		if (a->rival) {
 			(void)json_object_del(x, "from");
@@ -163,8 +168,8 @@ static json_t *as_json(const struct ask *ask, const struct question *q)
 			(void)json_object_set_new(x, "mac", json_string(MAC_STR(&a->mac)));
 		(void)json_array_append_new(list, x);
 	}
-	o = json_pack("{s:s, s:s, s:i, s:o}", "interface", ask->link->name, "target", IP_STR(&q->target), "solicitations",
-		      (int)ask->sent, "advertisements", list);
+	o = json_pack("{s:s, s:s, s:i, s:o}", "interface", ask->link->name, "target", IP_STR(&q->target),
+		      "solicitations", (int)ask->sent, "advertisements", list);
 	if (q->dad)
 		(void)json_object_set_new(o, "free", json_boolean(q->n == 0));
 	return o;
@@ -172,15 +177,15 @@ static json_t *as_json(const struct ask *ask, const struct question *q)
 
 static void as_text(const struct cmd *cmd, const struct ask *ask, const struct question *q)
 {
-	(void)printf("%s%s%s · NS for %s from %s%s%s\n", cmd_bold(cmd), ask->link->name, cmd_plain(cmd), IP_STR(&q->target),
-		     q->from ? IP_STR(&q->from->prefix.ip) : "::", q->has_unicast ? " to " : "",
+	(void)printf("%s%s%s · NS for %s from %s%s%s\n", cmd_bold(cmd), ask->link->name, cmd_plain(cmd),
+		     IP_STR(&q->target), q->from ? IP_STR(&q->from->prefix.ip) : "::", q->has_unicast ? " to " : "",
 		     q->has_unicast ? MAC_STR(&q->unicast) : "");
 	for (size_t i = 0; i < q->n; i++) {
 		const struct answer *a = &q->answers[i];
 		struct ip src = ip6(a->src);
 
-		(void)printf("%s %s%s%s   %s%s%sin %.1f ms%s%s", cmd_glyph(cmd, q->dad ? GLYPH_ERROR : GLYPH_OK), cmd_bold(cmd),
-			     mac_is_zero(&a->mac) ? IP_STR(&src) : MAC_STR(&a->mac), cmd_plain(cmd),
+		(void)printf("%s %s%s%s   %s%s%sin %.1f ms%s%s", cmd_glyph(cmd, q->dad ? GLYPH_ERROR : GLYPH_OK),
+			     cmd_bold(cmd), mac_is_zero(&a->mac) ? IP_STR(&src) : MAC_STR(&a->mac), cmd_plain(cmd),
 			     a->rival ? "checks the same address for duplicates   " : "", a->router ? "router   " : "",
 			     cmd_dim(cmd), a->after_s * 1000, !ip_eq(&src, &q->target) && !a->rival ? ", from " : "",
 			     !ip_eq(&src, &q->target) && !a->rival ? IP_STR(&src) : "");
@@ -208,8 +213,8 @@ static int finish(struct cmd *cmd, const struct ask *ask, const struct question 
 	if (good || q->dad)
 		return good ? EXIT_DONE : EXIT_FAILED;
 
-	struct finding *f = report_error(cmd->report, IP_STR(&q->target), "nobody on %s answered %u solicitation%s", ask->link->name,
-					 ask->sent, ask->sent == 1 ? "" : "s");
+	struct finding *f = report_error(cmd->report, IP_STR(&q->target), "nobody on %s answered %u solicitation%s",
+					 ask->link->name, ask->sent, ask->sent == 1 ? "" : "s");
 	if (mine)
 		report_help(f, "it is this host's own, which doesn't answer itself");
 	else if (q->has_unicast)
@@ -264,7 +269,8 @@ int cmd_ns(struct cmd *cmd, int argc, char **argv)
 		iface = argv[optind + 1];
 	}
 	if (!iface && ip_is_link_local(&q.target))
-		return cmd_usage(cmd, "%s is on every link: name the interface, %s%%eth0", IP_STR(&q.target), IP_STR(&q.target));
+		return cmd_usage(cmd, "%s is on every link: name the interface, %s%%eth0", IP_STR(&q.target),
+				 IP_STR(&q.target));
 	if (!iface) {
 		if (live_read(&world, cmd->report) < 0)
 			return EXIT_FAILED;

@@ -49,8 +49,8 @@ static bool on_heard(void *user, const struct heard *heard, int outcome, double 
 	if (heard->kind != HEARD_RA)
 		return false;
 	for (size_t i = 0; i < answers->n; i++)
-		if (IN6_ARE_ADDR_EQUAL(&answers->v[i].src, &heard->src.v6) && mac_eq(&answers->v[i].mac, &heard->src_mac) &&
-		    answers->v[i].wrong == (outcome != 0))
+		if (IN6_ARE_ADDR_EQUAL(&answers->v[i].src, &heard->src.v6) &&
+		    mac_eq(&answers->v[i].mac, &heard->src_mac) && answers->v[i].wrong == (outcome != 0))
 			return outcome == 0;
 	if (answers->n == ROUTERS_MAX) {
 		answers->left_out++;
@@ -117,7 +117,8 @@ static const struct w_route *on_link_route(const struct world *w, uint32_t ifind
 	for (size_t i = 0; i < w->n_routes; i++) {
 		const struct w_route *r = &w->routes[i];
 
-		if (r->oif == ifindex && r->dst.len == prefix->len && ip_eq(&r->dst.ip, &network) && !ip_is_set(&r->gateway))
+		if (r->oif == ifindex && r->dst.len == prefix->len && ip_eq(&r->dst.ip, &network) &&
+		    !ip_is_set(&r->gateway))
 			return r;
 	}
 	return NULL;
@@ -129,7 +130,8 @@ static void line(const struct cmd *cmd, const char *label, const char *text, con
 {
 	(void)printf("  ");
 	cmd_column(label, LABEL_WIDTH);
-	(void)printf(" %s%s%s%s%s\n", text, dim && *dim && *text ? "   " : "", cmd_dim(cmd), dim ? dim : "", cmd_plain(cmd));
+	(void)printf(" %s%s%s%s%s\n", text, dim && *dim && *text ? "   " : "", cmd_dim(cmd), dim ? dim : "",
+		     cmd_plain(cmd));
 }
 
 static const char *seconds(uint32_t s, char buf[static 32])
@@ -162,8 +164,9 @@ static void show_options(const struct cmd *cmd, const struct ndp_ra *ra)
 		const struct ndp_prefix *p = &ra->prefixes[i];
 		struct prefix prefix = prefix_of(p);
 
-		(void)snprintf(dim, sizeof(dim), "%s, %s, valid %s, preferred %s", p->on_link ? "on-link" : "not on-link",
-			       p->autonomous ? "autonomous" : "not autonomous", SECONDS(p->valid_s), SECONDS(p->preferred_s));
+		(void)snprintf(dim, sizeof(dim), "%s, %s, valid %s, preferred %s",
+			       p->on_link ? "on-link" : "not on-link", p->autonomous ? "autonomous" : "not autonomous",
+			       SECONDS(p->valid_s), SECONDS(p->preferred_s));
 		line(cmd, "prefix", PREFIX_STR(&prefix), dim);
 	}
 	for (size_t i = 0; i < ra->n_routes; i++) {
@@ -194,7 +197,8 @@ static void show_options(const struct cmd *cmd, const struct ndp_ra *ra)
 		line(cmd, "hop limit", text, NULL);
 	}
 	if (ra->reachable_ms || ra->retrans_ms) {
-		(void)snprintf(text, sizeof(text), "reachable %u ms, retransmit %u ms", ra->reachable_ms, ra->retrans_ms);
+		(void)snprintf(text, sizeof(text), "reachable %u ms, retransmit %u ms", ra->reachable_ms,
+			       ra->retrans_ms);
 		line(cmd, "timers", text, NULL);
 	}
 	if (ra->n_wrong || ra->n_unknown || ra->n_left_out) {
@@ -204,8 +208,8 @@ static void show_options(const struct cmd *cmd, const struct ndp_ra *ra)
 	}
 }
 
-static void show_kernel(const struct cmd *cmd, const struct world *w, const struct ask *ask, const struct slaac_settings *s,
-			const struct advert *a)
+static void show_kernel(const struct cmd *cmd, const struct world *w, const struct ask *ask,
+			const struct slaac_settings *s, const struct advert *a)
 {
 	const struct w_route *route = default_via(w, ask->link->ifindex, &a->src);
 	static struct slaac_verdict v;
@@ -214,11 +218,12 @@ static void show_kernel(const struct cmd *cmd, const struct world *w, const stru
 
 	slaac_judge_ra(s, &a->ra, &v);
 	if (route) {
-		(void)snprintf(text, sizeof(text), "%s default route via %s", cmd_glyph(cmd, GLYPH_OK), IP_STR(&route->gateway));
+		(void)snprintf(text, sizeof(text), "%s default route via %s", cmd_glyph(cmd, GLYPH_OK),
+			       IP_STR(&route->gateway));
 		line(cmd, label, text, route->protocol == RTPROT_RA ? NULL : "not by the kernel from this RA");
 	} else {
-		(void)snprintf(text, sizeof(text), "%s no default route", cmd_glyph(cmd, a->ra.lifetime_s ? GLYPH_WARNING :
-													   GLYPH_INFO));
+		(void)snprintf(text, sizeof(text), "%s no default route",
+			       cmd_glyph(cmd, a->ra.lifetime_s ? GLYPH_WARNING : GLYPH_INFO));
 		line(cmd, label, text, v.why_no_route);
 	}
 	for (size_t i = 0; i < a->ra.n_prefixes; i++) {
@@ -227,8 +232,8 @@ static void show_kernel(const struct cmd *cmd, const struct world *w, const stru
 		size_t at = 0, n = 0;
 
 		while ((addr = address_of(w, ask->link->ifindex, &a->ra, &prefix, &at))) {
-			(void)snprintf(text, sizeof(text), "%s %s", cmd_glyph(cmd, addr->flags & IFA_F_DADFAILED ? GLYPH_ERROR :
-											      GLYPH_OK),
+			(void)snprintf(text, sizeof(text), "%s %s",
+				       cmd_glyph(cmd, addr->flags & IFA_F_DADFAILED ? GLYPH_ERROR : GLYPH_OK),
 				       PREFIX_STR(&addr->prefix));
 			line(cmd, "", text,
 			     addr->flags & IFA_F_DADFAILED ? "a duplicate: somebody else has it" :
@@ -246,15 +251,15 @@ static void show_kernel(const struct cmd *cmd, const struct world *w, const stru
 	}
 }
 
-static void show_advert(const struct cmd *cmd, const struct world *w, const struct ask *ask, const struct slaac_settings *s,
-			const struct advert *a)
+static void show_advert(const struct cmd *cmd, const struct world *w, const struct ask *ask,
+			const struct slaac_settings *s, const struct advert *a)
 {
 	struct ip router = ip6(a->src);
 	char text[256];
 
-	(void)printf("\n%s %s%s%s   %s%s%sin %.1f ms%s\n", cmd_glyph(cmd, a->wrong ? GLYPH_ERROR : GLYPH_OK), cmd_bold(cmd),
-		     IP_STR(&router), cmd_plain(cmd), ask->ethernet ? MAC_STR(&a->mac) : "", ask->ethernet ? "   " : "",
-		     cmd_dim(cmd), a->after_s * 1000, cmd_plain(cmd));
+	(void)printf("\n%s %s%s%s   %s%s%sin %.1f ms%s\n", cmd_glyph(cmd, a->wrong ? GLYPH_ERROR : GLYPH_OK),
+		     cmd_bold(cmd), IP_STR(&router), cmd_plain(cmd), ask->ethernet ? MAC_STR(&a->mac) : "",
+		     ask->ethernet ? "   " : "", cmd_dim(cmd), a->after_s * 1000, cmd_plain(cmd));
 	if (a->wrong) {
 		(void)printf("  every host ignores this RA: %s\n", a->why);
 		return;
@@ -266,7 +271,10 @@ static void show_advert(const struct cmd *cmd, const struct world *w, const stru
 		(void)snprintf(text, sizeof(text), "no, only for what stands below");
 	line(cmd, "default router", text, NULL);
 	line(cmd, "DHCPv6",
-	     a->ra.managed ? "for addresses (M)" : a->ra.other ? "for DNS and the like, not for addresses (O)" : "no", NULL);
+	     a->ra.managed ? "for addresses (M)"
+	     : a->ra.other ? "for DNS and the like, not for addresses (O)"
+			   : "no",
+	     NULL);
 	show_options(cmd, &a->ra);
 	if (a->ra.has_slla && !mac_eq(&a->ra.slla, &a->mac) && ask->ethernet)
 		line(cmd, "MAC", MAC_STR(&a->ra.slla), "differs from the MAC it came from");
@@ -289,9 +297,10 @@ static json_t *json_prefixes(const struct ndp_ra *ra)
 		const struct ndp_prefix *p = &ra->prefixes[i];
 		struct prefix prefix = prefix_of(p);
 
-		(void)json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:I, s:I}", "prefix", PREFIX_STR(&prefix), "on_link",
-							    p->on_link, "autonomous", p->autonomous, "valid",
-							    (json_int_t)p->valid_s, "preferred", (json_int_t)p->preferred_s));
+		(void)json_array_append_new(list,
+					    json_pack("{s:s, s:b, s:b, s:I, s:I}", "prefix", PREFIX_STR(&prefix),
+						      "on_link", p->on_link, "autonomous", p->autonomous, "valid",
+						      (json_int_t)p->valid_s, "preferred", (json_int_t)p->preferred_s));
 	}
 	return list;
 }
@@ -309,9 +318,10 @@ static json_t *json_advert(const struct advert *a)
 		(void)json_object_set_new(o, "ignored_because", json_pack("[s]", a->why));
 		return o;
 	}
-	(void)json_object_update_new(o, json_pack("{s:i, s:b, s:b, s:i, s:s, s:o}", "hop_limit", ra->hop_limit, "managed",
-						  ra->managed, "other", ra->other, "lifetime", ra->lifetime_s, "preference",
-						  preference_name(ra->preference), "prefixes", json_prefixes(ra)));
+	(void)json_object_update_new(o, json_pack("{s:i, s:b, s:b, s:i, s:s, s:o}", "hop_limit", ra->hop_limit,
+						  "managed", ra->managed, "other", ra->other, "lifetime",
+						  ra->lifetime_s, "preference", preference_name(ra->preference),
+						  "prefixes", json_prefixes(ra)));
 	if (ra->reachable_ms)
 		(void)json_object_set_new(o, "reachable", json_real(ra->reachable_ms / 1000.0));
 	if (ra->retrans_ms)
@@ -330,24 +340,25 @@ static json_t *json_advert(const struct advert *a)
 	(void)json_object_set_new(o, "rdnss", list);
 	list = json_array();
 	for (size_t i = 0; i < ra->n_dnssl; i++)
-		(void)json_array_append_new(list, json_lifetime(json_pack("{s:s}", "domain", ra->dnssl[i].domain), "lifetime",
-								ra->dnssl[i].lifetime_s));
+		(void)json_array_append_new(list, json_lifetime(json_pack("{s:s}", "domain", ra->dnssl[i].domain),
+								"lifetime", ra->dnssl[i].lifetime_s));
 	(void)json_object_set_new(o, "dnssl", list);
 	list = json_array();
 	for (size_t i = 0; i < ra->n_routes; i++) {
 		struct prefix prefix = { ip6(ra->routes[i].prefix), ra->routes[i].len };
 
-		(void)json_array_append_new(list, json_lifetime(json_pack("{s:s, s:s}", "prefix", PREFIX_STR(&prefix), "preference",
-									  preference_name(ra->routes[i].preference)),
-								"lifetime", ra->routes[i].lifetime_s));
+		(void)json_array_append_new(
+			list, json_lifetime(json_pack("{s:s, s:s}", "prefix", PREFIX_STR(&prefix), "preference",
+						      preference_name(ra->routes[i].preference)),
+					    "lifetime", ra->routes[i].lifetime_s));
 	}
 	(void)json_object_set_new(o, "routes", list);
 	list = json_array();
 	for (size_t i = 0; i < ra->n_pref64; i++) {
 		struct prefix prefix = { ip6(ra->pref64[i].prefix), ra->pref64[i].len };
 
-		(void)json_array_append_new(list, json_lifetime(json_pack("{s:s}", "prefix", PREFIX_STR(&prefix)), "lifetime",
-								ra->pref64[i].lifetime_s));
+		(void)json_array_append_new(list, json_lifetime(json_pack("{s:s}", "prefix", PREFIX_STR(&prefix)),
+								"lifetime", ra->pref64[i].lifetime_s));
 	}
 	(void)json_object_set_new(o, "pref64", list);
 	if (ra->n_wrong)
@@ -400,7 +411,8 @@ static json_t *json_kernel(const struct world *w, const struct ask *ask, const s
 				append_once(links, PREFIX_STR(&prefix));
 		}
 	}
-	return json_pack("{s:o, s:o, s:o, s:o}", "default_routes", routes, "addresses", addrs, "on_link", links, "because", because);
+	return json_pack("{s:o, s:o, s:o, s:o}", "default_routes", routes, "addresses", addrs, "on_link", links,
+			 "because", because);
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -436,16 +448,19 @@ static int finish(struct cmd *cmd, struct ask *ask, const struct answers *answer
 
 		for (size_t i = 0; i < answers->n; i++)
 			(void)json_array_append_new(list, json_advert(&answers->v[i]));
-		cmd_json(cmd, json_pack("{s:s, s:i, s:o, s:o}", "interface", ask->link->name, "solicitations", (int)ask->sent,
-					"advertisements", list, "kernel", json_kernel(after, ask, &s, answers)));
+		cmd_json(cmd, json_pack("{s:s, s:i, s:o, s:o}", "interface", ask->link->name, "solicitations",
+					(int)ask->sent, "advertisements", list, "kernel",
+					json_kernel(after, ask, &s, answers)));
 	} else if (!cmd->quiet && !cmd->json) {
 		(void)printf("%s%s%s · RS from %s", cmd_bold(cmd), ask->link->name, cmd_plain(cmd),
 			     from ? IP_STR(&from->prefix.ip) : "::");
-		(void)printf("%s%s%s\n", cmd_dim(cmd), from ? "" : "   it has no usable link-local address", cmd_plain(cmd));
+		(void)printf("%s%s%s\n", cmd_dim(cmd), from ? "" : "   it has no usable link-local address",
+			     cmd_plain(cmd));
 		for (size_t i = 0; i < answers->n; i++)
 			show_advert(cmd, after, ask, &s, &answers->v[i]);
 		if (answers->left_out)
-			(void)printf("\n%s %zu more routers aren't shown\n", cmd_glyph(cmd, GLYPH_WARNING), answers->left_out);
+			(void)printf("\n%s %zu more routers aren't shown\n", cmd_glyph(cmd, GLYPH_WARNING),
+				     answers->left_out);
 		if (n_good > 0)
 			(void)printf("\n%zu router%s answered · what hosts make of it: sixtap slaac %s\n", n_good,
 				     n_good == 1 ? "" : "s", ask->link->name);
@@ -453,9 +468,9 @@ static int finish(struct cmd *cmd, struct ask *ask, const struct answers *answer
 	if (n_good > 0)
 		return EXIT_DONE;
 
-	struct finding *f = report_error(cmd->report, ask->link->name, "no router answered %u solicitation%s within %.0f s",
-					 ask->sent, ask->sent == 1 ? "" : "s",
-					 (double)(ask->tries * ask->interval) / (double)MONO_S);
+	struct finding *f = report_error(
+		cmd->report, ask->link->name, "no router answered %u solicitation%s within %.0f s", ask->sent,
+		ask->sent == 1 ? "" : "s", (double)(ask->tries * ask->interval) / (double)MONO_S);
 	const struct w_link *master = world_link(after, ask->link->master);
 	if (master)
 		report_help(f, "it is a port of %s: sixtap rs %s asks there", master->name, master->name);

@@ -70,8 +70,9 @@ static int64_t value_of(const struct slaac_settings *s, const char *setting)
 		size_t at;
 	} knobs[] = {
 #define KNOB(x) { #x, offsetof(struct slaac_settings, x) }
-		KNOB(disable_ipv6), KNOB(accept_ra), KNOB(forwarding), KNOB(autoconf), KNOB(accept_ra_pinfo), KNOB(accept_ra_defrtr),
-		KNOB(router_solicitations), KNOB(addr_gen_mode), KNOB(use_tempaddr), KNOB(max_addresses), KNOB(accept_ra_min_lft),
+		KNOB(disable_ipv6),    KNOB(accept_ra),	       KNOB(forwarding),	   KNOB(autoconf),
+		KNOB(accept_ra_pinfo), KNOB(accept_ra_defrtr), KNOB(router_solicitations), KNOB(addr_gen_mode),
+		KNOB(use_tempaddr),    KNOB(max_addresses),    KNOB(accept_ra_min_lft),
 #undef KNOB
 	};
 
@@ -106,7 +107,8 @@ static void by_kernel(struct slaac_view *v)
 		char what[SLAAC_WHAT_MAX];
 		const struct snap_sysctl_line *line = snap_sysctl_line(v->snap, "net/ipv6/conf/all/accept_ra");
 
-		(void)snprintf(what, sizeof(what), "conf/all/accept_ra=%d changes nothing: only the interface's own counts",
+		(void)snprintf(what, sizeof(what),
+			       "conf/all/accept_ra=%d changes nothing: only the interface's own counts",
 			       v->snap->conf6_all.accept_ra);
 		b = because(v, "", what);
 		if (b && line)
@@ -126,7 +128,8 @@ static void by_program(struct slaac_view *v, bool live)
 
 	v->handler = m->manager;
 	if (m->accepts_ra < 0) {
-		(void)snprintf(what, sizeof(what), "%s handles RAs here; whether it takes them isn't known", m->manager);
+		(void)snprintf(what, sizeof(what), "%s handles RAs here; whether it takes them isn't known",
+			       m->manager);
 		(void)because(v, "", what);
 		return;
 	}
@@ -138,12 +141,13 @@ static void by_program(struct slaac_view *v, bool live)
 	v->gets_default_route = usable && m->accepts_ra && more.gateway != 0;
 	if (!usable) {
 		for (size_t i = 0; i < v->kernel.n_reasons; i++)
-			if (!str_eq(v->kernel.reasons[i].setting, "accept_ra") && !str_eq(v->kernel.reasons[i].setting, "forwarding"))
+			if (!str_eq(v->kernel.reasons[i].setting, "accept_ra") &&
+			    !str_eq(v->kernel.reasons[i].setting, "forwarding"))
 				(void)because(v, v->kernel.reasons[i].setting, v->kernel.reasons[i].what);
 	}
 	(void)snprintf(what, sizeof(what), "%s %s, whatever accept_ra says%s%s", m->manager,
-		       m->accepts_ra ? "takes RAs itself" : "holds this interface and takes no RAs", m->ra_setting[0] ? ": " : "",
-		       m->ra_setting);
+		       m->accepts_ra ? "takes RAs itself" : "holds this interface and takes no RAs",
+		       m->ra_setting[0] ? ": " : "", m->ra_setting);
 	b = because(v, "", what);
 	if (b)
 		origin_manager(v->snap, m, &b->origin);
@@ -228,7 +232,8 @@ static const struct snap_link *find(struct cmd *cmd, const struct snapshot *s, c
 	const struct snap_link *link = snap_link_by_name(s, name);
 
 	if (!link)
-		report_help(report_error(cmd->report, name, "there is no such interface"), "ip link shows those that there are");
+		report_help(report_error(cmd->report, name, "there is no such interface"),
+			    "ip link shows those that there are");
 	return link;
 }
 
@@ -281,7 +286,8 @@ static int show(struct cmd *cmd, const struct snapshot *s, bool live, char **nam
 	else
 		json_decref(list);
 	if (!cmd->json && !cmd->quiet && shown == 0)
-		(void)printf("no interface here could have use for router advertisements; name one: sixtap slaac eth0\n");
+		(void)printf(
+			"no interface here could have use for router advertisements; name one: sixtap slaac eth0\n");
 	return unknown ? EXIT_UNDETERMINED : EXIT_DONE;
 }
 

@@ -115,7 +115,8 @@ static void show_because(const struct cmd *cmd, const struct slaac_view *v)
 			cmd_column(b->what, WHAT_WIDTH);
 			(void)printf("  %s%s%s\n", cmd_dim(cmd), b->origin.set_by, cmd_plain(cmd));
 		} else {
-			(void)printf("%s\n    %*s%sset by %s%s\n", b->what, LABEL_WIDTH, "", cmd_dim(cmd), b->origin.set_by, cmd_plain(cmd));
+			(void)printf("%s\n    %*s%sset by %s%s\n", b->what, LABEL_WIDTH, "", cmd_dim(cmd),
+				     b->origin.set_by, cmd_plain(cmd));
 		}
 		if (b->origin.note[0])
 			(void)printf("    %*s%s%s%s\n", LABEL_WIDTH, "", cmd_dim(cmd), b->origin.note, cmd_plain(cmd));
@@ -147,15 +148,17 @@ static void show_mend(const struct cmd *cmd, const struct slaac_view *v)
 	(void)printf("    ");
 	cmd_column("to change it", LABEL_WIDTH);
 	(void)printf("sysctl net/ipv6/conf/%s/%s=%s", v->link->name, knob, value);
-	(void)printf("%s, then sixtap rs %s: the answer is taken at once%s\n", cmd_dim(cmd), v->link->name, cmd_plain(cmd));
+	(void)printf("%s, then sixtap rs %s: the answer is taken at once%s\n", cmd_dim(cmd), v->link->name,
+		     cmd_plain(cmd));
 	for (size_t i = 0; i < v->n_because; i++)
 		if (str_eq(v->because[i].setting, knob) && v->because[i].origin.set_by[0] == '/')
 			file = v->because[i].origin.set_by;
 	if (file)
-		(void)printf("    %*sand change %s%s, or the next boot undoes it%s\n", LABEL_WIDTH, "", file, cmd_dim(cmd), cmd_plain(cmd));
+		(void)printf("    %*sand change %s%s, or the next boot undoes it%s\n", LABEL_WIDTH, "", file,
+			     cmd_dim(cmd), cmd_plain(cmd));
 	else
-		(void)printf("    %*secho net/ipv6/conf/%s/%s = %s >/etc/sysctl.d/99-%s-ra.conf%s keeps it%s\n", LABEL_WIDTH, "",
-			     v->link->name, knob, value, v->link->name, cmd_dim(cmd), cmd_plain(cmd));
+		(void)printf("    %*secho net/ipv6/conf/%s/%s = %s >/etc/sysctl.d/99-%s-ra.conf%s keeps it%s\n",
+			     LABEL_WIDTH, "", v->link->name, knob, value, v->link->name, cmd_dim(cmd), cmd_plain(cmd));
 }
 
 static void show_address(const struct cmd *cmd, const struct slaac_view *v)
@@ -166,10 +169,12 @@ static void show_address(const struct cmd *cmd, const struct slaac_view *v)
 	while ((a = next_address(v, &at))) {
 		n_static += (a->flags & IFA_F_PERMANENT) != 0;
 		if (n++ == 0)
-			label(cmd, v->gets_address || (a->flags & IFA_F_PERMANENT) ? GLYPH_OK : GLYPH_WARNING, "address");
+			label(cmd, v->gets_address || (a->flags & IFA_F_PERMANENT) ? GLYPH_OK : GLYPH_WARNING,
+			      "address");
 		else
 			(void)printf("    %*s", LABEL_WIDTH, "");
-		(void)printf("%s   %s%s%s\n", PREFIX_STR(&a->prefix), cmd_dim(cmd), kind_of(v->link, a), cmd_plain(cmd));
+		(void)printf("%s   %s%s%s\n", PREFIX_STR(&a->prefix), cmd_dim(cmd), kind_of(v->link, a),
+			     cmd_plain(cmd));
 	}
 	if (n > 0 && v->gets_address)
 		return;
@@ -180,8 +185,9 @@ static void show_address(const struct cmd *cmd, const struct slaac_view *v)
 		return;
 	}
 	label(cmd, v->gets_address ? GLYPH_INFO : GLYPH_ERROR, "address");
-	(void)printf("%s\n", v->gets_address ? v->kernel.temporary ? "comes with the next RA, and a temporary one" : "comes with the next RA" :
-					       "none will come of an RA");
+	(void)printf("%s\n", v->gets_address ? v->kernel.temporary ? "comes with the next RA, and a temporary one"
+								   : "comes with the next RA"
+					     : "none will come of an RA");
 }
 
 static void show_route(const struct cmd *cmd, const struct slaac_view *v)
@@ -189,11 +195,15 @@ static void show_route(const struct cmd *cmd, const struct slaac_view *v)
 	const struct snap_route *r = default_route(v);
 	bool by_ra = r && (r->protocol == RTPROT_RA || r->expires_s > 0);
 
-	label(cmd, r && (v->gets_default_route || !by_ra) ? GLYPH_OK : v->gets_default_route ? GLYPH_INFO : r ? GLYPH_WARNING :
-														GLYPH_ERROR,
+	label(cmd,
+	      r && (v->gets_default_route || !by_ra) ? GLYPH_OK
+	      : v->gets_default_route		     ? GLYPH_INFO
+	      : r				     ? GLYPH_WARNING
+						     : GLYPH_ERROR,
 	      "default route");
 	if (r)
-		(void)printf("via %s   %s%s%s%s\n", IP_STR(&r->gateway), cmd_dim(cmd), by_ra ? "from an RA" : "not from an RA",
+		(void)printf("via %s   %s%s%s%s\n", IP_STR(&r->gateway), cmd_dim(cmd),
+			     by_ra ? "from an RA" : "not from an RA",
 			     by_ra && !v->gets_default_route ? ", and not renewed by the next" : "", cmd_plain(cmd));
 	else
 		(void)printf("%s\n", v->gets_default_route ? "comes with the next RA" : "none will come of an RA");
@@ -225,7 +235,8 @@ void slaac_show(const struct cmd *cmd, const struct slaac_view *v)
 		(void)printf("    ");
 		cmd_column("seen", LABEL_WIDTH);
 		if (v->heard)
-			(void)printf("%llu RA%s%s", (unsigned long long)v->heard, v->heard == 1 ? "" : "s", n > 0 ? ", router " : "");
+			(void)printf("%llu RA%s%s", (unsigned long long)v->heard, v->heard == 1 ? "" : "s",
+				     n > 0 ? ", router " : "");
 		else
 			(void)printf("router ");
 		for (size_t i = 0; i < n; i++)
@@ -262,7 +273,8 @@ json_t *slaac_json(const struct slaac_view *v)
 	(void)json_object_set_new(o, "because", list);
 	list = json_array();
 	while ((a = next_address(v, &at)))
-		(void)json_array_append_new(list, json_pack("{s:s, s:s}", "address", IP_STR(&a->prefix.ip), "kind", kind_of(v->link, a)));
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s}", "address", IP_STR(&a->prefix.ip), "kind", kind_of(v->link, a)));
 	(void)json_object_set_new(o, "addresses", list);
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
@@ -281,10 +293,14 @@ static const struct {
 	bool sysctl;
 } settings[] = {
 #define MEMBER(x, sysctl) { #x, offsetof(struct slaac_settings, x), sizeof(((struct slaac_settings *)0)->x), sysctl }
-	MEMBER(present, false), MEMBER(up, false), MEMBER(carrier, false), MEMBER(port, false), MEMBER(link_local, false),
-	MEMBER(disable_ipv6, true), MEMBER(accept_ra, true), MEMBER(forwarding, true), MEMBER(autoconf, true),
-	MEMBER(accept_ra_pinfo, true), MEMBER(accept_ra_defrtr, true), MEMBER(router_solicitations, true),
-	MEMBER(addr_gen_mode, true), MEMBER(use_tempaddr, true), MEMBER(max_addresses, true), MEMBER(accept_ra_min_lft, true),
+	MEMBER(present, false),		MEMBER(up, false),
+	MEMBER(carrier, false),		MEMBER(port, false),
+	MEMBER(link_local, false),	MEMBER(disable_ipv6, true),
+	MEMBER(accept_ra, true),	MEMBER(forwarding, true),
+	MEMBER(autoconf, true),		MEMBER(accept_ra_pinfo, true),
+	MEMBER(accept_ra_defrtr, true), MEMBER(router_solicitations, true),
+	MEMBER(addr_gen_mode, true),	MEMBER(use_tempaddr, true),
+	MEMBER(max_addresses, true),	MEMBER(accept_ra_min_lft, true),
 #undef MEMBER
 };
 
@@ -321,7 +337,8 @@ void slaac_show_compare(const struct cmd *cmd, const struct slaac_view *a, const
 	bool known = a->determined && b->determined;
 	size_t n = 0;
 
-	(void)printf("  %*s%s%-18s %s%s\n", COMPARE_WIDTH, "", cmd_bold(cmd), a->link->name, b->link->name, cmd_plain(cmd));
+	(void)printf("  %*s%s%-18s %s%s\n", COMPARE_WIDTH, "", cmd_bold(cmd), a->link->name, b->link->name,
+		     cmd_plain(cmd));
 	(void)printf("  %-*s%-18s %s\n", COMPARE_WIDTH, "handled by", a->handler, b->handler);
 	outcome(cmd, "asks routers", known, a->sends_rs, b->sends_rs);
 	outcome(cmd, "address from an RA", known, a->gets_address, b->gets_address);
@@ -337,8 +354,8 @@ void slaac_show_compare(const struct cmd *cmd, const struct slaac_view *a, const
 		n++;
 		(void)printf("  %-*s%-18lld %lld", COMPARE_WIDTH, settings[i].name, (long long)va, (long long)vb);
 		if (oa.set_by[0] || ob.set_by[0])
-			(void)printf("   %s%s%s%s%s", cmd_dim(cmd), oa.set_by, oa.set_by[0] && ob.set_by[0] ? " | " : "", ob.set_by,
-				     cmd_plain(cmd));
+			(void)printf("   %s%s%s%s%s", cmd_dim(cmd), oa.set_by,
+				     oa.set_by[0] && ob.set_by[0] ? " | " : "", ob.set_by, cmd_plain(cmd));
 		(void)putchar('\n');
 	}
 	if (n == 0)
@@ -353,8 +370,8 @@ json_t *slaac_json_compare(const struct slaac_view *a, const struct slaac_view *
 		int64_t va = setting(&a->settings, i), vb = setting(&b->settings, i);
 
 		if (va != vb)
-			(void)json_array_append_new(list, json_pack("{s:s, s:[I, I]}", "setting", settings[i].name, "values",
-								    (json_int_t)va, (json_int_t)vb));
+			(void)json_array_append_new(list, json_pack("{s:s, s:[I, I]}", "setting", settings[i].name,
+								    "values", (json_int_t)va, (json_int_t)vb));
 	}
 	return json_pack("{s:[o, o], s:o}", "interfaces", slaac_json(a), slaac_json(b), "differences", list);
 }

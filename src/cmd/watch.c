@@ -121,7 +121,8 @@ static bool is_guests(const struct world *world, const struct w_link *link)
 		return true;
 	if (!master || !str_eq(master->kind, "bridge"))
 		return false;
-	return str_eq(link->kind, "tun") || strncmp(link->name, "vif", 3) == 0 || alias_parse(master->alias, network, guest);
+	return str_eq(link->kind, "tun") || strncmp(link->name, "vif", 3) == 0 ||
+	       alias_parse(master->alias, network, guest);
 }
 
 static bool has_address(const struct world *world, uint32_t ifindex, const struct ip *ip)
@@ -212,8 +213,10 @@ static void record(struct watch *w, const struct sniff_frame *f)
 	}
 	if (r == 0)
 		return;
-	report_add(w->cmd->report, SEVERITY_WARNING, NULL, "--pcap", r == -EFBIG ? "the file is full at %u MiB; later frames aren't in it" :
-		   "the file can't be written any more (%u MiB at most)", PCAP_FILE_MAX >> 20);
+	report_add(w->cmd->report, SEVERITY_WARNING, NULL, "--pcap",
+		   r == -EFBIG ? "the file is full at %u MiB; later frames aren't in it"
+			       : "the file can't be written any more (%u MiB at most)",
+		   PCAP_FILE_MAX >> 20);
 	w->pcap = pcap_free(w->pcap);
 }
 
@@ -237,7 +240,9 @@ static void on_frame(struct watch *w, const struct sniff_frame *f)
 			record(w, f);
 		if (!w->cmd->quiet || w->cmd->json) {
 			char buf[IF_NAMESIZE];
-			const struct watch_at at = { .ifname = name_of(link, f->ifindex, buf), .at_ns = f->at_ns, .vlan = f->vlan,
+			const struct watch_at at = { .ifname = name_of(link, f->ifindex, buf),
+						     .at_ns = f->at_ns,
+						     .vlan = f->vlan,
 						     .name_width = w->name_width };
 
 			if (w->cmd->json && !w->cmd->quiet)
@@ -282,7 +287,8 @@ static bool take(struct watch *w)
 		size_t next = w->n;
 
 		for (size_t i = 0; i < w->n; i++)
-			if (at[i] < n[i] && (next == w->n || w->frames[i][at[i]].at_ns < w->frames[next][at[next]].at_ns))
+			if (at[i] < n[i] &&
+			    (next == w->n || w->frames[i][at[i]].at_ns < w->frames[next][at[next]].at_ns))
 				next = i;
 		if (next == w->n)
 			break;
@@ -364,8 +370,8 @@ static void sum_up(struct watch *w)
 			     passed == 1 ? "" : "s", (unsigned long long)w->shown);
 		if (unread)
 			(void)printf("%llu not looked at, ", (unsigned long long)unread);
-		(void)printf("%llu lost%s · %llu thing%s looked wrong\n", (unsigned long long)lost, lost ? " by a full buffer" : "",
-			     (unsigned long long)w->marks, w->marks == 1 ? "" : "s");
+		(void)printf("%llu lost%s · %llu thing%s looked wrong\n", (unsigned long long)lost,
+			     lost ? " by a full buffer" : "", (unsigned long long)w->marks, w->marks == 1 ? "" : "s");
 		if (unjudged)
 			(void)printf("%llu solicitations were too many to judge whether somebody answered\n",
 				     (unsigned long long)unjudged);
@@ -407,7 +413,8 @@ static int add_socket(struct watch *w, const char *name, bool promiscuous)
 		r = sniff_join(w->socks[w->n], ifindex, NULL);
 	if (r < 0) {
 		struct finding *f = report_error(w->cmd->report, name ? name : "watch",
-						 r == -EPERM ? "frames can be seen by root only" : "a packet socket cannot be opened: %s",
+						 r == -EPERM ? "frames can be seen by root only"
+							     : "a packet socket cannot be opened: %s",
 						 strerror(-r));
 		if (r == -EPERM)
 			report_help(f, "sudo sixtap watch");

@@ -75,8 +75,8 @@ static void ra_words(struct text *t, const struct ndp_ra *ra)
 	if (ra->preference != NDP_PREFERENCE_MEDIUM)
 		add(t, " (%s)", ra->preference == NDP_PREFERENCE_HIGH ? "high" : "low");
 	for (size_t i = 0; i < ra->n_prefixes; i++)
-		add(t, ", %s/%u%s%s", OF6(ra->prefixes[i].prefix), ra->prefixes[i].len, ra->prefixes[i].on_link ? " L" : "",
-		    ra->prefixes[i].autonomous ? " A" : "");
+		add(t, ", %s/%u%s%s", OF6(ra->prefixes[i].prefix), ra->prefixes[i].len,
+		    ra->prefixes[i].on_link ? " L" : "", ra->prefixes[i].autonomous ? " A" : "");
 	for (size_t i = 0; i < ra->n_routes; i++)
 		add(t, ", route %s/%u", OF6(ra->routes[i].prefix), ra->routes[i].len);
 	for (size_t i = 0; i < ra->n_rdnss; i++)
@@ -97,8 +97,8 @@ static void ns_words(struct text *t, const struct heard *h)
 		add(t, "%s checks whether %s is free", mac_is_zero(&h->src_mac) ? "somebody" : MAC_STR(&h->src_mac),
 		    OF6(h->ns.target));
 	else
-		add(t, "%s %s? asks %s", IN6_IS_ADDR_MULTICAST(&h->dst.v6) ? "who has" : "still there,", OF6(h->ns.target),
-		    OF6(h->ns.src));
+		add(t, "%s %s? asks %s", IN6_IS_ADDR_MULTICAST(&h->dst.v6) ? "who has" : "still there,",
+		    OF6(h->ns.target), OF6(h->ns.src));
 }
 
 static void na_words(struct text *t, const struct heard *h)
@@ -198,11 +198,13 @@ const char *watch_words(const struct heard *h, int outcome, char buf[static WATC
 		na_words(&t, h);
 		break;
 	case HEARD_REDIRECT:
-		add(&t, "%s: %s is reached by %s", OF6(h->redirect.src), OF6(h->redirect.dest), OF6(h->redirect.target));
+		add(&t, "%s: %s is reached by %s", OF6(h->redirect.src), OF6(h->redirect.dest),
+		    OF6(h->redirect.target));
 		break;
 	case HEARD_MLD_QUERY:
 		add(&t, "who listens%s%s? asks %s (MLDv%u)", IN6_IS_ADDR_UNSPECIFIED(&h->query.group) ? "" : " to ",
-		    IN6_IS_ADDR_UNSPECIFIED(&h->query.group) ? "" : OF6(h->query.group), OF6(h->query.src), h->query.version);
+		    IN6_IS_ADDR_UNSPECIFIED(&h->query.group) ? "" : OF6(h->query.group), OF6(h->query.src),
+		    h->query.version);
 		break;
 	case HEARD_MLD_REPORT:
 		report_words(&t, &h->report);
@@ -239,8 +241,8 @@ const char *watch_mark_words(const struct suspect_mark *m, char buf[static WATCH
 		    MAC_STR(&m->other_mac));
 		break;
 	case SUSPECT_TWO_SERVERS:
-		add(&t, "two DHCP%s servers: %s at %s, and %s at %s", m->about == HEARD_DHCP6 ? "v6" : "", IP_STR(&m->subject),
-		    MAC_STR(&m->mac), IP_STR(&m->other), MAC_STR(&m->other_mac));
+		add(&t, "two DHCP%s servers: %s at %s, and %s at %s", m->about == HEARD_DHCP6 ? "v6" : "",
+		    IP_STR(&m->subject), MAC_STR(&m->mac), IP_STR(&m->other), MAC_STR(&m->other_mac));
 		break;
 	case SUSPECT_DUPLICATE:
 		add(&t, "%s wants %s, which %s has", MAC_STR(&m->other_mac), IP_STR(&m->subject), MAC_STR(&m->mac));
@@ -257,7 +259,8 @@ const char *watch_mark_words(const struct suspect_mark *m, char buf[static WATCH
 
 /* ------------------------------------------------------------------ as lines */
 
-static const char *const kind_word[] = { "ARP", "RS", "RA", "NS", "NA", "redirect", "MLD query", "MLD", "DHCPv4", "DHCPv6" };
+static const char *const kind_word[] = { "ARP",	     "RS",	  "RA",	 "NS",	   "NA",
+					 "redirect", "MLD query", "MLD", "DHCPv4", "DHCPv6" };
 static_assert(ARRAY_LEN(kind_word) == HEARD_KIND_N_, "a kind without a word");
 
 static void show_at(const struct cmd *cmd, const struct watch_at *at)
@@ -273,8 +276,8 @@ static void show_at(const struct cmd *cmd, const struct watch_at *at)
 		(void)localtime_r(&s, &tm);
 		(void)strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 	}
-	(void)printf("%s%s.%06u%s  %s%-*s%s ", cmd_dim(cmd), clock, (unsigned int)(at->at_ns % MONO_S / 1000), cmd_plain(cmd),
-		     cmd_bold(cmd), at->name_width, at->ifname, cmd_plain(cmd));
+	(void)printf("%s%s.%06u%s  %s%-*s%s ", cmd_dim(cmd), clock, (unsigned int)(at->at_ns % MONO_S / 1000),
+		     cmd_plain(cmd), cmd_bold(cmd), at->name_width, at->ifname, cmd_plain(cmd));
 }
 
 static void show_vlan(const struct cmd *cmd, const struct watch_at *at)
@@ -283,13 +286,17 @@ static void show_vlan(const struct cmd *cmd, const struct watch_at *at)
 		(void)printf("   %svlan %u%s", cmd_dim(cmd), at->vlan, cmd_plain(cmd));
 }
 
-void watch_show_frame(const struct cmd *cmd, const struct watch_at *at, enum sniff_way way, const struct heard *h, int outcome)
+void watch_show_frame(const struct cmd *cmd, const struct watch_at *at, enum sniff_way way, const struct heard *h,
+		      int outcome)
 {
 	char buf[WATCH_TEXT_MAX];
 
 	show_at(cmd, at);
-	(void)printf("%s %-*s %s", outcome != 0 ? cmd_glyph(cmd, GLYPH_WARNING) : way == SNIFF_OUT ? "→" : "←", WORD_WIDTH,
-		     kind_word[h->kind], watch_words(h, outcome, buf));
+	(void)printf("%s %-*s %s",
+		     outcome != 0	? cmd_glyph(cmd, GLYPH_WARNING)
+		     : way == SNIFF_OUT ? "→"
+					: "←",
+		     WORD_WIDTH, kind_word[h->kind], watch_words(h, outcome, buf));
 	show_vlan(cmd, at);
 	(void)putchar('\n');
 }
@@ -297,7 +304,8 @@ void watch_show_frame(const struct cmd *cmd, const struct watch_at *at, enum sni
 void watch_show_mark(const struct cmd *cmd, const struct watch_at *at, const struct suspect_mark *m)
 {
 	char buf[WATCH_TEXT_MAX];
-	bool error = m->kind == SUSPECT_DUPLICATE || m->kind == SUSPECT_RA_FROM_GUEST || m->kind == SUSPECT_DHCP_FROM_GUEST;
+	bool error =
+		m->kind == SUSPECT_DUPLICATE || m->kind == SUSPECT_RA_FROM_GUEST || m->kind == SUSPECT_DHCP_FROM_GUEST;
 
 	show_at(cmd, at);
 	(void)printf("%s %s", cmd_glyph(cmd, error ? GLYPH_ERROR : GLYPH_WARNING), watch_mark_words(m, buf));
@@ -365,10 +373,11 @@ static void json_ra(json_t *o, const struct ndp_ra *ra)
 	for (size_t i = 0; i < ra->n_prefixes; i++) {
 		const struct prefix p = { ip6(ra->prefixes[i].prefix), ra->prefixes[i].len };
 
-		(void)json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:I, s:I}", "prefix", PREFIX_STR(&p), "on_link",
-							    ra->prefixes[i].on_link, "autonomous", ra->prefixes[i].autonomous,
-							    "valid", (json_int_t)ra->prefixes[i].valid_s, "preferred",
-							    (json_int_t)ra->prefixes[i].preferred_s));
+		(void)json_array_append_new(list,
+					    json_pack("{s:s, s:b, s:b, s:I, s:I}", "prefix", PREFIX_STR(&p), "on_link",
+						      ra->prefixes[i].on_link, "autonomous", ra->prefixes[i].autonomous,
+						      "valid", (json_int_t)ra->prefixes[i].valid_s, "preferred",
+						      (json_int_t)ra->prefixes[i].preferred_s));
 	}
 	put(o, "prefixes", list);
 	if (ra->mtu)
@@ -386,7 +395,8 @@ static void json_report(json_t *o, const struct mld_report *r)
 	json_t *joins = json_array(), *leaves = json_array();
 
 	for (size_t i = 0; i < r->n_records; i++)
-		(void)json_array_append_new(mld_record_joins(&r->records[i]) ? joins : leaves, json_string(OF6(r->records[i].group)));
+		(void)json_array_append_new(mld_record_joins(&r->records[i]) ? joins : leaves,
+					    json_string(OF6(r->records[i].group)));
 	put(o, "joins", joins);
 	put(o, "leaves", leaves);
 }

@@ -24,7 +24,8 @@ const char *watch_words(const struct heard *h, int outcome, char buf[static WATC
 /* Likewise of a mark: "nobody answered …". */
 const char *watch_mark_words(const struct suspect_mark *m, char buf[static WATCH_TEXT_MAX]);
 
-void watch_show_frame(const struct cmd *cmd, const struct watch_at *at, enum sniff_way way, const struct heard *h, int outcome);
+void watch_show_frame(const struct cmd *cmd, const struct watch_at *at, enum sniff_way way, const struct heard *h,
+		      int outcome);
 void watch_show_mark(const struct cmd *cmd, const struct watch_at *at, const struct suspect_mark *m);
 
 /* The same as objects of the contract, one a line. */

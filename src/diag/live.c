@@ -37,13 +37,25 @@ static const struct {
 	size_t at;
 } knobs[] = {
 #define KNOB(name) { #name, offsetof(struct slaac_settings, name) }
-	KNOB(disable_ipv6), KNOB(accept_ra), KNOB(forwarding), KNOB(autoconf), KNOB(accept_ra_pinfo), KNOB(accept_ra_defrtr),
-	KNOB(router_solicitations), KNOB(addr_gen_mode), KNOB(use_tempaddr), KNOB(max_addresses), KNOB(accept_ra_min_lft),
-	KNOB(accept_ra_min_hop_limit), KNOB(accept_ra_rt_info_max_plen), KNOB(accept_ra_mtu),
+	KNOB(disable_ipv6),
+	KNOB(accept_ra),
+	KNOB(forwarding),
+	KNOB(autoconf),
+	KNOB(accept_ra_pinfo),
+	KNOB(accept_ra_defrtr),
+	KNOB(router_solicitations),
+	KNOB(addr_gen_mode),
+	KNOB(use_tempaddr),
+	KNOB(max_addresses),
+	KNOB(accept_ra_min_lft),
+	KNOB(accept_ra_min_hop_limit),
+	KNOB(accept_ra_rt_info_max_plen),
+	KNOB(accept_ra_mtu),
 #undef KNOB
 };
 
-int live_settings(const struct world *world, const struct w_link *link, struct slaac_settings *ret, struct report *report)
+int live_settings(const struct world *world, const struct w_link *link, struct slaac_settings *ret,
+		  struct report *report)
 {
 	_cleanup_(world_freep) struct world *values = world_new();
 	_cleanup_(kern_freep) struct kern *kern = NULL;
@@ -91,7 +103,8 @@ const struct w_addr *live_link_local(const struct world *world, uint32_t ifindex
 	for (size_t i = 0; i < world->n_addrs; i++) {
 		const struct w_addr *a = &world->addrs[i];
 
-		if (a->ifindex == ifindex && a->prefix.ip.family == AF_INET6 && ip_is_link_local(&a->prefix.ip) && usable(a))
+		if (a->ifindex == ifindex && a->prefix.ip.family == AF_INET6 && ip_is_link_local(&a->prefix.ip) &&
+		    usable(a))
 			return a;
 	}
 	return NULL;
@@ -106,7 +119,8 @@ const struct w_addr *live_source(const struct world *world, uint32_t ifindex, co
 	for (size_t i = 0; i < world->n_addrs; i++) {
 		const struct w_addr *a = &world->addrs[i];
 
-		if (a->ifindex != ifindex || a->prefix.ip.family != AF_INET6 || ip_is_link_local(&a->prefix.ip) || !usable(a))
+		if (a->ifindex != ifindex || a->prefix.ip.family != AF_INET6 || ip_is_link_local(&a->prefix.ip) ||
+		    !usable(a))
 			continue;
 		if (prefix_contains(&a->prefix, target) && !ip_eq(&a->prefix.ip, target))
 			return a;

@@ -20,7 +20,8 @@
 int live_read(struct world **ret, struct report *report);
 
 /* Settings of one link of @world, read now. Return: 0 or negative errno with an error in @report. */
-int live_settings(const struct world *world, const struct w_link *link, struct slaac_settings *ret, struct report *report);
+int live_settings(const struct world *world, const struct w_link *link, struct slaac_settings *ret,
+		  struct report *report);
 
 /* A link-local address of the link that can be used now, or NULL. */
 const struct w_addr *live_link_local(const struct world *world, uint32_t ifindex);

@@ -27,13 +27,15 @@ static const struct snap_sysctl_line *line_of(const struct snapshot *s, const ch
 static const struct snap_network *our_uplink(const struct snapshot *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_networks; i++)
-		if (str_eq(s->networks[i].uplink, name) && (str_eq(s->networks[i].state, "up") || str_eq(s->networks[i].state, "degraded")))
+		if (str_eq(s->networks[i].uplink, name) &&
+		    (str_eq(s->networks[i].state, "up") || str_eq(s->networks[i].state, "degraded")))
 			return &s->networks[i];
 	return NULL;
 }
 
 /* ifupdown: "accept_ra 2" in the stanza; networkd turns the kernel off where it reads RAs itself. */
-static bool by_manager(const struct snapshot *s, const struct snap_link *link, const char *setting, int64_t value, struct origin *ret)
+static bool by_manager(const struct snapshot *s, const struct snap_link *link, const char *setting, int64_t value,
+		       struct origin *ret)
 {
 	size_t n;
 	const struct snap_manager *m = snap_managers(s, link->ifindex, &n);
@@ -70,7 +72,8 @@ static const char *forwards(const struct snapshot *s)
 	return NULL;
 }
 
-void origin_sysctl(const struct snapshot *s, const struct snap_link *link, const char *setting, int64_t value, struct origin *ret)
+void origin_sysctl(const struct snapshot *s, const struct snap_link *link, const char *setting, int64_t value,
+		   struct origin *ret)
 {
 	const struct snap_sysctl_line *line = line_of(s, link->name, setting);
 	const struct snap_network *network = our_uplink(s, link->name);
@@ -87,8 +90,8 @@ void origin_sysctl(const struct snapshot *s, const struct snap_link *link, const
 	else if (network && value != 0 && (str_eq(setting, "accept_ra") || str_eq(setting, "forwarding")))
 		(void)snprintf(o.set_by, sizeof(o.set_by), "sixtap up, network %s", network->name);
 	else if (line)
-		(void)snprintf(o.note, sizeof(o.note), "%s:%u says %s, so it was changed since the boot", line->file, line->line,
-			       line->value);
+		(void)snprintf(o.note, sizeof(o.note), "%s:%u says %s, so it was changed since the boot", line->file,
+			       line->line, line->value);
 	if (!o.set_by[0] && value == 1 && str_eq(setting, "forwarding") && forwards(s) && !o.note[0])
 		(void)snprintf(o.note, sizeof(o.note), "in no file; %s runs here, which may turn it on", forwards(s));
 	*ret = o;

@@ -15,7 +15,7 @@
 #define ORIGIN_MAX 512
 
 struct origin {
-	char set_by[ORIGIN_MAX];	/* "/etc/sysctl.d/99-x.conf:3", "sixtap up, network lan"; "": nothing we know of */
+	char set_by[ORIGIN_MAX];	/* "/etc/sysctl.d/99-x.conf:3", "sixtap up, network lan"; "": not known */
 	char note[ORIGIN_MAX];		/* "/etc/sysctl.d/99-x.conf:3 says 1, so it is set while running"; "" */
 };
 

@@ -42,7 +42,8 @@ static bool processed(const struct slaac_settings *s, struct slaac_prediction *p
 {
 	if (!s->present) {
 		if (s->mtu > 0 && s->mtu < MTU_MIN)
-			reason(p, "", "MTU %u is below 1280: no IPv6 on this interface, and its settings are gone", s->mtu);
+			reason(p, "", "MTU %u is below 1280: no IPv6 on this interface, and its settings are gone",
+			       s->mtu);
 		else
 			reason(p, "", "this interface has no IPv6 at all");
 		return false;
@@ -99,15 +100,18 @@ void slaac_predict(const struct slaac_settings *s, struct slaac_prediction *ret)
 			       "addr_gen_mode=1 and no link-local address: no RS, so the first RA may be minutes away" :
 			       "no usable link-local address: no RS, so the first RA may be minutes away");
 	else if (s->router_solicitations == 0)
-		reason(&p, "router_solicitations", "router_solicitations=0: no RS, so the first RA may be minutes away");
+		reason(&p, "router_solicitations",
+		       "router_solicitations=0: no RS, so the first RA may be minutes away");
 	if (!s->accept_ra_pinfo)
 		reason(&p, "accept_ra_pinfo", "accept_ra_pinfo=0: prefixes of RAs are ignored, so there is no address");
 	else if (!s->autoconf)
 		reason(&p, "autoconf", "autoconf=0: prefixes make a route, but no address");
 	else if (s->max_addresses > 0 && s->n_addresses >= (uint32_t)s->max_addresses)
-		reason(&p, "max_addresses", "max_addresses=%d, and it has %u already", s->max_addresses, s->n_addresses);
+		reason(&p, "max_addresses", "max_addresses=%d, and it has %u already", s->max_addresses,
+		       s->n_addresses);
 	if (!s->accept_ra_defrtr)
-		reason(&p, "accept_ra_defrtr", "accept_ra_defrtr=0: routers of RAs are ignored, so there is no default route");
+		reason(&p, "accept_ra_defrtr",
+		       "accept_ra_defrtr=0: routers of RAs are ignored, so there is no default route");
 	if (s->forwarding)
 		reason(&p, "accept_ra", "accept_ra=2 with forwarding=1: RAs are taken although it forwards");
 	else
@@ -131,7 +135,8 @@ static void judge_prefix(const struct slaac_settings *s, const struct slaac_pred
 	if (!p->gets_prefix_route || (x->autonomous && !p->gets_address)) {
 		why(ret->why, p->n_reasons > 0 ? p->reasons[0].what : "");
 		for (size_t i = 0; i < p->n_reasons; i++)
-			if (str_eq(p->reasons[i].setting, "autoconf") || str_eq(p->reasons[i].setting, "accept_ra_pinfo"))
+			if (str_eq(p->reasons[i].setting, "autoconf") ||
+			    str_eq(p->reasons[i].setting, "accept_ra_pinfo"))
 				(void)str_copy(ret->why, sizeof(ret->why), p->reasons[i].what);
 	}
 	if (x->preferred_s > x->valid_s) {

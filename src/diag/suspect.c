@@ -20,7 +20,8 @@
 #define SPEAKERS 256		/* routers and servers, of all links */
 
 const char *const suspect_name[] = {
-	"nd.unanswered", "ra.from-guest", "dhcp.from-guest", "ra.two-routers", "dhcp.two-servers", "address.duplicate", "frame.broken",
+	"nd.unanswered",    "ra.from-guest",	 "dhcp.from-guest", "ra.two-routers",
+	"dhcp.two-servers", "address.duplicate", "frame.broken",
 };
 static_assert(sizeof(suspect_name) / sizeof(suspect_name[0]) == SUSPECT_KIND_N_, "a kind without a name");
 
@@ -155,8 +156,8 @@ static void ask(struct suspect *s, const struct suspect_place *place, enum heard
 	for (uint32_t i = *bucket; i != NONE; i = s->ring[i].next) {
 		const struct pending *p = &s->ring[i];
 
-		if (!p->done && p->place.link == place->link && p->place.vlan == place->vlan && ip_eq(&p->target, target) &&
-		    mac_eq(&p->asker_mac, mac) && ip_eq(&p->asker, asker))
+		if (!p->done && p->place.link == place->link && p->place.vlan == place->vlan &&
+		    ip_eq(&p->target, target) && mac_eq(&p->asker_mac, mac) && ip_eq(&p->asker, asker))
 			return;		/* the same frame on another port, or asked again meanwhile */
 	}
 	if (s->n == SUSPECT_PENDING) {
@@ -165,19 +166,30 @@ static void ask(struct suspect *s, const struct suspect_place *place, enum heard
 	}
 	uint32_t i = (s->first + s->n++) % SUSPECT_PENDING;
 
-	s->ring[i] = (struct pending){ .place = *place, .at_ns = s->now_ns, .due_ns = s->now_ns + SUSPECT_WAIT_NS,
-				       .target = *target, .asker = *asker, .asker_mac = *mac, .about = about, .next = *bucket };
+	s->ring[i] = (struct pending){ .place = *place,
+				       .at_ns = s->now_ns,
+				       .due_ns = s->now_ns + SUSPECT_WAIT_NS,
+				       .target = *target,
+				       .asker = *asker,
+				       .asker_mac = *mac,
+				       .about = about,
+				       .next = *bucket };
 	*bucket = i;
 }
 
-static void duplicate(struct suspect *s, const struct suspect_place *place, enum heard_kind about, const struct ip *target,
-		      const struct mac *owner, const struct mac *checker)
+static void duplicate(struct suspect *s, const struct suspect_place *place, enum heard_kind about,
+		      const struct ip *target, const struct mac *owner, const struct mac *checker)
 {
 	static const struct ip none;
 
 	if (!told(s, SUSPECT_DUPLICATE, place->link, target, &none, checker))
-		mark(s, &(struct suspect_mark){ .kind = SUSPECT_DUPLICATE, .about = about, .place = *place, .at_ns = s->now_ns,
-						.subject = *target, .mac = *owner, .other_mac = *checker });
+		mark(s, &(struct suspect_mark){ .kind = SUSPECT_DUPLICATE,
+						.about = about,
+						.place = *place,
+						.at_ns = s->now_ns,
+						.subject = *target,
+						.mac = *owner,
+						.other_mac = *checker });
 }
 
 /* Somebody says that @target is at @owner. */
@@ -187,7 +199,8 @@ static void answer(struct suspect *s, const struct suspect_place *place, enum he
 	for (uint32_t i = s->buckets[hash_of(place->link, target) % BUCKETS]; i != NONE; i = s->ring[i].next) {
 		struct pending *p = &s->ring[i];
 
-		if (p->done || p->place.link != place->link || p->place.vlan != place->vlan || !ip_eq(&p->target, target))
+		if (p->done || p->place.link != place->link || p->place.vlan != place->vlan ||
+		    !ip_eq(&p->target, target))
 			continue;
 		if (p->asker.family != 0) {
 			p->done = true;
@@ -240,17 +253,26 @@ static void speak(struct suspect *s, const struct suspect_place *place, enum hea
 	}
 	if (!mine && s->n_speakers < SPEAKERS) {
 		mine = &s->speakers[s->n_speakers++];
-		*mine = (struct speaker){ .kind = kind, .link = place->link, .vlan = place->vlan, .ip = *ip, .mac = *mac };
+		*mine = (struct speaker){
+			.kind = kind, .link = place->link, .vlan = place->vlan, .ip = *ip, .mac = *mac
+		};
 		if (before)
-			mark(s, &(struct suspect_mark){ .kind = kind == HEARD_RA ? SUSPECT_TWO_ROUTERS : SUSPECT_TWO_SERVERS,
-							.about = kind, .place = *place, .at_ns = s->now_ns, .subject = *ip,
-							.mac = *mac, .other = before->ip, .other_mac = before->mac });
+			mark(s, &(struct suspect_mark){ .kind = kind == HEARD_RA ? SUSPECT_TWO_ROUTERS
+										 : SUSPECT_TWO_SERVERS,
+							.about = kind,
+							.place = *place,
+							.at_ns = s->now_ns,
+							.subject = *ip,
+							.mac = *mac,
+							.other = before->ip,
+							.other_mac = before->mac });
 	}
 	if (mine)
 		mine->at_ns = s->now_ns;
 }
 
-static void from_guest(struct suspect *s, const struct suspect_place *place, const struct heard *h, enum suspect_kind kind)
+static void from_guest(struct suspect *s, const struct suspect_place *place, const struct heard *h,
+		       enum suspect_kind kind)
 {
 	static const struct ip none;
 
@@ -297,7 +319,8 @@ static void heard_arp(struct suspect *s, const struct suspect_place *place, cons
 		ask(s, place, h->kind, &target, &sender, &a->sender_mac);
 }
 
-void suspect_heard(struct suspect *s, const struct suspect_place *place, const struct heard *h, int outcome, uint64_t at_ns)
+void suspect_heard(struct suspect *s, const struct suspect_place *place, const struct heard *h, int outcome,
+		   uint64_t at_ns)
 {
 	static const struct ip none;
 	struct ip ip;
@@ -307,8 +330,13 @@ void suspect_heard(struct suspect *s, const struct suspect_place *place, const s
 	expire(s);
 	if (outcome != 0) {
 		if (!told(s, SUSPECT_BROKEN, place->link, &h->src, &none, &h->src_mac))
-			mark(s, &(struct suspect_mark){ .kind = SUSPECT_BROKEN, .about = h->kind, .place = *place, .at_ns = s->now_ns,
-							.subject = h->src, .mac = h->src_mac, .why = h->why });
+			mark(s, &(struct suspect_mark){ .kind = SUSPECT_BROKEN,
+							.about = h->kind,
+							.place = *place,
+							.at_ns = s->now_ns,
+							.subject = h->src,
+							.mac = h->src_mac,
+							.why = h->why });
 		return;
 	}
 	switch (h->kind) {

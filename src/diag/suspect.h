@@ -67,7 +67,8 @@ struct suspect *suspect_free(struct suspect *s);
 DEFINE_FREEP(struct suspect, suspect_free)
 
 /* A frame; @outcome is what heard_read() returned (0 or HEARD_E_BROKEN), @at_ns when it was seen. */
-void suspect_heard(struct suspect *s, const struct suspect_place *place, const struct heard *heard, int outcome, uint64_t at_ns);
+void suspect_heard(struct suspect *s, const struct suspect_place *place, const struct heard *heard, int outcome,
+		   uint64_t at_ns);
 
 /* It is @now_ns, and nothing older is under way. */
 void suspect_tick(struct suspect *s, uint64_t now_ns);

@@ -125,7 +125,11 @@ static int set_filter(int fd, unsigned int what)
 
 int sniff_new(struct sniff **ret, uint32_t ifindex, unsigned int what, size_t buffer)
 {
-	struct sockaddr_ll addr = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)ifindex };
+	const struct sockaddr_ll addr = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = (int)ifindex,
+	};
 	_cleanup_(sniff_freep) struct sniff *s = NEW(struct sniff);
 	int r;
 
@@ -141,7 +145,7 @@ int sniff_new(struct sniff **ret, uint32_t ifindex, unsigned int what, size_t bu
 		r = set_int(s->fd, SOL_SOCKET, SO_RCVBUF, (int)buffer);
 	if (r < 0)
 		return r;
-	if (bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+	if (bind(s->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
 	for (unsigned int i = 0; i < SNIFF_BATCH; i++) {
 		s->iov[i] = (struct iovec){ s->data[i], SNIFF_FRAME_MAX };

@@ -38,7 +38,7 @@ enum sniff_way {
 struct sniff_frame {
 	struct rd data;		/* belongs to the sniff until its next sniff_recv() */
 	uint32_t ifindex;
-	uint16_t type;		/* 0: @data begins with an Ethernet header; else the ETH_TYPE_* of what it begins with */
+	uint16_t type;		/* 0: @data begins with an Ethernet header; else ETH_TYPE_* of what it begins with */
 	uint16_t vlan;		/* id, 0: none */
 	enum sniff_way way;
 	bool csum_ready, cut;

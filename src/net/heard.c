@@ -10,7 +10,8 @@
 #include "net/icmpv6.h"
 #include "net/udp.h"
 
-const char *const heard_kind_name[] = { "arp", "rs", "ra", "ns", "na", "redirect", "mldquery", "mldreport", "dhcp4", "dhcp6" };
+const char *const heard_kind_name[] = { "arp",	    "rs",	"ra",	     "ns",    "na",
+					"redirect", "mldquery", "mldreport", "dhcp4", "dhcp6" };
 static_assert(sizeof(heard_kind_name) / sizeof(heard_kind_name[0]) == HEARD_KIND_N_, "a kind without a name");
 
 static int broken(struct heard *h, const char *why)

@@ -227,8 +227,10 @@ const char *heard_dhcp6_name(uint8_t type, char buf[static HEARD_NAME_MAX])
 
 const char *heard_dhcp6_status(uint16_t status)
 {
-	static const char *const names[] = { "success", "failed", "no address available", "no such lease", "not on this link",
-					     "use multicast", "no prefix available" };
+	static const char *const names[] = {
+		"success",	    "failed",	     "no address available", "no such lease",
+		"not on this link", "use multicast", "no prefix available"
+	};
 
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : NULL;
 }

@@ -12,8 +12,9 @@
 
 static void keys(void **state)
 {
-	static const char file[] = "[Match]\nName=eth0\nUseGateway=no\n\n[Network]\nDHCP=yes\n# UseGateway=no\n[IPv6AcceptRA]\n"
-				   " usegateway = yes \nUseGateway=no\n;UseDNS=no\n[Other]\nUseGateway=yes";
+	static const char file[] =
+		"[Match]\nName=eth0\nUseGateway=no\n\n[Network]\nDHCP=yes\n# UseGateway=no\n[IPv6AcceptRA]\n"
+		" usegateway = yes \nUseGateway=no\n;UseDNS=no\n[Other]\nUseGateway=yes";
 	static const struct {
 		const char *why, *section, *key, *value;
 		uint32_t line;
@@ -38,8 +39,10 @@ static void keys(void **state)
 
 static void yaml(void **state)
 {
-	static const char file[] = "# by cloud-init\nnetwork:\n  version: 2\n  ethernets:\n    eth0:\n      dhcp4: true\n\n      accept-ra: no\n"
-				   "    \"eth1\":\n      dhcp4: true\n    eth10: {accept-ra: true, dhcp4: no}\n    eth11:\n      match: {name: x}\n"
+	static const char file[] = "# by cloud-init\nnetwork:\n  version: 2\n  ethernets:\n    eth0:\n      dhcp4: "
+				   "true\n\n      accept-ra: no\n"
+				   "    \"eth1\":\n      dhcp4: true\n    eth10: {accept-ra: true, dhcp4: no}\n    "
+				   "eth11:\n      match: {name: x}\n"
 				   "      'accept-ra': false\n";
 	static const struct {
 		const char *why, *id;
@@ -63,29 +66,70 @@ static void yaml(void **state)
 static struct snapshot *host(void)
 {
 	static struct snap_sysctl_line lines[] = {
-		{ .path = "net/ipv6/conf/eth0/accept_ra", .value = "2", .file = "/etc/sysctl.d/10.conf", .line = 1, .by = "systemd-sysctl" },
-		{ .path = "net/ipv6/conf/eth0/accept_ra", .value = "1", .file = "/etc/sysctl.d/20.conf", .line = 7, .by = "systemd-sysctl" },
-		{ .path = "net/ipv6/conf/all/forwarding", .value = "1", .file = "/etc/sysctl.d/20.conf", .line = 8, .by = "systemd-sysctl" },
-		{ .path = "net/ipv6/conf/all/accept_ra", .value = "0", .file = "/etc/sysctl.d/20.conf", .line = 9, .by = "systemd-sysctl" },
-		{ .path = "net/ipv6/conf/default/autoconf", .value = "0", .file = "/etc/sysctl.d/20.conf", .line = 10, .by = "systemd-sysctl" },
-		{ .path = "net/ipv6/conf/default/forwarding", .value = "0", .file = "/etc/sysctl.d/20.conf", .line = 11, .by = "systemd-sysctl" },
-		{ .path = "net/ipv6/conf/eth1/accept_ra", .value = "0", .file = "/etc/sysctl.conf", .line = 3, .by = "nobody" },
+		{ .path = "net/ipv6/conf/eth0/accept_ra",
+		  .value = "2",
+		  .file = "/etc/sysctl.d/10.conf",
+		  .line = 1,
+		  .by = "systemd-sysctl" },
+		{ .path = "net/ipv6/conf/eth0/accept_ra",
+		  .value = "1",
+		  .file = "/etc/sysctl.d/20.conf",
+		  .line = 7,
+		  .by = "systemd-sysctl" },
+		{ .path = "net/ipv6/conf/all/forwarding",
+		  .value = "1",
+		  .file = "/etc/sysctl.d/20.conf",
+		  .line = 8,
+		  .by = "systemd-sysctl" },
+		{ .path = "net/ipv6/conf/all/accept_ra",
+		  .value = "0",
+		  .file = "/etc/sysctl.d/20.conf",
+		  .line = 9,
+		  .by = "systemd-sysctl" },
+		{ .path = "net/ipv6/conf/default/autoconf",
+		  .value = "0",
+		  .file = "/etc/sysctl.d/20.conf",
+		  .line = 10,
+		  .by = "systemd-sysctl" },
+		{ .path = "net/ipv6/conf/default/forwarding",
+		  .value = "0",
+		  .file = "/etc/sysctl.d/20.conf",
+		  .line = 11,
+		  .by = "systemd-sysctl" },
+		{ .path = "net/ipv6/conf/eth1/accept_ra",
+		  .value = "0",
+		  .file = "/etc/sysctl.conf",
+		  .line = 3,
+		  .by = "nobody" },
 	};
 	struct snapshot *s = snapshot_new();
 
 	s->links = arena_alloc(s->arena, 4, sizeof(*s->links));
 	s->n_links = 4;
 	for (uint32_t i = 0; i < 4; i++)
-		s->links[i] = (struct snap_link){ .ifindex = i + 2, .name = (const char *const[]){ "eth0", "eth1", "eth2", "eth3" }[i] };
+		s->links[i] = (struct snap_link){ .ifindex = i + 2,
+						  .name = (const char *const[]){ "eth0", "eth1", "eth2", "eth3" }[i] };
 	s->sysctl_lines = arena_alloc(s->arena, ARRAY_LEN(lines), sizeof(*lines));
 	memcpy(s->sysctl_lines, lines, sizeof(lines));
 	s->n_sysctl_lines = ARRAY_LEN(lines);
 	s->managers = arena_alloc(s->arena, 2, sizeof(*s->managers));
 	s->n_managers = 2;
-	s->managers[0] = (struct snap_manager){ .ifindex = 4, .manager = "ifupdown", .manages = true, .file = "/etc/network/interfaces.d/50-cloud-init",
-						.source = "cloud-init", .ra_setting = "accept_ra 2", .ra_line = 12, .accepts_ra = -1 };
-	s->managers[1] = (struct snap_manager){ .ifindex = 5, .manager = "systemd-networkd", .manages = true, .handles_ra = 1, .accepts_ra = 1,
-						.file = "/etc/systemd/network/eth3.network", .ra_setting = "", .source = "" };
+	s->managers[0] = (struct snap_manager){ .ifindex = 4,
+						.manager = "ifupdown",
+						.manages = true,
+						.file = "/etc/network/interfaces.d/50-cloud-init",
+						.source = "cloud-init",
+						.ra_setting = "accept_ra 2",
+						.ra_line = 12,
+						.accepts_ra = -1 };
+	s->managers[1] = (struct snap_manager){ .ifindex = 5,
+						.manager = "systemd-networkd",
+						.manages = true,
+						.handles_ra = 1,
+						.accepts_ra = 1,
+						.file = "/etc/systemd/network/eth3.network",
+						.ra_setting = "",
+						.source = "" };
 	s->networks = arena_alloc(s->arena, 1, sizeof(*s->networks));
 	s->n_networks = 1;
 	s->networks[0] = (struct snap_network){ .name = "lan", .state = "up", .uplink = "eth1" };
@@ -107,7 +151,8 @@ static void sysctls(void **state)
 		{ "conf/default is where interfaces begin", "eth1", "autoconf", 0, "/etc/sysctl.d/20.conf:10", "" },
 		{ "a file that nobody reads", "eth1", "accept_ra", 1, "sixtap up, network lan", "" },
 		{ "by the network that it is the uplink of", "eth1", "accept_ra", 2, "sixtap up, network lan", "" },
-		{ "in ifupdown's stanza", "eth2", "accept_ra", 2, "/etc/network/interfaces.d/50-cloud-init:12", "cloud-init wrote" },
+		{ "in ifupdown's stanza", "eth2", "accept_ra", 2, "/etc/network/interfaces.d/50-cloud-init:12",
+		  "cloud-init wrote" },
 		{ "ifupdown says something else", "eth2", "accept_ra", 1, "", "" },
 		{ "networkd turns the kernel off", "eth3", "accept_ra", 0, "systemd-networkd", "" },
 		{ "nothing known", "eth3", "router_solicitations", -1, "", "" },
@@ -119,7 +164,8 @@ static void sysctls(void **state)
 		struct origin o;
 
 		origin_sysctl(s, snap_link_by_name(s, t[i].link), t[i].setting, t[i].value, &o);
-		if (strcmp(o.set_by, t[i].set_by) != 0 || strncmp(o.note, t[i].note, strlen(t[i].note)) != 0 || !*o.note != !*t[i].note)
+		if (strcmp(o.set_by, t[i].set_by) != 0 || strncmp(o.note, t[i].note, strlen(t[i].note)) != 0 ||
+		    !*o.note != !*t[i].note)
 			fail_msg("%s: \"%s\", \"%s\"", t[i].why, o.set_by, o.note);
 	}
 }
@@ -133,11 +179,14 @@ static void manager_options(void **state)
 		unsigned int line;
 	} t[] = {
 		{ "nothing said", "systemd-networkd", "[Network]\n", -1, -1, "", 0 },
-		{ "no gateway", "systemd-networkd", "[IPv6AcceptRA]\nUseGateway=false\n", -1, 0, "UseGateway=false", 2 },
-		{ "no address", "systemd-networkd", "[IPv6AcceptRA]\n\nUseAutonomousPrefix=no\n", 0, -1, "UseAutonomousPrefix=no", 3 },
-		{ "all of it", "systemd-networkd", "[IPv6AcceptRA]\nUseAutonomousPrefix=yes\nUseGateway=1\n", 1, 1, "", 0 },
-		{ "NetworkManager's word is the other way round", "NetworkManager", "[ipv6]\nmethod=auto\nnever-default=true\n", -1, 0,
-		  "never-default=true", 3 },
+		{ "no gateway", "systemd-networkd", "[IPv6AcceptRA]\nUseGateway=false\n", -1, 0, "UseGateway=false",
+		  2 },
+		{ "no address", "systemd-networkd", "[IPv6AcceptRA]\n\nUseAutonomousPrefix=no\n", 0, -1,
+		  "UseAutonomousPrefix=no", 3 },
+		{ "all of it", "systemd-networkd", "[IPv6AcceptRA]\nUseAutonomousPrefix=yes\nUseGateway=1\n", 1, 1, "",
+		  0 },
+		{ "NetworkManager's word is the other way round", "NetworkManager",
+		  "[ipv6]\nmethod=auto\nnever-default=true\n", -1, 0, "never-default=true", 3 },
 		{ "and said to be off", "NetworkManager", "[ipv6]\nnever-default=false\n", -1, 1, "", 0 },
 		{ "not a word of its", "NetworkManager", "[IPv6AcceptRA]\nUseGateway=no\n", -1, -1, "", 0 },
 	};
@@ -156,7 +205,8 @@ static void manager_options(void **state)
 		(void)snprintf(want, sizeof(want), "%s:%u", path, t[i].line);
 		if (o.address != t[i].address || o.gateway != t[i].gateway || strcmp(o.what, t[i].what) != 0 ||
 		    strcmp(o.set_by, t[i].line ? want : "") != 0)
-			fail_msg("%s: address %d gateway %d \"%s\" by \"%s\"", t[i].why, o.address, o.gateway, o.what, o.set_by);
+			fail_msg("%s: address %d gateway %d \"%s\" by \"%s\"", t[i].why, o.address, o.gateway, o.what,
+				 o.set_by);
 	}
 	(void)close(fd);
 	(void)unlink(path);

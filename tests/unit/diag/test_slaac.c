@@ -10,8 +10,17 @@
 #include "diag/slaac.h"
 
 static const struct slaac_settings good = {
-	.present = true, .up = true, .carrier = true, .link_local = true, .accept_ra = 1, .autoconf = 1, .accept_ra_pinfo = 1,
-	.accept_ra_defrtr = 1, .router_solicitations = -1, .mtu = 1500, .accept_ra_mtu = 1,
+	.present = true,
+	.up = true,
+	.carrier = true,
+	.link_local = true,
+	.accept_ra = 1,
+	.autoconf = 1,
+	.accept_ra_pinfo = 1,
+	.accept_ra_defrtr = 1,
+	.router_solicitations = -1,
+	.mtu = 1500,
+	.accept_ra_mtu = 1,
 };
 
 /* A good interface with something else about it: "accept_ra=2 forwarding=1". */
@@ -33,7 +42,8 @@ static struct slaac_settings with(const char *changes)
 		size_t n = strcspn(changes, "="), i = 0;
 		int32_t value = (int32_t)strtol(changes + n + 1, NULL, 10);
 
-		while (i < ARRAY_LEN(members) && (strlen(members[i].name) != n || strncmp(members[i].name, changes, n) != 0))
+		while (i < ARRAY_LEN(members) &&
+		       (strlen(members[i].name) != n || strncmp(members[i].name, changes, n) != 0))
 			i++;
 		assert_true(i < ARRAY_LEN(members));
 		if (members[i].size == sizeof(bool))
@@ -80,7 +90,8 @@ static void settings(void **state)
 
 		slaac_predict(&set, &p);
 		if (p.sends_rs != t[i].rs || p.gets_address != t[i].address || p.gets_default_route != t[i].route)
-			fail_msg("%s: RS %d address %d route %d", t[i].why, p.sends_rs, p.gets_address, p.gets_default_route);
+			fail_msg("%s: RS %d address %d route %d", t[i].why, p.sends_rs, p.gets_address,
+				 p.gets_default_route);
 		if (p.n_reasons == 0 || strcmp(p.reasons[0].setting, t[i].first) != 0)
 			fail_msg("%s: because of \"%s\"", t[i].why, p.n_reasons ? p.reasons[0].what : "");
 	}
@@ -96,21 +107,79 @@ static void one_ra(void **state)
 		bool route, on_link, address;
 		const char *prefix_why, *route_why;
 	} t[] = {
-		{ "ordinary", "", 1800, { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9, .preferred_s = 9 }, true,
-		  true, true, "", "" },
-		{ "not a default router", "", 0, { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9 }, false, true,
-		  true, "", "lifetime 0" },
-		{ "a /48", "", 9, { .len = 48, .on_link = true, .autonomous = true, .valid_s = 9 }, true, true, false, "/64", "" },
-		{ "for DHCPv6", "", 9, { .len = 64, .on_link = true, .valid_s = 9 }, true, true, false, "A isn't set", "" },
-		{ "preferred for longer than valid", "", 9,
-		  { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9, .preferred_s = 10 }, true, false, false, "preferred", "" },
+		{ "ordinary",
+		  "",
+		  1800,
+		  { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9, .preferred_s = 9 },
+		  true,
+		  true,
+		  true,
+		  "",
+		  "" },
+		{ "not a default router",
+		  "",
+		  0,
+		  { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9 },
+		  false,
+		  true,
+		  true,
+		  "",
+		  "lifetime 0" },
+		{ "a /48",
+		  "",
+		  9,
+		  { .len = 48, .on_link = true, .autonomous = true, .valid_s = 9 },
+		  true,
+		  true,
+		  false,
+		  "/64",
+		  "" },
+		{ "for DHCPv6",
+		  "",
+		  9,
+		  { .len = 64, .on_link = true, .valid_s = 9 },
+		  true,
+		  true,
+		  false,
+		  "A isn't set",
+		  "" },
+		{ "preferred for longer than valid",
+		  "",
+		  9,
+		  { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9, .preferred_s = 10 },
+		  true,
+		  false,
+		  false,
+		  "preferred",
+		  "" },
 		{ "over", "", 9, { .len = 64, .on_link = true, .autonomous = true }, true, false, false, "0", "" },
-		{ "autoconf off", "autoconf=0", 9, { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9 }, true, true,
-		  false, "autoconf=0", "" },
-		{ "a router", "forwarding=1", 9, { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9 }, false, false,
-		  false, "forwarding=1", "forwarding=1" },
-		{ "too short for us", "accept_ra_min_lft=100", 99, { .len = 64, .on_link = true, .autonomous = true, .valid_s = 99 },
-		  false, false, false, "min_lft", "min_lft" },
+		{ "autoconf off",
+		  "autoconf=0",
+		  9,
+		  { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9 },
+		  true,
+		  true,
+		  false,
+		  "autoconf=0",
+		  "" },
+		{ "a router",
+		  "forwarding=1",
+		  9,
+		  { .len = 64, .on_link = true, .autonomous = true, .valid_s = 9 },
+		  false,
+		  false,
+		  false,
+		  "forwarding=1",
+		  "forwarding=1" },
+		{ "too short for us",
+		  "accept_ra_min_lft=100",
+		  99,
+		  { .len = 64, .on_link = true, .autonomous = true, .valid_s = 99 },
+		  false,
+		  false,
+		  false,
+		  "min_lft",
+		  "min_lft" },
 	};
 	static struct slaac_verdict v;
 
@@ -123,7 +192,8 @@ static void one_ra(void **state)
 		ra.prefixes[0] = t[i].p;
 		assert_int_equal(inet_pton(AF_INET6, "2001:db8::", &ra.prefixes[0].prefix), 1);
 		slaac_judge_ra(&set, &ra, &v);
-		if (v.default_route != t[i].route || v.prefixes[0].on_link != t[i].on_link || v.prefixes[0].address != t[i].address)
+		if (v.default_route != t[i].route || v.prefixes[0].on_link != t[i].on_link ||
+		    v.prefixes[0].address != t[i].address)
 			fail_msg("%s: route %d on-link %d address %d", t[i].why, v.default_route, v.prefixes[0].on_link,
 				 v.prefixes[0].address);
 		if (!strstr(v.prefixes[0].why, t[i].prefix_why) || !*t[i].prefix_why != !*v.prefixes[0].why)
