@@ -16,7 +16,7 @@
 #include "conf/conf.h"
 #include "ctl/paths.h"
 
-#define FD 3			/* what the shell opens the device as */
+#define FD 3 /* what the shell opens the device as */
 
 /* A device's name made of the guest's: "mv-web". */
 static const char *device_name(struct arena *arena, const char *prefix, const char *guest)
@@ -38,41 +38,48 @@ static void print_qemu(FILE *f, const struct qemu_nic *nic, const char *ifname, 
 	(void)fputc('\n', f);
 }
 
-static void print_macvtap(FILE *f, const struct d_network *d, const char *guest, struct qemu_nic *nic, struct arena *arena)
+static void print_macvtap(FILE *f, const struct d_network *d, const char *guest, struct qemu_nic *nic,
+			  struct arena *arena)
 {
 	const char *dev = device_name(arena, "mv", guest), *mac = arena_strdup(arena, MAC_STR(&nic->mac));
 	bool passthru = d->macvtap.mode == MACVTAP_MODE_PASSTHRU;
 
 	(void)fprintf(f, "# A macvtap device on the NIC. Its MAC has to be the guest's%s.\n",
-		     passthru ? ", but in mode passthru, where it is the NIC's own" : "");
+		      passthru ? ", but in mode passthru, where it is the NIC's own" : "");
 	if (!d->uplink)
 		(void)fprintf(f, "nic=$(ip route show default | sed -n '1s/.* dev \\([^ ]*\\).*/\\1/p')\n");
-	(void)fprintf(f, "ip link add link %s name %s%s%s type macvtap mode %s bcqueuelen %u\n", d->uplink ? d->uplink : "\"$nic\"", dev,
-		     passthru ? "" : " address ", passthru ? "" : mac, macvtap_mode_name[d->macvtap.mode],
-		     d->macvtap.broadcast_queue);
+	(void)fprintf(f, "ip link add link %s name %s%s%s type macvtap mode %s bcqueuelen %u\n",
+		      d->uplink ? d->uplink : "\"$nic\"", dev, passthru ? "" : " address ", passthru ? "" : mac,
+		      macvtap_mode_name[d->macvtap.mode], d->macvtap.broadcast_queue);
 	for (size_t i = 0; i < d->macvtap.n_sources; i++)
 		(void)fprintf(f, "ip link set %s type macvtap macaddr add %s\n", dev, MAC_STR(&d->macvtap.sources[i]));
-	(void)fprintf(f, "# The host never gets an address on it.\n"
-		     "ip link set %s addrgenmode none\n"
-		     "sysctl -qw net.ipv6.conf.%s.accept_ra=0\n",
-		     dev, dev);
+	(void)fprintf(f,
+		      "# The host never gets an address on it.\n"
+		      "ip link set %s addrgenmode none\n"
+		      "sysctl -qw net.ipv6.conf.%s.accept_ra=0\n",
+		      dev, dev);
 	if (d->mtu > 0)
 		(void)fprintf(f, "ip link set %s mtu %u\n", dev, d->mtu);
 	if (d->macvtap.multicast == MACVTAP_MULTICAST_ALL)
 		(void)fprintf(f, "ip link set %s allmulticast on\n", dev);
 	(void)fprintf(f, "ip link set %s up\n", dev);
 	if (d->macvtap.multicast == MACVTAP_MULTICAST_AUTO)
-		(void)fprintf(f, "# Lets in the multicast groups that the guest listens to; without, its IPv6 isn't reachable.\n"
-			     "sixtap adopt --runtime %s\n",
-			     dev);
-	(void)fprintf(f, "# Its character device, by the numbers in sysfs: /dev/tapN may be another namespace's.\n"
-		     "node=$(mktemp -u /dev/sixtap-XXXXXX)\n"
-		     "mknod -m 600 \"$node\" c $(cat /sys/class/net/%s/macvtap/tap*/dev | tr : ' ')\n"
-		     "exec %d<>\"$node\"; rm \"$node\"\n",
-		     dev, FD);
+		(void)fprintf(
+			f,
+			"# Lets in the multicast groups that the guest listens to; without, its IPv6 isn't reachable.\n"
+			"sixtap adopt --runtime %s\n",
+			dev);
+	(void)fprintf(f,
+		      "# Its character device, by the numbers in sysfs: /dev/tapN may be another namespace's.\n"
+		      "node=$(mktemp -u /dev/sixtap-XXXXXX)\n"
+		      "mknod -m 600 \"$node\" c $(cat /sys/class/net/%s/macvtap/tap*/dev | tr : ' ')\n"
+		      "exec %d<>\"$node\"; rm \"$node\"\n",
+		      dev, FD);
 	print_qemu(f, nic, NULL, arena);
-	(void)fprintf(f, "# The device doesn't go by itself.\n"
-		     "exec %d>&-\n", FD);
+	(void)fprintf(f,
+		      "# The device doesn't go by itself.\n"
+		      "exec %d>&-\n",
+		      FD);
 	if (d->macvtap.multicast == MACVTAP_MULTICAST_AUTO)
 		(void)fprintf(f, "sixtap release %s\n", dev);
 	(void)fprintf(f, "ip link del %s\n", dev);
@@ -82,11 +89,12 @@ static void print_tap(FILE *f, const struct d_network *d, const char *guest, str
 {
 	const char *dev = device_name(arena, "tap", guest);
 
-	(void)fprintf(f, "# A tap, as a port of the network's bridge.\n"
-		     "ip tuntap add dev %s mode tap\n"
-		     "ip link set %s addrgenmode none\n"
-		     "ip link set %s master %s up\n",
-		     dev, dev, dev, d->bridge);
+	(void)fprintf(f,
+		      "# A tap, as a port of the network's bridge.\n"
+		      "ip tuntap add dev %s mode tap\n"
+		      "ip link set %s addrgenmode none\n"
+		      "ip link set %s master %s up\n",
+		      dev, dev, dev, d->bridge);
 	print_qemu(f, nic, dev, arena);
 	(void)fprintf(f, "ip tuntap del dev %s mode tap\n", dev);
 }
@@ -150,7 +158,7 @@ static int export_qemu(struct cmd *cmd, const char *subject)
 	if (!f)
 		abort();	/* out of memory, as everywhere */
 	(void)fprintf(f, "# %s on %s (%s), by hand: as root. QEMU's other arguments are \"$@\".\n", slash + 1, d->name,
-		     net_mode_name[d->mode]);
+		      net_mode_name[d->mode]);
 	if (d->mode == NET_MODE_MACVTAP)
 		print_macvtap(f, d, slash + 1, &nic, arena);
 	else

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "conf/text.h"
 
-#define QUEUE_MAX 1000000u	/* frames; the kernel would take more, and hold them all */
+#define QUEUE_MAX 1000000u /* frames; the kernel would take more, and hold them all */
 #define SOURCES_MAX 1024
 
 /* "passthrough" is what people write; the kernel calls it passthru. */
@@ -33,7 +33,8 @@ static void read_sources(struct conf *c, struct draft *d, const struct yaml_node
 		for (size_t k = 0; k < d->net->macvtap.n_sources && !twice; k++)
 			twice = mac_eq(&macs[k], &mac);
 		if (twice)
-			report_help(conf_error(c, &items[i]->where, path, "%s is here twice", MAC_STR(&mac)), "remove one");
+			report_help(conf_error(c, &items[i]->where, path, "%s is here twice", MAC_STR(&mac)),
+				    "remove one");
 		else
 			macs[d->net->macvtap.n_sources++] = mac;
 	}
@@ -92,7 +93,8 @@ void conf_read_macvtap(struct conf *c, struct draft *d, const struct yaml_node *
 
 		read_sources(c, d, v[SOURCES], at);
 		if (d->net->macvtap.n_sources > 0 && d->net->macvtap.mode != MACVTAP_MODE_SOURCE)
-			report_help(conf_error(c, &v[SOURCES]->where, at, "only mode source looks at them, and this is %s",
+			report_help(conf_error(c, &v[SOURCES]->where, at,
+					       "only mode source looks at them, and this is %s",
 					       macvtap_mode_name[d->net->macvtap.mode]),
 				    "remove them, or write macvtap: { mode: source, … }");
 	}
@@ -118,14 +120,16 @@ void conf_read_macvtap_host(struct conf *c, struct draft *d, const struct yaml_n
 		if (!text)
 			continue;
 		if (!prefix_parse(text, &p)) {
-			report_help(conf_error(c, &items[i]->where, path, "%s is neither yes, no nor an address with its length",
+			report_help(conf_error(c, &items[i]->where, path,
+					       "%s is neither yes, no nor an address with its length",
 					       conf_quote(c, text)),
 				    "write yes, or 192.168.0.5/24 for example: an address of the LAN that nobody has");
 			continue;
 		}
 		to = p.ip.family == AF_INET ? &d->net->host_address4 : &d->net->host_address6;
 		if (ip_is_set(&to->ip))
-			report_help(conf_error(c, &items[i]->where, path, "a second IPv%d address", p.ip.family == AF_INET ? 4 : 6),
+			report_help(conf_error(c, &items[i]->where, path, "a second IPv%d address",
+					       p.ip.family == AF_INET ? 4 : 6),
 				    "keep one");
 		else
 			*to = p;
@@ -144,8 +148,9 @@ void conf_check_macvtap(struct conf *c, struct draft *d)
 				       macvtap_mode_name[net->macvtap.mode]),
 			    "write host-access: no, or macvtap: { mode: bridge }");
 	if (net->macvtap.mode == MACVTAP_MODE_SOURCE && net->macvtap.n_sources == 0)
-		report_help(conf_error(c, &net->macvtap.mode_where, path, "mode source without sources lets nothing in"),
-			    "write sources: [\"52:54:00:12:34:56\", …], the MACs that guests hear");
+		report_help(
+			conf_error(c, &net->macvtap.mode_where, path, "mode source without sources lets nothing in"),
+			"write sources: [\"52:54:00:12:34:56\", …], the MACs that guests hear");
 }
 
 const char *conf_macvtap_host_name(struct conf *c, const char *network)

@@ -34,13 +34,13 @@
 #include "kern/macvtap.h"
 #include "kern/tap.h"
 
-#define DEVICES 100000			/* numbers go up, and don't come back soon */
+#define DEVICES 100000 /* numbers go up, and don't come back soon */
 #define MONITOR_PATIENCE_MS 3000
-#define JUNK_MAX (2u << 20)		/* what a FIFO holds at most */
+#define JUNK_MAX (2u << 20) /* what a FIFO holds at most */
 
 /* A guest whose end is waited for. */
 struct macvtap {
-	struct loop_fd src;		/* reading end of the FIFO */
+	struct loop_fd src;	/* reading end of the FIFO */
 	struct daemon_main *d;
 	char device[16];
 	struct macvtap *next;
@@ -197,7 +197,8 @@ static int listen_qmp(const struct daemon_main *d, const char *device)
 	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	(void)unlink(sun.sun_path);
 	/* The umask of main leaves the socket to its own user. */
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || rename(sun.sun_path, path) < 0 || listen(fd, 4) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || rename(sun.sun_path, path) < 0 ||
+	    listen(fd, 4) < 0)
 		return -errno;
 	return STEAL_FD(fd);
 }
@@ -212,12 +213,14 @@ static int get_queues(struct daemon_main *d, const struct guest *g, unsigned int
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { &answer, sizeof(answer) };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf) };
+	struct msghdr h = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)
+	};
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 
 	(void)str_copy(ask.name, sizeof(ask.name), g->device);
 	while (recv(sock, &answer, sizeof(answer), MSG_DONTWAIT) > 0)
-		;	/* an answer that came too late; descriptors with it are closed by the kernel */
+		; /* an answer that came too late; descriptors with it are closed by the kernel */
 	if (send(sock, &ask, sizeof(ask), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -errno;
 	if (poll(&p, 1, MONITOR_PATIENCE_MS) <= 0)
@@ -226,8 +229,9 @@ static int get_queues(struct daemon_main *d, const struct guest *g, unsigned int
 	if (len <= 0)
 		return len < 0 ? -errno : -EPIPE;
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-	size_t n_fds = c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS ?
-			       (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+	size_t n_fds = c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS
+			       ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int)
+			       : 0;
 	if (n_fds > 0)
 		memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
 	int r = len != (ssize_t)sizeof(answer) ? -EPROTO : answer.err;
@@ -283,7 +287,8 @@ static int fail(struct daemon_main *d, const struct guest *g, struct report *rep
 	return 1;
 }
 
-int macvtap_prepare(struct daemon_main *d, struct guest *g, bool monitor, struct report *report, struct macvtap_ends *ret)
+int macvtap_prepare(struct daemon_main *d, struct guest *g, bool monitor, struct report *report,
+		    struct macvtap_ends *ret)
 {
 	*ret = (struct macvtap_ends){ .alive = -1, .qmp = -1 };
 	g->macvtap = true;

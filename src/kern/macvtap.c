@@ -98,7 +98,8 @@ static int find_device(int sysfs_dir, const char *name, dev_t *ret)
 	return 0;
 }
 
-int kern_macvtap_open(int sysfs_dir, int node_dir, const char *name, uint32_t ifindex, unsigned int n_queues, int *ret_fds)
+int kern_macvtap_open(int sysfs_dir, int node_dir, const char *name, uint32_t ifindex, unsigned int n_queues,
+		      int *ret_fds)
 {
 	int fds[KERN_MACVTAP_QUEUES];
 	char path[64], text[32];
