@@ -205,6 +205,8 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 
 	if (!cmd->json && !(o->save && str_eq(o->save, "-")))
 		doctor_show(doctor, snap, found, seconds);
+	if (!cmd->json && !cmd->quiet && !(o->save && str_eq(o->save, "-")))
+		doctor_show_paths(doctor, snap);
 	if (o->fix) {
 		if (doctor_fix(doctor, o->way, &snap, &found, &fixed) != 0)
 			return EXIT_FAILED;
@@ -213,6 +215,11 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 	if (cmd->json && !(o->save && str_eq(o->save, "-"))) {
 		json_t *answer = findings_json(found);
 
+		json_t *paths = doctor_paths_json(doctor, snap);
+
+		if (json_array_size(paths) > 0)
+			(void)json_object_set(answer, "paths", paths);
+		json_decref(paths);
 		if (fixed)
 			(void)json_object_set(answer, "fixed", fixed);
 		cmd_json(cmd, answer);

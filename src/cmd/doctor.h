@@ -3,7 +3,7 @@
  * doctor - what the files of `sixtap doctor` share
  *
  * doctor.c takes options and decides, doctor_read.c gets a snapshot,
- * doctor_show.c prints, doctor_fix.c mends, doctor_compare.c tells two
+ * doctor_show.c prints, doctor_path.c walks guests' ways, doctor_fix.c mends, doctor_compare.c tells two
  * snapshots apart.
  */
 #pragma once
@@ -40,5 +40,9 @@ void doctor_show_heading(const struct cmd *cmd, const struct diag_finding *f, in
  * Return: 0, or 1 with an error in the report
  */
 int doctor_fix(struct doctor *doctor, const char *way, struct snapshot **snap, struct findings **found, json_t **ret);
+
+/* The ways of guests that were named, to this host and to the outside. */
+void doctor_show_paths(const struct doctor *doctor, const struct snapshot *snap);
+json_t *doctor_paths_json(const struct doctor *doctor, const struct snapshot *snap);	/* a new reference */
 
 int doctor_compare(struct cmd *cmd, const char *a, const char *b);

@@ -413,7 +413,8 @@ static bool comes_here(struct path_walk *w, const struct snap_link *in)
 	bool neighbour = r.route && r.route->dst.len > 0;
 	return path_step(w, "outside", neighbour ? PATH_UNKNOWN : PATH_DROP, in->name, "",
 			 neighbour ? "whether its neighbours know a way to %s, which is private, can't be seen from here" :
-				     "nobody outside knows a way to %s, which is private: nothing translated it", IP_STR(dst));
+			 w->p.answer ? "nobody outside knows a way to %s, which is private: nothing translated it" :
+				       "nobody outside knows a way to %s, which is private: only a port forward leads there", IP_STR(dst));
 }
 
 static bool from_outside(struct path_walk *w, const struct path_end *to)

@@ -25,6 +25,9 @@ class Scene:
                     "host": (self.host, {4: GW4, 6: GW6}), "outside": (self.outside, {4: OUTSIDE4, 6: OUTSIDE6}),
                     "uplink": (None, {4: UPLINK4, 6: lan.host6()[0]})}
 
+        # The uplink's address may still be checked for duplicates: until then nothing leaves by it, as path says.
+        wait(lambda: self.predict("lan/web", "outside", 0, 6)["verdict"] == "pass", 10, "the uplink's IPv6")
+
     def predict(self, frm, to, port, family):
         name = {"outside": self.who["outside"][1][family], "uplink": self.who["uplink"][1][family]}
         words = [name.get(frm, frm), name.get(to, to)] + ([str(port)] if port else [])
@@ -240,3 +243,17 @@ def test_words_and_faults(lan):
         assert p.returncode == 2 and said in p.stderr, (words, p.returncode, p.stderr)
     text = lan.sixtap("path", "lan/web", "outside").stdout
     assert "IPv4: it gets there, and so does the answer" in text and "IPv6: it gets there" in text
+
+
+def test_doctor_walks_the_guests_that_are_named(lan):
+    s = Scene(lan)
+    ways = lambda: {(p["to"], p["family"]): p["verdict"] for p in lan.sixtap.json("doctor", "lan/web", check=False)["paths"]}
+    assert ways() == {(to, f): "pass" for to in ("host", "outside") for f in ("ipv4", "ipv6")}
+    undo = rules("ip6 saddr fd12:8848:a2a2:1::/64 drop")(s)
+    try:
+        assert ways() == {("host", "ipv4"): "pass", ("host", "ipv6"): "pass", ("outside", "ipv4"): "pass", ("outside", "ipv6"): "drop"}
+        text = lan.sixtap("doctor", "lan/web", check=False).stdout
+        assert "outside, IPv6: ends at forward: inet test_path c drops it (ip6 saddr fd12:8848:a2a2:1::/64 drop)" in text, text
+    finally:
+        undo()
+    assert "paths" not in lan.sixtap.json("doctor", "eth0", check=False)
