@@ -199,6 +199,16 @@ def test_set_by(lab):
     saved = os.path.join(lab.dir, "snap.json")
     p.run(SIXTAP, "doctor", "--save", saved, check=False)
     assert json.loads(p.run(SIXTAP, "--json", "slaac", "--from", saved, "eth3").stdout)["interfaces"] == list(p.slaac("eth3").values())
+    # A program that handles RAs, and nobody can tell whether it takes them: said so, not guessed.
+    with open(saved) as f:
+        snap = json.load(f)
+    index = next(l["ifindex"] for l in snap["links"] if l["name"] == "eth3")
+    snap["managers"] = [{"ifindex": index, "manager": "NetworkManager", "manages": True, "handles_ra": 1, "accepts_ra": -1}]
+    with open(saved, "w") as f:
+        json.dump(snap, f)
+    q = p.run(SIXTAP, "--json", "slaac", "--from", saved, "eth3", check=False)
+    [view] = json.loads(q.stdout)["interfaces"]
+    assert q.returncode == 3 and view["handler"] == "NetworkManager" and "gets_address" not in view, q.stdout
     assert p.run(SIXTAP, "slaac", "eth9", check=False).returncode == 1
     assert p.run(SIXTAP, "slaac", "--compare", "eth1", check=False).returncode == 2
 
