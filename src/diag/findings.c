@@ -41,7 +41,7 @@ struct findings *findings_free(struct findings *found)
 	return NULL;
 }
 
-static const char *format(struct arena *arena, const char *fmt, va_list ap)
+static const char *__attribute__((format(printf, 2, 0))) format(struct arena *arena, const char *fmt, va_list ap)
 {
 	char *s = NULL;
 
