@@ -10,6 +10,7 @@
  * No finding is tried twice, so this ends.
  */
 #include <errno.h>
+#include <linux/if_addr.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -26,6 +27,7 @@
 
 #define WAIT_MS 4000		/* for an RA, or a DAD, to show whether it helped */
 #define LOOK_MS 250
+#define TEST_MS 2500		/* duplicate address detection, with its random delay */
 
 /* A finding that is being mended. */
 struct patient {
@@ -179,6 +181,20 @@ static void settle(struct mender *m, struct patient *p, const struct findings *n
 	record(m, p, "no help");
 }
 
+/* An address that is being tested yet: whether it is a duplicate isn't known. */
+static bool is_testing(const struct snapshot *snap)
+{
+	for (size_t i = 0; i < snap->n_addrs; i++) {
+		const struct snap_addr *a = &snap->addrs[i];
+		const struct snap_link *l = snap_link(snap, a->ifindex);
+
+		if ((a->flags & IFA_F_TENTATIVE) && !(a->flags & (IFA_F_OPTIMISTIC | IFA_F_DADFAILED)) && l && l->carrier &&
+		    a->age_ms < TEST_MS)
+			return true;
+	}
+	return false;
+}
+
 static int read_again(struct mender *m, struct snapshot **snap, struct findings **found)
 {
 	struct snapshot *next = NULL;
@@ -190,6 +206,13 @@ static int read_again(struct mender *m, struct snapshot **snap, struct findings 
 	*snap = next;
 	*found = rules_judge(next);
 	return 0;
+}
+
+static void nap(void)
+{
+	const struct timespec t = { .tv_nsec = LOOK_MS * (long)MONO_MS };
+
+	(void)nanosleep(&t, NULL);
 }
 
 /* Mend all findings of the rule that comes first. Return: 1 when there was none, 0, or -1 with an error. */
@@ -219,16 +242,13 @@ static int batch(struct mender *m, struct snapshot **snap, struct findings **fou
 		apply(m, &patients[n - 1]);
 	}
 	do {
-		if (now) {
-			const struct timespec nap = { .tv_nsec = LOOK_MS * (long)MONO_MS };
-
-			(void)nanosleep(&nap, NULL);
-		}
+		if (now)
+			nap();
 		r = n > 0 ? read_again(m, &now_snap, &now) : 0;
 		left = 0;
 		for (size_t i = 0; r == 0 && now && i < n; i++)
 			left += patients[i].applied && is_there(now, patients[i].key);
-	} while (r == 0 && left > 0 && mono_now() < end);
+	} while (r == 0 && now && (left > 0 || is_testing(now_snap)) && mono_now() < end);
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
 			settle(m, &patients[i], now);
@@ -236,8 +256,14 @@ static int batch(struct mender *m, struct snapshot **snap, struct findings **fou
 	}
 	free(patients);
 	/* What was taken back isn't in the last look. */
-	if (r == 0 && n > 0 && left > 0)
-		r = read_again(m, &now_snap, &now);
+	if (r == 0 && n > 0 && left > 0) {
+		const mono_t back = mono_now() + TEST_MS * MONO_MS;
+
+		for (r = read_again(m, &now_snap, &now); r == 0 && is_testing(now_snap) && mono_now() < back;) {
+			nap();
+			r = read_again(m, &now_snap, &now);
+		}
+	}
 	if (now) {
 		*found = now;
 		*snap = now_snap;

@@ -210,13 +210,15 @@ def isolated(d):
     for g in (GUEST6, GUEST6B):
         d.host.ip("neigh", "del", "proxy", g, "dev", "eth0")
         d.host.ip("-6", "route", "del", g + "/128", "dev", "vr1")
+    d.host.ip("neigh", "flush", "dev", "vr1")
+    d.host.sysctl("net.ipv4.ip_forward", 0)
+    unforward(d)
 
 
-Fault("forwarding.all-off", "br0", unforward, lambda d: (isolated(d), unforward(d)), lambda d: (natted(d), inbound(d), out6(d)),
+Fault("forwarding.all-off", "br0", unforward, isolated, lambda d: (natted(d), inbound(d), out6(d)),
       ("net/ipv6/conf/", "route default", "net/ipv6/neigh/"))
 Fault("forwarding.all-off", "br0", lambda d: d.host.sysctl("net.ipv4.ip_forward", 0),
-      lambda d: (d.host.run("nft", "delete", "table", "inet", "hand"), d.host.sysctl("net.ipv4.ip_forward", 0)),
-      lambda d: wait(lambda: d.nat_out(4), 5, "a guest behind NAT reaches the outside"), ("net/ipv4/",), name="forwarding.all-off IPv4")
+      None, lambda d: wait(lambda: d.nat_out(4), 5, "a guest behind NAT reaches the outside"), ("net/ipv4/",), name="forwarding.all-off IPv4")
 Fault("proxy.disabled", "eth0", lambda d: (conf(d, "eth0", proxy_ndp=0), conf(d, "all", proxy_ndp=0)),
       lambda d: (conf(d, "eth0", proxy_ndp=0), conf(d, "all", proxy_ndp=0), no_proxied(d)), inbound,
       ("net/ipv6/conf/eth0/proxy_ndp", "net/ipv6/conf/all/proxy_ndp"))
