@@ -270,7 +270,7 @@ static void send_offer(struct dhcp4 *d, const struct dhcp4_msg *msg, struct bind
 }
 
 /* When probes take too long: better an address that its client has to probe by itself (RFC 5227) than none. */
-static void offer_unprobed(struct dhcp4 *d, const struct dhcp4_msg *msg, mono_t now, struct out *out)
+static bool offer_unprobed(struct dhcp4 *d, const struct dhcp4_msg *msg, mono_t now, struct out *out)
 {
 	size_t n_declared;
 	struct binding *b;
@@ -279,8 +279,7 @@ static void offer_unprobed(struct dhcp4 *d, const struct dhcp4_msg *msg, mono_t 
 	b = n_declared == 0 ? bindings_candidate(d->bindings, now) : NULL;
 	if (b)
 		send_offer(d, msg, b, now, out);
-	else
-		d->stats.n_pool_full++;
+	return b != NULL;
 }
 
 /* A client that asks again takes its old place. */
@@ -294,7 +293,8 @@ static void wait_for_probe(struct dhcp4 *d, const struct dhcp4_msg *msg, const s
 		}
 	}
 	if (d->n_pending == PENDING_MAX) {
-		offer_unprobed(d, msg, now, out);
+		if (!offer_unprobed(d, msg, now, out))
+			d->stats.n_overrun++;
 		return;
 	}
 	d->pending[d->n_pending++] = (struct pending){ .msg = *msg, .meta = *meta, .until = now + PENDING_WAIT };
@@ -501,17 +501,16 @@ static void serve_pending(struct dhcp4 *d, mono_t now, struct out *out)
 	for (uint32_t i = 0; i < d->n_pending; i++) {
 		struct pending *p = &d->pending[i];
 		struct binding *b;
-		int r = out_has_room(out) ? choose(d, &p->msg, now, &b) : BINDING_E_WAIT;
+		bool room = out_has_room(out);
+		int r = room ? choose(d, &p->msg, now, &b) : BINDING_E_WAIT;
 
 		if (r == 0) {
 			send_offer(d, &p->msg, b, now, out);
-		} else if (r == BINDING_E_WAIT && now < p->until) {
+		} else if (r == BINDING_E_WAIT && (now < p->until || !room)) {
 			if (n_left != i)
 				d->pending[n_left] = *p;
 			n_left++;
-		} else if (r == BINDING_E_WAIT && out_has_room(out)) {
-			offer_unprobed(d, &p->msg, now, out);
-		} else {
+		} else if (r != BINDING_E_WAIT || !offer_unprobed(d, &p->msg, now, out)) {
 			d->stats.n_pool_full++;
 		}
 	}
