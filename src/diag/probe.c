@@ -62,14 +62,15 @@ struct run {
 /* Only what can be an answer: a busy uplink must not wake us for each packet. */
 static struct sock_filter ip6_filter[] = {
 	LOAD8(ETH_HLEN + 6),
-	IF_EQ(IPPROTO_ICMPV6, 0, 6),
+	IF_EQ(IPPROTO_ICMPV6, 0, 7),
 	LOAD8(ETH_HLEN + 40),
-	IF_EQ(ICMPV6_TOO_BIG, 6, 0),
-	IF_EQ(ICMPV6_ECHO_REPLY, 5, 0),
-	IF_EQ(ICMPV6_RA, 4, 0),
-	IF_EQ(ICMPV6_NA, 3, 0),
+	IF_EQ(ICMPV6_TOO_BIG, 8, 0),
+	IF_EQ(ICMPV6_ECHO_REPLY, 7, 0),
+	IF_EQ(ICMPV6_RA, 6, 0),
+	IF_EQ(ICMPV6_NA, 5, 0),
+	IF_EQ(ICMPV6_NS, 4, 0),
 	RETURN(0),
-	IF_EQ(IPPROTO_UDP, 0, 2),
+	IF_EQ(IPPROTO_UDP, 0, 3),
 	LOAD16(ETH_HLEN + 40 + 2),
 	IF_EQ(DHCP6_PORT_CLIENT, 0, 1),
 	RETURN(UINT32_MAX),
@@ -406,6 +407,29 @@ static void hear4(struct ask *ask, const struct eth *eth, mono_t now)
 	(void)add_answer(ask, &from, &eth->src, now);
 }
 
+/* Whoever wants to answer a guest of ours asks where it is: nobody else's kernel knows the address. */
+static void answer_ns(struct run *run, const struct seat *seat, const struct eth *eth)
+{
+	static const struct in6_addr link_local = { .s6_addr = { 0xfe, 0x80 } };
+	const struct in6_addr own = ip6_eui64(&link_local, &seat->mac);
+	struct wr w = wr_init(run->frame, FRAME_MAX);
+	struct ndp_ns ns;
+	struct ipv6 ip;
+	struct rd msg;
+	uint8_t type;
+
+	if (seat->place == PROBE_PLACE_DEVICE || ipv6_parse(eth->payload, &ip) || icmpv6_open(&ip, false, &type, &msg))
+		return;
+	const struct ndp_meta meta = { .src = ip.src, .dst = ip.dst, .hop_limit = ip.hop_limit };
+	if (type != ICMPV6_NS || ndp_parse_ns(msg, &meta, &ns) || !IN6_ARE_ADDR_EQUAL(&ns.target, &own) ||
+	    IN6_IS_ADDR_UNSPECIFIED(&ns.src))
+		return;
+	const struct ndp_na na = { .target = own, .solicited = true, .override = true, .has_tlla = true, .tlla = seat->mac };
+	eth_begin(&w, &eth->src, &seat->mac, ETH_TYPE_IP6);
+	ndp_put_na(&w, &own, &ns.src, &na);
+	(void)!write(seat->fd[0], run->frame, w.len);
+}
+
 static void hear(struct run *run, size_t seat, int family, mono_t now)
 {
 	for (int i = 0; i < BURST; i++) {
@@ -417,6 +441,8 @@ static void hear(struct run *run, size_t seat, int family, mono_t now)
 			return;
 		if (eth_parse(rd_init(buf, (size_t)len), &eth))
 			continue;
+		if (family == 0)
+			answer_ns(run, &run->seats[seat], &eth);
 		for (size_t k = 0; k < run->n; k++) {
 			if (run->seat_of[k] != seat || !run->asks[k].asked)
 				continue;

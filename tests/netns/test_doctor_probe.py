@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`sixtap doctor --probe`: what is asked of the network itself, as a guest and beside a macvtap."""
+import json, os, socket, threading, time
+import pytest
+from lab import wait
+from test_doctor_bridge import Lan as BridgeLan, P4, P6
+from test_doctor_macvtap import Filtered, Lan as MacvtapLan
+
+
+def dnsmasq(ns, dev, *options):
+    return ns.popen("dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--no-ping", "--bind-dynamic", f"--interface={dev}",
+                    "--log-dhcp", "--log-facility=-", "--leasefile-ro", *options, log="dnsmasq")
+
+
+def radvd(t, ns, dev):
+    conf = os.path.join(t.lab.dir, "radvd-probe.conf")
+    with open(conf, "w") as f:
+        f.write(f"interface {dev} {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;\n"
+                f" prefix {P6}::/64 {{ AdvOnLink on; AdvAutonomous off; }}; }};\n")
+    ns.sysctl("net.ipv6.conf.all.forwarding", 1)
+    return ns.popen("radvd", "-n", "-C", conf, "-p", os.path.join(t.lab.dir, "radvd-probe.pid"), log="radvd")
+
+
+def stop(p):
+    p.terminate()
+    p.wait(5)
+
+
+def test_servers_of_a_bridge(lab):
+    t = BridgeLan(lab)
+    before = t.state()
+    host = dnsmasq(t.host, "br0", f"--dhcp-range={P4}.50,{P4}.59", f"--dhcp-range={P6}::100,{P6}::1ff")
+    look = lambda: {k: f for k, f in t.doctor.look("--probe").items() if k[0].startswith("dhcp")}
+
+    # One server, DHCPv6 and no RA.
+    found = wait(look, 20, "DHCPv6 without RAs")
+    assert set(found) == {("dhcp.v6-without-ra", "br0")}, found
+    assert found["dhcp.v6-without-ra", "br0"]["basis"] == "measured"
+    # A router comes, and a second server behind a guest's port.
+    ra = radvd(t, t.router, "r0")
+    rogue = dnsmasq(t.g2, "eth0", f"--dhcp-range={P4}.80,{P4}.89")
+    found = wait(lambda: [f for f in [look()] if set(f) == {("dhcp.two-servers", "br0")}], 25, "two servers and a router")[0]
+    servers = found["dhcp.two-servers", "br0"]["evidence"]["servers"]
+    assert f"{P4}.2 " in servers and f"{P4}.12 " in servers, servers
+    # Without --probe nothing is asked, and nothing is known of it.
+    assert not [k for k in t.doctor.look() if k[0].startswith("dhcp")]
+    stop(rogue)
+    assert not look()
+    stop(ra)
+    stop(host)
+    # No lease was taken, and the port that asked is gone.
+    with open(host.log) as f:
+        log = f.read()
+    assert "DHCPOFFER" in log and "DHCPREQUEST" not in log and "DHCPACK" not in log, log
+    now = t.state()
+    assert now == before, {k: (before.get(k), now.get(k)) for k in set(before) | set(now) if before.get(k) != now.get(k)}
+
+
+def test_beside_a_macvtap(lab):
+    """The filter is measured, not deduced; and the list's hash can't fool anybody."""
+    t = MacvtapLan(lab)
+    fault = Filtered(t)
+    assert not t.doctor.look("--probe")
+    fault.make()
+    assert t.doctor.look()["macvtap.multicast-filtered", "mt1"]["basis"] == "deduced"
+    f = t.doctor.look("--probe")["macvtap.multicast-filtered", "mt1"]
+    assert f["basis"] == "measured" and f["evidence"]["asked_now"] == "no answer", f
+    fault.restore()
+    path = os.path.join(lab.dir, "snapshot.json")
+    p = t.doctor.run("doctor", "--probe", "--save", path)
+    assert "none found" in p.stdout, p.stdout
+    with open(path) as f:
+        snapshot = json.load(f)
+    asked = [a for a in snapshot.get("snapshot", snapshot)["probes"] if a["kind"] == "ns"]
+    assert {a["target"] for a in asked} == {t.g1.address, t.g2.address}, asked
+    for a in asked:     # by the guest itself
+        assert [x["mac"] for x in a["answers"]] == [{t.g1.address: t.g1.mac, t.g2.address: t.g2.mac}[a["target"]]], asked
+
+
+def test_broadcast_queue(lab):
+    """More broadcasts than fit the queue: some are dropped, on the lower device's account."""
+    t = MacvtapLan(lab)
+    for d in ("mt1", "mt2", "hv"):
+        t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 1)
+    stop_it = threading.Event()
+
+    def flood():
+        s = t.peer.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        s.bind(("p0", 0))
+        frame = b"\xff" * 6 + b"\x02\0\0\0\5\1" + b"\x88\xb5" + bytes(60)
+        while not stop_it.is_set():
+            for _ in range(200):        # in bursts: the queue is worked off in between
+                s.send(frame)
+            time.sleep(0.02)
+        s.close()
+    assert not t.doctor.look("--probe")
+    thread = threading.Thread(target=flood, daemon=True)
+    thread.start()
+    try:
+        found = t.doctor.look("--probe")
+    finally:
+        stop_it.set()
+        thread.join()
+    f = found["macvtap.broadcast-drops", "eth0"]
+    assert f["basis"] == "measured" and int(f["evidence"]["drops_per_second"]) > 50, f
+    assert set(found) == {("macvtap.broadcast-drops", "eth0")}, found

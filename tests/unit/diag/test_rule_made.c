@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Faults that a network namespace can't have, or this kernel doesn't: each on
+ * a small snapshot made by hand, beside the healthy state that looks like it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <linux/if.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "diag/rule.h"
+#include "diag/snapshot.h"
+
+enum { ETH0 = 1, BR0, TAP0, TAP1, MT0, N };
+
+struct host {
+	struct snap_link links[N - 1];
+	struct snap_vlan vlans[8];
+	struct snap_nic nic;
+	struct snap_manager manager;
+	struct snap_hook hook;
+	struct snap_program program;
+	struct snap_network network;
+	struct snap_forward forward;
+	struct snap_sysctl sysctls[2];
+	struct snap_neigh_table neigh;
+	struct snapshot *s;
+};
+
+static void link_is(struct host *h, uint32_t i, const char *name, const char *kind, uint32_t master, uint8_t last)
+{
+	h->links[i - 1] = (struct snap_link){
+		.ifindex = i, .name = name, .kind = kind, .master = master, .slave_kind = master ? "bridge" : "",
+		.mac = { { 0x52, 0x54, 0, 0, 0, last } }, .mtu = 1500, .flags = IFF_UP | IFF_LOWER_UP, .carrier = true, .type = 1,
+		.port = { .state = BR_STATE_FORWARDING, .flood = true, .mcast_flood = true, .bcast_flood = true, .learning = true },
+	};
+}
+
+/* A NIC with a macvtap, a bridge with two taps: nothing is wrong with it. */
+static void healthy(struct host *h)
+{
+	*h = (struct host){ .s = snapshot_new() };
+	link_is(h, ETH0, "eth0", "", 0, 1);
+	link_is(h, BR0, "br0", "bridge", 0, 2);
+	link_is(h, TAP0, "tap0", "tun", BR0, 3);
+	link_is(h, TAP1, "tap1", "tun", BR0, 4);
+	link_is(h, MT0, "mt0", "macvtap", 0, 5);
+	h->links[TAP0 - 1].tun = h->links[TAP1 - 1].tun = (struct snap_tun){ .tap = true, .queues = 1 };
+	h->links[MT0 - 1].lower = ETH0;
+	h->links[MT0 - 1].macvlan = (struct snap_macvlan){ .mode = MACVLAN_MODE_BRIDGE, .bc_queue_len_used = 1000 };
+	h->nic = (struct snap_nic){ .guest = "libvirt:ha", .kind = "macvtap", .device = "mt0", .ifindex = MT0, .live = true,
+				    .mac = { { 0x52, 0x54, 0, 0, 0, 5 } } };
+	h->links[BR0 - 1].bridge.default_pvid = 1;
+	for (uint32_t i = 0; i < 3; i++)
+		h->vlans[i] = (struct snap_vlan){ BR0 + i, 1, 1, BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED };
+	h->manager = (struct snap_manager){ .ifindex = TAP0, .manager = "NetworkManager", .state = "unmanaged" };
+	h->hook = (struct snap_hook){ "libvirt-qemu", "/etc/libvirt/hooks/qemu", true, true, 1000 };
+	h->program = (struct snap_program){ .name = "libvirtd", .running = true, .pid = 7, .started = 2000 };
+	h->network = (struct snap_network){ .name = "default", .mode = "nat", .adopted = true, .adopts = "libvirt:default" };
+	h->forward = (struct snap_forward){ .network = "default", .guest = "ha", .spec = "80:80" };
+	h->sysctls[0] = (struct snap_sysctl){ "net/netfilter/nf_conntrack_count", "100" };
+	h->sysctls[1] = (struct snap_sysctl){ "net/netfilter/nf_conntrack_max", "262144" };
+	h->neigh = (struct snap_neigh_table){ .family = AF_INET, .entries = 100, .gc_thresh3 = 1024 };
+}
+
+static struct findings *judge(struct host *h, size_t n_vlans)
+{
+	struct snapshot *s = h->s;
+
+	s->root = s->initial_netns = true;
+	s->links = h->links, s->n_links = N - 1;
+	s->vlans = h->vlans, s->n_vlans = n_vlans;
+	s->nics = &h->nic, s->n_nics = 1;
+	s->managers = &h->manager, s->n_managers = 1;
+	s->hooks = &h->hook, s->n_hooks = 1;
+	s->programs = &h->program, s->n_programs = 1;
+	s->networks = &h->network, s->n_networks = 1;
+	s->forwards = &h->forward, s->n_forwards = 1;
+	s->sysctls = h->sysctls, s->n_sysctls = 2;
+	s->neigh_tables = &h->neigh, s->n_neigh_tables = 1;
+	snapshot_finish(s);
+	return rules_judge(s);
+}
+
+static void vlan_none(struct host *h) { h->links[BR0 - 1].bridge.vlan_filtering = true; h->vlans[1].ifindex = 99; }
+static void vlan_unfiltered(struct host *h) { h->vlans[1].ifindex = 99; }
+static void vlan_tagged(struct host *h) { h->links[BR0 - 1].bridge.vlan_filtering = true; h->vlans[1].flags = 0; }
+static void vlan_alone(struct host *h) { h->links[BR0 - 1].bridge.vlan_filtering = true; h->vlans[1].vid = h->vlans[1].vid_end = 7; }
+static void vlan_range(struct host *h) { vlan_alone(h); h->vlans[0].vid_end = 10; }
+static void other_mac(struct host *h) { h->nic.mac.b[5] = 6; }
+static void other_main(struct host *h) { h->nic.rx_known = true; h->nic.rx_main.b[0] = 0x52; h->nic.rx_multicast = "normal"; }
+static void promiscuous(struct host *h) { other_main(h); h->nic.rx_promiscuous = true; }
+static void passthru(struct host *h) { other_mac(h); h->links[MT0 - 1].macvlan.mode = MACVLAN_MODE_PASSTHRU; }
+static void wireless_lower(struct host *h) { h->links[ETH0 - 1].wireless = true; }
+static void four_address(struct host *h) { wireless_lower(h); h->links[ETH0 - 1].four_address = true; }
+static void wireless_port(struct host *h) { h->links[TAP1 - 1].wireless = true; }
+static void managed(struct host *h) { h->manager.manages = true; h->manager.state = "connected"; }
+static void manages_lan(struct host *h) { managed(h); h->manager.ifindex = ETH0; }
+static void no_hook(struct host *h) { h->hook.present = false; }
+static void others_hook(struct host *h) { h->hook.ours = false; }
+static void no_forwards(struct host *h) { no_hook(h); h->forward.network = "other"; }
+static void late_hook(struct host *h) { h->hook.changed = 3000; }
+static void stopped(struct host *h) { late_hook(h); h->program.running = false; }
+static void full(struct host *h) { h->sysctls[0].value = "262144"; }
+static void many(struct host *h) { h->neigh.entries = 1024; h->neigh.table_fulls = 5; }
+static void permanent(struct host *h) { h->neigh.entries = 1024; }
+static void no_reader(struct host *h) { h->links[TAP0 - 1].carrier = false; h->links[TAP0 - 1].tun = (struct snap_tun){ .tap = true, .persist = true }; }
+static void not_persistent(struct host *h) { no_reader(h); h->links[TAP0 - 1].tun.persist = false; }
+static void nothing(struct host *h) { (void)h; }
+
+static void faults(void **state)
+{
+	static const struct {
+		const char *why;
+		void (*make)(struct host *h);
+		const char *id, *subject;	/* NULL: silent */
+	} t[] = {
+		{ "nothing is wrong", nothing, NULL, NULL },
+		{ "a port in no VLAN", vlan_none, "bridge.vlan-missing", "tap0" },
+		{ "nobody filters", vlan_unfiltered, NULL, NULL },
+		{ "a guest that tags by itself", vlan_tagged, NULL, NULL },
+		{ "alone in a VLAN", vlan_alone, "bridge.vlan-missing", "tap0" },
+		{ "the bridge is in a range of VLANs with it", vlan_range, NULL, NULL },
+		{ "the guest was given another MAC", other_mac, "macvtap.mac-mismatch", "mt0" },
+		{ "the guest uses another MAC", other_main, "macvtap.mac-mismatch", "mt0" },
+		{ "a guest that listens to everything", promiscuous, NULL, NULL },
+		{ "passthru takes any MAC", passthru, NULL, NULL },
+		{ "macvtap on a station", wireless_lower, "macvtap.wireless-lower", "eth0" },
+		{ "4-address mode", four_address, NULL, NULL },
+		{ "a station in a bridge", wireless_port, "bridge.wireless-port", "tap1" },
+		{ "NetworkManager holds a tap", managed, "manager.touches-guest-ports", "NetworkManager" },
+		{ "it holds the NIC, as it should", manages_lan, NULL, NULL },
+		{ "no hook", no_hook, "hook.not-installed", "libvirt-qemu" },
+		{ "somebody else's hook", others_hook, "hook.not-installed", "libvirt-qemu" },
+		{ "no hook, and nobody needs it", no_forwards, NULL, NULL },
+		{ "the hook came after libvirtd", late_hook, "hook.unnoticed", "libvirt-qemu" },
+		{ "libvirtd will see it when it starts", stopped, NULL, NULL },
+		{ "conntrack is full", full, "limit.conntrack-full", "net/netfilter/nf_conntrack_max" },
+		{ "the neighbour table is full and was hit", many, "limit.neighbours-full", "net/ipv4/neigh/default/gc_thresh3" },
+		{ "permanent neighbours don't count", permanent, NULL, NULL },
+		{ "a persistent tap without a reader", no_reader, "tap.no-reader", "tap0" },
+		{ "a tap that goes with its reader", not_persistent, NULL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct host h;
+
+		healthy(&h);
+		t[i].make(&h);
+		_cleanup_(findings_freep) struct findings *found = judge(&h, 3);
+
+		if (found->n != (t[i].id ? 1u : 0u))
+			fail_msg("%s: %zu findings, the first %s on %s: %s", t[i].why, found->n,
+				 found->n ? found->list[0]->rule->id : "", found->n ? found->list[0]->subject : "",
+				 found->n ? found->list[0]->what : "");
+		if (t[i].id) {
+			assert_string_equal(found->list[0]->rule->id, t[i].id);
+			assert_string_equal(found->list[0]->subject, t[i].subject);
+		}
+		h.s->links = NULL;
+		snapshot_free(h.s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(faults) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
