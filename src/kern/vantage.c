@@ -218,8 +218,29 @@ int vantage_open(enum vantage_kind kind, uint32_t ifindex, uint32_t mtu, struct 
 	return 0;
 }
 
+/* A namespace that nobody holds is taken down some time later: the link has to go now. Of a veth pair both ends do. */
+static void delete_link(const struct vantage *v)
+{
+	_cleanup_(closep) int back = open_own();
+	char why[NL_WHY_MAX];
+	struct nl nl = NL_CLOSED;
+	struct nlb b = { 0 };
+
+	if (back < 0 || setns(v->netns, CLONE_NEWNET) < 0)
+		return;
+	if (nl_open(&nl, NETLINK_ROUTE) == 0) {
+		rtnl_put_link_del(&b, v->ifindex);
+		(void)one(&nl, &b, why);
+	}
+	nl_close(&nl);
+	nlb_free(&b);
+	go_back(back);
+}
+
 void vantage_close(struct vantage *vantage)
 {
+	if (vantage->netns >= 0 && vantage->ifindex > 0)
+		delete_link(vantage);
 	closep(&vantage->netns);
 	vantage->netns = -1;
 }
