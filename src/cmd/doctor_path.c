@@ -42,7 +42,8 @@ static void each(const struct doctor *doctor, const struct snapshot *snap,
 static void show(const struct doctor *doctor, const struct path *p, void *user)
 {
 	const struct cmd *cmd = doctor->cmd;
-	const struct path_step *end = p->there.verdict == PATH_DROP || p->answer.verdict != PATH_DROP ? p->there.end : NULL;
+	const struct path_step *end =
+		p->there.verdict == PATH_DROP || p->answer.verdict != PATH_DROP ? p->there.end : NULL;
 	const char *arrow = cmd->utf8 ? "→" : "->", *family = p->family == AF_INET ? "IPv4" : "IPv6", *whose = "";
 	(void)user;
 
@@ -50,13 +51,16 @@ static void show(const struct doctor *doctor, const struct path *p, void *user)
 		end = p->answer.end;
 		whose = "the answer ";
 	}
-	(void)printf("%s %s %s %s, %s: ", cmd_glyph(cmd, p->verdict == PATH_PASS ? GLYPH_OK : p->verdict == PATH_DROP ? GLYPH_WARNING : GLYPH_INFO),
+	(void)printf("%s %s %s %s, %s: ",
+		     cmd_glyph(cmd, p->verdict == PATH_PASS   ? GLYPH_OK
+				    : p->verdict == PATH_DROP ? GLYPH_WARNING
+							      : GLYPH_INFO),
 		     p->from.name, arrow, p->to.name, family);
 	if (p->verdict == PATH_PASS || !end)
 		(void)printf("it gets there, and so does the answer\n");
 	else
-		(void)printf("%s%s at %s: %s%s%s%s%s\n", whose, p->verdict == PATH_DROP ? "ends" : "may end", end->at, end->what,
-			     end->rule[0] ? " (" : "", end->rule, end->rule[0] ? ")" : "",
+		(void)printf("%s%s at %s: %s%s%s%s%s\n", whose, p->verdict == PATH_DROP ? "ends" : "may end", end->at,
+			     end->what, end->rule[0] ? " (" : "", end->rule, end->rule[0] ? ")" : "",
 			     p->verdict == PATH_DROP ? "" : "; see sixtap path");
 }
 

@@ -60,11 +60,13 @@ static void show_way(const struct cmd *cmd, const struct path_way *way)
 static void show(const struct cmd *cmd, const struct path *p)
 {
 	const char *arrow = cmd->utf8 ? "→" : "->", *family = p->family == AF_INET ? "IPv4" : "IPv6";
-	const struct path_way *bad = p->there.verdict != PATH_PASS && (p->there.verdict == PATH_DROP || p->answer.verdict == PATH_PASS) ?
-		&p->there : &p->answer;
+	const struct path_way *bad =
+		p->there.verdict != PATH_PASS && (p->there.verdict == PATH_DROP || p->answer.verdict == PATH_PASS)
+			? &p->there
+			: &p->answer;
 
-	(void)printf("%s%s %s %s%s  %s %s %s", cmd_bold(cmd), p->from.name, arrow, p->to.name, cmd_plain(cmd), IP_STR(&p->src), arrow,
-		     IP_STR(&p->dst));
+	(void)printf("%s%s %s %s%s  %s %s %s", cmd_bold(cmd), p->from.name, arrow, p->to.name, cmd_plain(cmd),
+		     IP_STR(&p->src), arrow, IP_STR(&p->dst));
 	if (p->port)
 		(void)printf(" port %u/%s", p->port, p->proto == IPPROTO_TCP ? "tcp" : "udp");
 	(void)printf(", %s%s\n", family, p->port ? "" : " ping");
@@ -76,8 +78,9 @@ static void show(const struct cmd *cmd, const struct path *p)
 	if (p->verdict == PATH_PASS)
 		(void)printf("%s %s: it gets there, and so does the answer\n", cmd_glyph(cmd, GLYPH_OK), family);
 	else if (bad->end)
-		(void)printf("%s %s: %s %s at %s: %s\n", cmd_glyph(cmd, glyph_of(p->verdict)), family, bad == &p->there ? "it" : "the answer",
-			     p->verdict == PATH_DROP ? "ends" : "may end", bad->end->at, bad->end->what);
+		(void)printf("%s %s: %s %s at %s: %s\n", cmd_glyph(cmd, glyph_of(p->verdict)), family,
+			     bad == &p->there ? "it" : "the answer", p->verdict == PATH_DROP ? "ends" : "may end",
+			     bad->end->at, bad->end->what);
 }
 
 /* The error is told. */
@@ -143,7 +146,9 @@ int cmd_path(struct cmd *cmd, int argc, char **argv)
 		n++;
 	}
 	if (!worst) {
-		struct finding *f = report_error(cmd->report, "path", "%s and %s have no address of one family that is known here", argv[0], argv[1]);
+		struct finding *f =
+			report_error(cmd->report, "path", "%s and %s have no address of one family that is known here",
+				     argv[0], argv[1]);
 
 		report_help(f, "name an address instead");
 		return EXIT_UNDETERMINED;
@@ -152,7 +157,8 @@ int cmd_path(struct cmd *cmd, int argc, char **argv)
 		json_t *o = path_json(worst), *all = json_object();
 
 		for (size_t i = 0; i < n; i++)
-			(void)json_object_set_new(all, paths[i].family == AF_INET ? "ipv4" : "ipv6", path_json(&paths[i]));
+			(void)json_object_set_new(all, paths[i].family == AF_INET ? "ipv4" : "ipv6",
+						  path_json(&paths[i]));
 		if (n > 1)
 			(void)json_object_set(o, "families", all);
 		json_decref(all);

@@ -18,7 +18,7 @@
 /* Who stands for the outside where nobody was named: resolvers that everybody can reach. */
 #define OUTSIDE4 "9.9.9.9"
 #define OUTSIDE6 "2620:fe::fe"
-#define CLIENT_PORT 50000	/* of whoever asks */
+#define CLIENT_PORT 50000 /* of whoever asks */
 
 const char *const path_verdict_name[PATH_VERDICT_N_] = {
 	[PATH_PASS] = "pass",
@@ -124,7 +124,8 @@ static void fill_device(const struct snapshot *s, struct path_end *e, const stru
 	e->kind = PATH_GUEST;
 	e->device = link->ifindex;
 	for (size_t i = 0; i < s->n_fdb && mac_is_zero(&e->mac); i++) {
-		if (s->fdb[i].port == link->ifindex && s->fdb[i].bridge && s->fdb[i].bridge != link->ifindex && !mac_eq(&s->fdb[i].mac, &link->mac))
+		if (s->fdb[i].port == link->ifindex && s->fdb[i].bridge && s->fdb[i].bridge != link->ifindex &&
+		    !mac_eq(&s->fdb[i].mac, &link->mac))
 			e->mac = s->fdb[i].mac;
 	}
 	if (strcmp(link->kind, "macvtap") == 0)
@@ -156,7 +157,8 @@ static void fill_address(const struct snapshot *s, struct path_end *e, const str
 
 		if (!ip_eq(&n->ip, ip) || mac_is_zero(&n->mac) || !link)
 			continue;
-		const struct snap_fdb *f = strcmp(link->kind, "bridge") == 0 ? snap_fdb_find(s, link->ifindex, &n->mac, 0) : NULL;
+		const struct snap_fdb *f =
+			strcmp(link->kind, "bridge") == 0 ? snap_fdb_find(s, link->ifindex, &n->mac, 0) : NULL;
 		const struct snap_link *port = f ? snap_link(s, f->port) : NULL;
 		if (port && (strcmp(port->kind, "tun") == 0 || strcmp(port->kind, "veth") == 0)) {
 			e->kind = PATH_GUEST;
@@ -231,7 +233,8 @@ const char *path_find_end(const struct snapshot *s, struct arena *arena, const c
 
 bool path_has_family(const struct path_end *from, const struct path_end *to, uint8_t family)
 {
-	return family == AF_INET ? ip_is_set(&from->ip4) && ip_is_set(&to->ip4) : ip_is_set(&from->ip6) && ip_is_set(&to->ip6);
+	return family == AF_INET ? ip_is_set(&from->ip4) && ip_is_set(&to->ip4)
+				 : ip_is_set(&from->ip6) && ip_is_set(&to->ip6);
 }
 
 static const struct ip *end_ip(const struct path_end *e, uint8_t family)
@@ -250,12 +253,14 @@ static bool check_reverse_path(struct path_walk *w)
 		return true;
 	mode = in->conf4.rp_filter > w->s->conf4_all.rp_filter ? in->conf4.rp_filter : w->s->conf4_all.rp_filter;
 	if (path_addr_type(w->s, &w->p.src) == RTN_LOCAL && !in->conf4.accept_local && !w->s->conf4_all.accept_local)
-		return path_step(w, "routing", PATH_DROP, in->name, "", "its source %s is an address of this host (martian)", IP_STR(&w->p.src));
+		return path_step(w, "routing", PATH_DROP, in->name, "",
+				 "its source %s is an address of this host (martian)", IP_STR(&w->p.src));
 	if (mode == 0)
 		return true;
 	struct path_route r = path_route(w->s, w->arena, &w->p, &w->p.src, &w->p.dst, 0);
 	if (!r.route || r.route->type != RTN_UNICAST)
-		return path_step(w, "routing", PATH_DROP, "rp_filter", "", "no way back to %s, and rp_filter=%d asks for one", IP_STR(&w->p.src), mode);
+		return path_step(w, "routing", PATH_DROP, "rp_filter", "",
+				 "no way back to %s, and rp_filter=%d asks for one", IP_STR(&w->p.src), mode);
 	bool same = false;
 	for (const struct snap_route *n = r.route, *end = w->s->routes + w->s->n_routes; n < end && !same; n++) {
 		if (n->table != r.route->table || !prefix_eq(&n->dst, &r.route->dst) || n->dst.ip.family != AF_INET)
@@ -263,7 +268,8 @@ static bool check_reverse_path(struct path_walk *w)
 		same = n->oif == w->p.iif && n->metric == r.route->metric;
 	}
 	if (mode == 1 && !same)
-		return path_step(w, "routing", PATH_DROP, "rp_filter", "", "the way back to %s is %s, it came by %s, and rp_filter=1 drops that",
+		return path_step(w, "routing", PATH_DROP, "rp_filter", "",
+				 "the way back to %s is %s, it came by %s, and rp_filter=1 drops that",
 				 IP_STR(&w->p.src), snap_link_name(w->s, r.route->oif), in->name);
 	return true;
 }
@@ -275,10 +281,11 @@ static bool check_forwarding(struct path_walk *w)
 	if (!in)
 		return true;
 	if (w->p.family == AF_INET && !in->conf4.forwarding)
-		return path_step(w, "routing", PATH_DROP, "net.ipv4.ip_forward", "", "%s doesn't forward IPv4 (net.ipv4.conf.%s.forwarding=0)",
-				 in->name, in->name);
+		return path_step(w, "routing", PATH_DROP, "net.ipv4.ip_forward", "",
+				 "%s doesn't forward IPv4 (net.ipv4.conf.%s.forwarding=0)", in->name, in->name);
 	if (w->p.family == AF_INET6 && !w->s->conf6_all.forwarding && !in->conf6.force_forwarding)
-		return path_step(w, "routing", PATH_DROP, "net.ipv6.conf.all.forwarding", "", "this host doesn't forward IPv6 (net.ipv6.conf.all.forwarding=0)");
+		return path_step(w, "routing", PATH_DROP, "net.ipv6.conf.all.forwarding", "",
+				 "this host doesn't forward IPv6 (net.ipv6.conf.all.forwarding=0)");
 	return true;
 }
 
@@ -289,7 +296,8 @@ static bool listens(const struct snapshot *s, const struct path_packet *p)
 
 		if (l->proto != p->proto || l->port != p->dport || (l->ifindex && l->ifindex != p->iif))
 			continue;
-		if (ip_eq(&l->ip, &p->dst) || (ip_is_unspecified(&l->ip) && (l->ip.family == p->family || (l->ip.family == AF_INET6 && !l->v6only))))
+		if (ip_eq(&l->ip, &p->dst) || (ip_is_unspecified(&l->ip) &&
+					       (l->ip.family == p->family || (l->ip.family == AF_INET6 && !l->v6only))))
 			return true;
 	}
 	return false;
@@ -300,16 +308,23 @@ static bool deliver(struct path_walk *w, const struct path_end *to)
 	bool ports = w->p.proto == IPPROTO_TCP || w->p.proto == IPPROTO_UDP;
 
 	if (to->kind != PATH_HOST && !w->p.answer)
-		return path_step(w, "routing", PATH_DROP, "", "", "%s is this host's own address, and nothing hands it on to %s",
-				 IP_STR(&w->p.dst), to->name);
+		return path_step(w, "routing", PATH_DROP, "", "",
+				 "%s is this host's own address, and nothing hands it on to %s", IP_STR(&w->p.dst),
+				 to->name);
 	if (w->p.iif && !path_nft_inet(w, PATH_HOOK_INPUT, "input"))
 		return false;
 	if (w->p.answer)
 		return path_step(w, "input", PATH_PASS, "", "", "it is the host's");
 	if (ports && !listens(w->s, &w->p))
-		return path_step(w, "socket", PATH_DROP, "", "", "nothing on this host listens at %s port %u: it is refused", IP_STR(&w->p.dst), w->p.dport);
-	if (!ports && snap_sysctl_int(w->s, w->p.family == AF_INET ? "net/ipv4/icmp_echo_ignore_all" : "net/ipv6/icmp/echo_ignore_all", 0) > 0)
-		return path_step(w, "socket", PATH_DROP, "icmp_echo_ignore_all", "", "this host doesn't answer pings (echo_ignore_all=1)");
+		return path_step(w, "socket", PATH_DROP, "", "",
+				 "nothing on this host listens at %s port %u: it is refused", IP_STR(&w->p.dst),
+				 w->p.dport);
+	if (!ports &&
+	    snap_sysctl_int(w->s,
+			    w->p.family == AF_INET ? "net/ipv4/icmp_echo_ignore_all" : "net/ipv6/icmp/echo_ignore_all",
+			    0) > 0)
+		return path_step(w, "socket", PATH_DROP, "icmp_echo_ignore_all", "",
+				 "this host doesn't answer pings (echo_ignore_all=1)");
 	return path_step(w, "input", PATH_PASS, "", "", "it is the host's");
 }
 
@@ -321,22 +336,28 @@ static bool route_it(struct path_walk *w, struct path_route *ret)
 	*ret = r;
 	if (!r.route)
 		return path_step(w, "routing", PATH_DROP, "", "", "%s to %s", r.why, IP_STR(&w->p.dst));
-	type = r.route->type == RTN_BLACKHOLE ? "blackhole" : r.route->type == RTN_UNREACHABLE ? "unreachable" :
-	       r.route->type == RTN_PROHIBIT ? "prohibit" : NULL;
+	type = r.route->type == RTN_BLACKHOLE	  ? "blackhole"
+	       : r.route->type == RTN_UNREACHABLE ? "unreachable"
+	       : r.route->type == RTN_PROHIBIT	  ? "prohibit"
+						  : NULL;
 	if (type)
-		return path_step(w, "routing", PATH_DROP, "", "", "the route to %s is \"%s\" (table %s)", PREFIX_STR(&r.route->dst), type, r.why);
+		return path_step(w, "routing", PATH_DROP, "", "", "the route to %s is \"%s\" (table %s)",
+				 PREFIX_STR(&r.route->dst), type, r.why);
 	return true;
 }
 
 static bool send_out(struct path_walk *w, const struct path_route *r, const struct path_end *to)
 {
-	const char *prefix = r->route->dst.len == 0 ? "the default route" : arena_printf(w->arena, "the route to %s", PREFIX_STR(&r->route->dst));
+	const char *prefix = r->route->dst.len == 0
+				     ? "the default route"
+				     : arena_printf(w->arena, "the route to %s", PREFIX_STR(&r->route->dst));
 
 	w->p.oif = r->route->oif;
-	(void)path_step(w, "routing", PATH_PASS, snap_link_name(w->s, w->p.oif), "", "%s leads to %s (table %s)", prefix,
-			snap_link_name(w->s, w->p.oif), r->why);
+	(void)path_step(w, "routing", PATH_PASS, snap_link_name(w->s, w->p.oif), "", "%s leads to %s (table %s)",
+			prefix, snap_link_name(w->s, w->p.oif), r->why);
 	if (r->route->n_nexthops > 1)
-		(void)path_step(w, "routing", PATH_UNKNOWN, "", "", "the route has %u ways; which one is taken isn't known", r->route->n_nexthops);
+		(void)path_step(w, "routing", PATH_UNKNOWN, "", "",
+				"the route has %u ways; which one is taken isn't known", r->route->n_nexthops);
 	if (w->p.iif && !path_nft_inet(w, PATH_HOOK_FORWARD, "forward"))
 		return false;
 	if (!w->p.iif && !path_nft_inet(w, PATH_HOOK_OUTPUT, "output"))
@@ -374,7 +395,8 @@ static bool answered_for(struct path_walk *w, const struct snap_link *in)
 	const struct snap_addr *a = snap_addrs(w->s, in->ifindex, &n);
 
 	for (size_t i = 0; i < n; i++)
-		on_link |= a[i].prefix.ip.family == dst->family && a[i].prefix.len < ip_bits(dst) && prefix_contains(&a[i].prefix, dst);
+		on_link |= a[i].prefix.ip.family == dst->family && a[i].prefix.len < ip_bits(dst) &&
+			   prefix_contains(&a[i].prefix, dst);
 	if (!on_link || path_addr_type(w->s, dst) == RTN_LOCAL)
 		return true;
 	const struct snap_proxy *proxy = snap_proxy(w->s, in->ifindex, dst);
@@ -382,17 +404,24 @@ static bool answered_for(struct path_walk *w, const struct snap_link *in)
 	bool elsewhere = r.route && r.route->oif != in->ifindex;
 	if (v4) {
 		if (proxy || (elsewhere && (in->conf4.proxy_arp || w->s->conf4_all.proxy_arp) && in->conf4.forwarding))
-			return path_step(w, "proxy", PATH_PASS, in->name, "", "this host answers ARP for %s on %s", IP_STR(dst), in->name);
-		return path_step(w, "proxy", PATH_DROP, in->name, "", "nobody answers ARP for %s on %s, whose network it belongs to", IP_STR(dst), in->name);
+			return path_step(w, "proxy", PATH_PASS, in->name, "", "this host answers ARP for %s on %s",
+					 IP_STR(dst), in->name);
+		return path_step(w, "proxy", PATH_DROP, in->name, "",
+				 "nobody answers ARP for %s on %s, whose network it belongs to", IP_STR(dst), in->name);
 	}
 	if (!proxy)
-		return path_step(w, "proxy", PATH_DROP, in->name, "", "nobody answers neighbour solicitations for %s on %s, whose network it belongs to: no proxy entry",
+		return path_step(w, "proxy", PATH_DROP, in->name, "",
+				 "nobody answers neighbour solicitations for %s on %s, whose network it belongs to: no "
+				 "proxy entry",
 				 IP_STR(dst), in->name);
 	if (!in->conf6.proxy_ndp && !w->s->conf6_all.proxy_ndp)
-		return path_step(w, "proxy", PATH_DROP, in->name, "", "%s has a proxy entry for %s, but proxy_ndp=0", in->name, IP_STR(dst));
+		return path_step(w, "proxy", PATH_DROP, in->name, "", "%s has a proxy entry for %s, but proxy_ndp=0",
+				 in->name, IP_STR(dst));
 	if (!in->conf6.forwarding)
-		return path_step(w, "proxy", PATH_DROP, in->name, "", "%s has a proxy entry for %s, but forwarding=0 there", in->name, IP_STR(dst));
-	return path_step(w, "proxy", PATH_PASS, in->name, "", "this host answers neighbour solicitations for %s on %s", IP_STR(dst), in->name);
+		return path_step(w, "proxy", PATH_DROP, in->name, "",
+				 "%s has a proxy entry for %s, but forwarding=0 there", in->name, IP_STR(dst));
+	return path_step(w, "proxy", PATH_PASS, in->name, "", "this host answers neighbour solicitations for %s on %s",
+			 IP_STR(dst), in->name);
 }
 
 /* Would the outside send it here at all? */
@@ -411,10 +440,12 @@ static bool comes_here(struct path_walk *w, const struct snap_link *in)
 	/* A neighbour on the uplink may have a route of its own; the rest of the world has none. */
 	struct path_route r = path_route(w->s, w->arena, &w->p, &w->p.src, dst, 0);
 	bool neighbour = r.route && r.route->dst.len > 0;
-	return path_step(w, "outside", neighbour ? PATH_UNKNOWN : PATH_DROP, in->name, "",
-			 neighbour ? "whether its neighbours know a way to %s, which is private, can't be seen from here" :
-			 w->p.answer ? "nobody outside knows a way to %s, which is private: nothing translated it" :
-				       "nobody outside knows a way to %s, which is private: only a port forward leads there", IP_STR(dst));
+	return path_step(
+		w, "outside", neighbour ? PATH_UNKNOWN : PATH_DROP, in->name, "",
+		neighbour     ? "whether its neighbours know a way to %s, which is private, can't be seen from here"
+		: w->p.answer ? "nobody outside knows a way to %s, which is private: nothing translated it"
+			      : "nobody outside knows a way to %s, which is private: only a port forward leads there",
+		IP_STR(dst));
 }
 
 static bool from_outside(struct path_walk *w, const struct path_end *to)
@@ -426,16 +457,19 @@ static bool from_outside(struct path_walk *w, const struct path_end *to)
 		const struct snap_link *lower = snap_link(w->s, guest->lower);
 
 		if (lower && !(lower->flags & IFF_RUNNING))
-			return path_step(w, "lower device", PATH_DROP, lower->name, "", "%s is down or has no carrier", lower->name);
+			return path_step(w, "lower device", PATH_DROP, lower->name, "", "%s is down or has no carrier",
+					 lower->name);
 		w->p.iif = guest->lower;
-		(void)path_step(w, "uplink", PATH_PASS, lower ? lower->name : "", "", "it comes in by %s", lower ? lower->name : "the device below");
+		(void)path_step(w, "uplink", PATH_PASS, lower ? lower->name : "", "", "it comes in by %s",
+				lower ? lower->name : "the device below");
 		return path_enter_macvtap(w, guest, to);
 	}
 	if (!in)
-		return path_step(w, "uplink", PATH_DROP, "", "", "no route to %s, so nobody there is reached by this host", IP_STR(&w->p.src));
+		return path_step(w, "uplink", PATH_DROP, "", "",
+				 "no route to %s, so nobody there is reached by this host", IP_STR(&w->p.src));
 	if (!(in->flags & IFF_UP))
 		return path_step(w, "uplink", PATH_DROP, in->name, "", "%s is down", in->name);
-	if (guest && guest->master == in->ifindex)	/* the guest is on the LAN itself */
+	if (guest && guest->master == in->ifindex) /* the guest is on the LAN itself */
 		return path_enter_bridge(w, in, to);
 	if (!comes_here(w, in))
 		return false;
@@ -465,7 +499,8 @@ static bool from_host(struct path_walk *w, const struct path_end *to)
 		return deliver(w, to);
 	w->p.oif = r.route->oif;
 	(void)path_step(w, "routing", PATH_PASS, snap_link_name(w->s, w->p.oif), "", "%s leads to %s (table %s)",
-			r.route->dst.len == 0 ? "the default route" : arena_printf(w->arena, "the route to %s", PREFIX_STR(&r.route->dst)),
+			r.route->dst.len == 0 ? "the default route"
+					      : arena_printf(w->arena, "the route to %s", PREFIX_STR(&r.route->dst)),
 			snap_link_name(w->s, w->p.oif), r.why);
 	return path_nft_inet(w, PATH_HOOK_POSTROUTING, "postrouting") && path_to_device(w, &r.next, to);
 }
@@ -476,7 +511,8 @@ static void walk_way(struct path_walk *w, const struct path_end *from, const str
 
 	w->prerouted = false;
 	if (snap_unread(w->s, SNAP_PART_NFTABLES))
-		(void)path_step(w, "nftables", PATH_UNKNOWN, "", "", "rules could not be read: %s", snap_unread(w->s, SNAP_PART_NFTABLES));
+		(void)path_step(w, "nftables", PATH_UNKNOWN, "", "", "rules could not be read: %s",
+				snap_unread(w->s, SNAP_PART_NFTABLES));
 	switch (from->kind) {
 	case PATH_GUEST:
 		if (path_from_guest(w, from, to, &arrived) && !arrived)
@@ -496,8 +532,8 @@ static void walk_way(struct path_walk *w, const struct path_end *from, const str
 /* --------------------------------------------------------------------------- the walk */
 
 /* A guest that is reached through a port forward: by the host's address and port. */
-static bool by_forward(const struct snapshot *s, const struct path_end *to, uint8_t family, uint8_t proto, uint16_t port,
-		       struct ip *ret_dst, uint16_t *ret_port)
+static bool by_forward(const struct snapshot *s, const struct path_end *to, uint8_t family, uint8_t proto,
+		       uint16_t port, struct ip *ret_dst, uint16_t *ret_port)
 {
 	for (size_t i = 0; i < s->n_forwards; i++) {
 		const struct snap_forward *f = &s->forwards[i];
@@ -505,14 +541,17 @@ static bool by_forward(const struct snapshot *s, const struct path_end *to, uint
 		bool host_port = port >= f->host_first && port <= f->host_last;
 		bool guest_port = port >= f->guest_first && port <= f->guest_last;
 
-		if (!slash || strcmp(slash + 1, f->guest) != 0 || strncmp(to->guest, f->network, (size_t)(slash - to->guest)) != 0 ||
-		    f->proto != proto || (!host_port && !guest_port) || (ip_is_set(&f->host) && f->host.family != family))
+		if (!slash || strcmp(slash + 1, f->guest) != 0 ||
+		    strncmp(to->guest, f->network, (size_t)(slash - to->guest)) != 0 || f->proto != proto ||
+		    (!host_port && !guest_port) || (ip_is_set(&f->host) && f->host.family != family))
 			continue;
 		struct ip outside;
 		(void)ip_parse(family == AF_INET ? OUTSIDE4 : OUTSIDE6, &outside);
 		const struct path_packet p = { .family = family };
 		struct path_route r = path_route(s, s->arena, &p, &outside, &(struct ip){ 0 }, 0);
-		struct ip own = ip_is_set(&f->host) ? f->host : r.route ? path_source(s, r.route->oif, &outside) : (struct ip){ 0 };
+		struct ip own = ip_is_set(&f->host) ? f->host
+				: r.route	    ? path_source(s, r.route->oif, &outside)
+						    : (struct ip){ 0 };
 		if (!ip_is_set(&own))
 			continue;
 		*ret_dst = own;
@@ -523,7 +562,8 @@ static bool by_forward(const struct snapshot *s, const struct path_end *to, uint
 }
 
 /* The address that the sender takes: a host's own on the way there, a link-local one for a link-local one. */
-static struct ip source_of(const struct snapshot *s, struct arena *arena, const struct path_end *from, const struct ip *dst)
+static struct ip source_of(const struct snapshot *s, struct arena *arena, const struct path_end *from,
+			   const struct ip *dst)
 {
 	const struct path_packet p = { .family = dst->family };
 
@@ -540,7 +580,8 @@ static struct ip source_of(const struct snapshot *s, struct arena *arena, const 
 }
 
 /* "host" as a destination: the address that is nearest to whoever asks. */
-static struct ip host_for(const struct snapshot *s, const struct path_end *from, const struct path_end *to, uint8_t family)
+static struct ip host_for(const struct snapshot *s, const struct path_end *from, const struct path_end *to,
+			  uint8_t family)
 {
 	const struct snap_link *link = from->device ? snap_link(s, from->device) : NULL;
 	uint32_t at = link ? (link->master ? link->master : link->ifindex) : 0;
@@ -562,19 +603,30 @@ void path_walk(const struct snapshot *s, struct arena *arena, const struct path_
 	struct path_packet *p = &w.p;
 
 	*ret = (struct path){
-		.family = family, .from = *from, .to = *to, .port = port,
-		.proto = proto ? proto : family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+		.family = family,
+		.from = *from,
+		.to = *to,
+		.port = port,
+		.proto = proto		     ? proto
+			 : family == AF_INET ? IPPROTO_ICMP
+					     : IPPROTO_ICMPV6,
 	};
 	*p = (struct path_packet){
-		.family = family, .proto = ret->proto, .dst = *end_ip(to, family), .dport = port, .hop_limit = 64,
-		.sport = proto ? CLIENT_PORT : 0, .icmp_type = family == AF_INET ? 8 : 128, .ct_state = PATH_CT_NEW,
+		.family = family,
+		.proto = ret->proto,
+		.dst = *end_ip(to, family),
+		.dport = port,
+		.hop_limit = 64,
+		.sport = proto ? CLIENT_PORT : 0,
+		.icmp_type = family == AF_INET ? 8 : 128,
+		.ct_state = PATH_CT_NEW,
 	};
 	if (to->kind == PATH_HOST)
 		p->dst = host_for(s, from, to, family);
 	bool hidden = to->kind == PATH_GUEST && from->kind == PATH_OUTSIDE && !ip_is_global(&p->dst);
 	if (hidden && proto && by_forward(s, to, family, proto, port, &p->dst, &p->dport))
-		(void)path_step(&w, "outside", PATH_PASS, "", "", "it is sent to %s port %u, which is forwarded to %s", IP_STR(&p->dst), p->dport,
-				to->name);
+		(void)path_step(&w, "outside", PATH_PASS, "", "", "it is sent to %s port %u, which is forwarded to %s",
+				IP_STR(&p->dst), p->dport, to->name);
 	p->src = source_of(s, arena, from, &p->dst);
 	ret->src = p->src;
 	ret->dst = p->dst;
@@ -585,16 +637,27 @@ void path_walk(const struct snapshot *s, struct arena *arena, const struct path_
 	walk_way(&w, from, to);
 	ret->verdict = ret->there.verdict;
 	if (ret->there.verdict == PATH_DROP)
-		return;		/* nobody answers what didn't arrive */
+		return; /* nobody answers what didn't arrive */
 
 	struct path_packet there = w.p;
 	w.way = &ret->answer;
 	*p = (struct path_packet){
-		.family = family, .proto = there.proto, .src = there.dst, .dst = there.src, .sport = there.dport, .dport = there.sport,
-		.icmp_type = family == AF_INET ? 0 : 129, .hop_limit = 64, .answer = true, .ct_mark = there.ct_mark,
+		.family = family,
+		.proto = there.proto,
+		.src = there.dst,
+		.dst = there.src,
+		.sport = there.dport,
+		.dport = there.sport,
+		.icmp_type = family == AF_INET ? 0 : 129,
+		.hop_limit = 64,
+		.answer = true,
+		.ct_mark = there.ct_mark,
 		.ct_state = there.ct_state & PATH_CT_UNTRACKED ? PATH_CT_UNTRACKED : PATH_CT_ESTABLISHED,
 		.ct_status = there.ct_status | PATH_IPS_SEEN_REPLY | PATH_IPS_CONFIRMED,
-		.orig_src = there.orig_src, .orig_dst = there.orig_dst, .orig_sport = there.orig_sport, .orig_dport = there.orig_dport,
+		.orig_src = there.orig_src,
+		.orig_dst = there.orig_dst,
+		.orig_sport = there.orig_sport,
+		.orig_dport = there.orig_dport,
 	};
 	walk_way(&w, to, from);
 	if (ret->answer.verdict == PATH_DROP || ret->verdict == PATH_PASS)
@@ -609,7 +672,8 @@ static json_t *way_json(const struct path_way *way)
 
 	for (size_t i = 0; i < way->n; i++) {
 		const struct path_step *st = &way->steps[i];
-		json_t *o = json_pack("{s:s, s:s, s:s}", "at", st->at, "what", st->what, "verdict", path_verdict_name[st->verdict]);
+		json_t *o = json_pack("{s:s, s:s, s:s}", "at", st->at, "what", st->what, "verdict",
+				      path_verdict_name[st->verdict]);
 
 		if (o && st->rule[0])
 			(void)json_object_set_new(o, "rule", json_string(st->rule));

@@ -46,8 +46,11 @@ static bool usable(struct path_walk *w, const struct snap_link *link, const char
 	if (!(link->flags & IFF_UP))
 		return path_step(w, at, PATH_DROP, link->name, "", "%s is down", link->name);
 	if (!(link->flags & IFF_RUNNING) && !is_bridge(link))
-		return path_step(w, at, PATH_DROP, link->name, "", strcmp(link->kind, "tun") == 0 ?
-				 "%s has no carrier: no program holds it, or its guest unplugged it" : "%s has no carrier", link->name);
+		return path_step(w, at, PATH_DROP, link->name, "",
+				 strcmp(link->kind, "tun") == 0
+					 ? "%s has no carrier: no program holds it, or its guest unplugged it"
+					 : "%s has no carrier",
+				 link->name);
 	return true;
 }
 
@@ -61,7 +64,8 @@ static bool br_netfilter(const struct path_walk *w, const struct snap_link *brid
 	if (w->p.arp || !w->s->br_netfilter)
 		return false;
 	return (v4 ? bridge->bridge.nf_call_iptables : bridge->bridge.nf_call_ip6tables) ||
-	       snap_sysctl_int(w->s, v4 ? "net/bridge/bridge-nf-call-iptables" : "net/bridge/bridge-nf-call-ip6tables", 0) > 0;
+	       snap_sysctl_int(w->s, v4 ? "net/bridge/bridge-nf-call-iptables" : "net/bridge/bridge-nf-call-ip6tables",
+			       0) > 0;
 }
 
 /* A hook of inet tables for a bridged packet: both interfaces are the bridge. */
@@ -111,19 +115,23 @@ static bool enter_port(struct path_walk *w, const struct snap_link *port, const 
 	w->p.bridge_in = bridge->ifindex;
 	w->p.oif = w->p.bridge_out = 0;
 	if (port->port.state != BR_FORWARDING)
-		return path_step(w, "bridge", PATH_DROP, port->name, "", "%s doesn't forward: its state is %s (spanning tree)", port->name,
-				 port->port.state == 1 ? "listening" : port->port.state == 2 ? "learning" : port->port.state == 4 ? "blocking" :
-				 "disabled");
+		return path_step(w, "bridge", PATH_DROP, port->name, "",
+				 "%s doesn't forward: its state is %s (spanning tree)", port->name,
+				 port->port.state == 1	 ? "listening"
+				 : port->port.state == 2 ? "learning"
+				 : port->port.state == 4 ? "blocking"
+							 : "disabled");
 	if (bridge->bridge.vlan_filtering && pvid(w->s, port->ifindex) == 0)
-		return path_step(w, "bridge", PATH_DROP, port->name, "", "%s filters VLANs, and untagged frames of %s belong to none (no PVID)",
-				 bridge->name, port->name);
+		return path_step(w, "bridge", PATH_DROP, port->name, "",
+				 "%s filters VLANs, and untagged frames of %s belong to none (no PVID)", bridge->name,
+				 port->name);
 	if (port->port.locked && !mac_is_zero(&w->p.smac)) {
 		const struct snap_fdb *f = snap_fdb_find(w->s, bridge->ifindex, &w->p.smac,
 							 bridge->bridge.vlan_filtering ? pvid(w->s, port->ifindex) : 0);
 
 		if (!f || f->port != port->ifindex || f->locked)
-			return path_step(w, "bridge", PATH_DROP, port->name, "", "%s is locked, and %s isn't allowed there", port->name,
-					 MAC_STR(&w->p.smac));
+			return path_step(w, "bridge", PATH_DROP, port->name, "",
+					 "%s is locked, and %s isn't allowed there", port->name, MAC_STR(&w->p.smac));
 	}
 	return path_nft(w, NFPROTO_BRIDGE, PATH_HOOK_PREROUTING, "bridge prerouting");
 }
@@ -134,7 +142,8 @@ static bool has_querier(const struct snap_link *bridge, uint8_t family)
 	const struct ip *q = family == AF_INET ? &bridge->bridge.querier4 : &bridge->bridge.querier6;
 	uint64_t other = family == AF_INET ? bridge->bridge.querier4_other_ms : bridge->bridge.querier6_other_ms;
 
-	return bridge->bridge.mcast_snooping && ip_is_set(q) && !ip_is_unspecified(q) && (other > 0 || bridge->bridge.mcast_querier);
+	return bridge->bridge.mcast_snooping && ip_is_set(q) && !ip_is_unspecified(q) &&
+	       (other > 0 || bridge->bridge.mcast_querier);
 }
 
 static bool is_router_port(const struct snapshot *s, const struct snap_link *port)
@@ -153,11 +162,13 @@ static bool vlan_lets_out(struct path_walk *w, const struct snap_link *bridge, c
 
 	if (!bridge->bridge.vlan_filtering || has_vlan(w->s, port->ifindex, vid))
 		return true;
-	return path_step(w, "bridge", PATH_DROP, port->name, "", "%s isn't in VLAN %u, which the frame belongs to", port->name, vid);
+	return path_step(w, "bridge", PATH_DROP, port->name, "", "%s isn't in VLAN %u, which the frame belongs to",
+			 port->name, vid);
 }
 
 /* Through the hooks from one port (NULL: the host) to another. */
-static bool cross(struct path_walk *w, const struct snap_link *bridge, const struct snap_link *from, const struct snap_link *port)
+static bool cross(struct path_walk *w, const struct snap_link *bridge, const struct snap_link *from,
+		  const struct snap_link *port)
 {
 	bool filter = br_netfilter(w, bridge);
 
@@ -197,20 +208,20 @@ static bool resolve(struct path_walk *w, const struct snap_link *bridge, const s
 	ask.p.icmp_type = 135;
 	ask.p.hop_limit = 255;
 	ask.p.ethernet = true;
-	ask.p.ct_state = PATH_CT_UNTRACKED;	/* neighbour discovery is never tracked */
+	ask.p.ct_state = PATH_CT_UNTRACKED; /* neighbour discovery is never tracked */
 	if (port->port.neigh_suppress) {
-		on = true;	/* the bridge answers itself, or floods */
+		on = true; /* the bridge answers itself, or floods */
 	} else if (v4 ? !port->port.bcast_flood : false) {
-		on = path_step(&ask, "neighbours", PATH_DROP, port->name, "", "%s gets no broadcasts (bcast_flood off): no %s for %s",
-			       port->name, what, IP_STR(ip));
+		on = path_step(&ask, "neighbours", PATH_DROP, port->name, "",
+			       "%s gets no broadcasts (bcast_flood off): no %s for %s", port->name, what, IP_STR(ip));
 	} else if (!v4 && has_querier(bridge, AF_INET6) && !is_router_port(w->s, port)) {
 		if (!snap_mdb_has(w->s, bridge->ifindex, port->ifindex, &group_ip))
 			on = path_step(&ask, "neighbours", PATH_DROP, port->name, "",
-				       "%s sends no %s for %s to %s: it snoops, and nobody there is listed for %s", bridge->name, what,
-				       IP_STR(ip), port->name, IP_STR(&group_ip));
+				       "%s sends no %s for %s to %s: it snoops, and nobody there is listed for %s",
+				       bridge->name, what, IP_STR(ip), port->name, IP_STR(&group_ip));
 	} else if (!v4 && !port->port.mcast_flood && !snap_mdb_has(w->s, bridge->ifindex, port->ifindex, &group_ip)) {
-		on = path_step(&ask, "neighbours", PATH_DROP, port->name, "", "%s gets no multicast (mcast_flood off): no %s for %s",
-			       port->name, what, IP_STR(ip));
+		on = path_step(&ask, "neighbours", PATH_DROP, port->name, "",
+			       "%s gets no multicast (mcast_flood off): no %s for %s", port->name, what, IP_STR(ip));
 	}
 	if (on && from)
 		on = path_nft(&ask, NFPROTO_BRIDGE, PATH_HOOK_PREROUTING, "neighbours") &&
@@ -221,8 +232,10 @@ static bool resolve(struct path_walk *w, const struct snap_link *bridge, const s
 		return true;
 	const struct path_step *end = aside.end;
 	return path_step(w, "neighbours", end->verdict, end->subject, end->rule, "%s%s",
-			 strcmp(end->at, "neighbours") == 0 && end->rule[0] == '\0' ? "" :
-			 arena_printf(w->arena, "the %s for %s: ", what, IP_STR(ip)), end->what);
+			 strcmp(end->at, "neighbours") == 0 && end->rule[0] == '\0'
+				 ? ""
+				 : arena_printf(w->arena, "the %s for %s: ", what, IP_STR(ip)),
+			 end->what);
 }
 
 /* Out by a port of a bridge, and to the guest behind it. @from NULL: from the host. */
@@ -230,12 +243,14 @@ static bool leave_port(struct path_walk *w, const struct snap_link *bridge, cons
 		       const struct snap_link *port, const struct ip *next, const struct mac *mac, bool guest)
 {
 	if (from && from == port && !port->port.hairpin)
-		return path_step(w, "bridge", PATH_DROP, port->name, "", "%s doesn't send back to the port that it came from (hairpin off)",
-				 port->name);
+		return path_step(w, "bridge", PATH_DROP, port->name, "",
+				 "%s doesn't send back to the port that it came from (hairpin off)", port->name);
 	if (from && from->port.isolated && port->port.isolated)
-		return path_step(w, "bridge", PATH_DROP, port->name, "", "%s and %s are both isolated", from->name, port->name);
+		return path_step(w, "bridge", PATH_DROP, port->name, "", "%s and %s are both isolated", from->name,
+				 port->name);
 	if (port->port.state != BR_FORWARDING)
-		return path_step(w, "bridge", PATH_DROP, port->name, "", "%s doesn't forward (spanning tree)", port->name);
+		return path_step(w, "bridge", PATH_DROP, port->name, "", "%s doesn't forward (spanning tree)",
+				 port->name);
 	if (!vlan_lets_out(w, bridge, from, port))
 		return false;
 	if (guest && !resolve(w, bridge, from, port, next))
@@ -243,16 +258,17 @@ static bool leave_port(struct path_walk *w, const struct snap_link *bridge, cons
 	uint16_t vid = bridge->bridge.vlan_filtering ? pvid(w->s, from ? from->ifindex : bridge->ifindex) : 0;
 	const struct snap_fdb *f = mac_is_zero(mac) ? NULL : snap_fdb_find(w->s, bridge->ifindex, mac, vid);
 	if (f && f->port != port->ifindex)
-		return path_step(w, "bridge", PATH_DROP, bridge->name, "", "%s has learned %s at %s, not at %s", bridge->name, MAC_STR(mac),
-				 name(w, f->port), port->name);
+		return path_step(w, "bridge", PATH_DROP, bridge->name, "", "%s has learned %s at %s, not at %s",
+				 bridge->name, MAC_STR(mac), name(w, f->port), port->name);
 	if (!f && guest && !port->port.flood && !mac_is_zero(mac))
-		return path_step(w, "bridge", PATH_DROP, port->name, "", "%s hasn't learned %s, and %s gets no unknown unicast (flood off)",
-				 bridge->name, MAC_STR(mac), port->name);
+		return path_step(w, "bridge", PATH_DROP, port->name, "",
+				 "%s hasn't learned %s, and %s gets no unknown unicast (flood off)", bridge->name,
+				 MAC_STR(mac), port->name);
 	w->p.dmac = *mac;
 	if (!cross(w, bridge, from, port) || !usable(w, port, guest ? "tap" : "bridge"))
 		return false;
-	return path_step(w, "bridge", PATH_PASS, port->name, "", guest ? "%s hands it to %s" : "%s sends it out by %s, into the LAN", bridge->name,
-			 port->name);
+	return path_step(w, "bridge", PATH_PASS, port->name, "",
+			 guest ? "%s hands it to %s" : "%s sends it out by %s, into the LAN", bridge->name, port->name);
 }
 
 /* The port of a bridge that leads to the rest of the LAN: no guest's. NULL: there is none. */
@@ -262,14 +278,15 @@ static const struct snap_link *lan_port(const struct snapshot *s, const struct s
 		const struct snap_link *l = &s->links[i];
 
 		if (l->master == bridge->ifindex && strcmp(l->kind, "tun") != 0 && strcmp(l->kind, "macvtap") != 0 &&
-		    !snap_nic_of_link(s, l->ifindex) && (l->flags & IFF_RUNNING) && !(strcmp(l->kind, "veth") == 0 && strchr(l->alias, '/')))
+		    !snap_nic_of_link(s, l->ifindex) && (l->flags & IFF_RUNNING) &&
+		    !(strcmp(l->kind, "veth") == 0 && strchr(l->alias, '/')))
 			return l;
 	}
 	return NULL;
 }
 
-static bool bridge_has_address(const struct snapshot *s, const struct snap_link *bridge, uint8_t family, const struct ip *dst,
-			       bool *on_link)
+static bool bridge_has_address(const struct snapshot *s, const struct snap_link *bridge, uint8_t family,
+			       const struct ip *dst, bool *on_link)
 {
 	bool any = false;
 	size_t n;
@@ -289,8 +306,11 @@ static bool bridge_has_address(const struct snapshot *s, const struct snap_link 
 
 static const char *mode_name(uint32_t mode)
 {
-	return mode == MACVLAN_MODE_PRIVATE ? "private" : mode == MACVLAN_MODE_VEPA ? "vepa" : mode == MACVLAN_MODE_BRIDGE ? "bridge" :
-	       mode == MACVLAN_MODE_PASSTHRU ? "passthru" : "source";
+	return mode == MACVLAN_MODE_PRIVATE    ? "private"
+	       : mode == MACVLAN_MODE_VEPA     ? "vepa"
+	       : mode == MACVLAN_MODE_BRIDGE   ? "bridge"
+	       : mode == MACVLAN_MODE_PASSTHRU ? "passthru"
+					       : "source";
 }
 
 /* Does a macvtap let in the question for a guest's address, and its MAC? */
@@ -301,30 +321,36 @@ static bool macvtap_lets_in(struct path_walk *w, const struct snap_link *tap, co
 
 	if (!usable(w, tap, "macvtap"))
 		return false;
-	if (w->p.family == AF_INET6 && !(tap->flags & (IFF_ALLMULTI | IFF_PROMISC)) && !snap_mcast(w->s, tap->ifindex, &mac))
-		return path_step(w, "macvtap", PATH_DROP, tap->name, "", "%s drops neighbour solicitations for %s: it doesn't let in %s", tap->name,
+	if (w->p.family == AF_INET6 && !(tap->flags & (IFF_ALLMULTI | IFF_PROMISC)) &&
+	    !snap_mcast(w->s, tap->ifindex, &mac))
+		return path_step(w, "macvtap", PATH_DROP, tap->name, "",
+				 "%s drops neighbour solicitations for %s: it doesn't let in %s", tap->name,
 				 IP_STR(&w->p.dst), MAC_STR(&mac));
 	if (!mac_is_zero(&to->mac) && !mac_eq(&to->mac, &tap->mac) && !(tap->flags & IFF_PROMISC) &&
 	    tap->macvlan.mode != MACVLAN_MODE_PASSTHRU)
-		return path_step(w, "macvtap", PATH_DROP, tap->name, "", "%s lets in %s only, and the guest's MAC is %s", tap->name,
-				 MAC_STR(&tap->mac), MAC_STR(&to->mac));
+		return path_step(w, "macvtap", PATH_DROP, tap->name, "",
+				 "%s lets in %s only, and the guest's MAC is %s", tap->name, MAC_STR(&tap->mac),
+				 MAC_STR(&to->mac));
 	if (tap->macvlan.mode == MACVLAN_MODE_SOURCE)
-		return path_step(w, "macvtap", PATH_UNKNOWN, tap->name, "", "%s lets in only some MACs (mode source)", tap->name);
+		return path_step(w, "macvtap", PATH_UNKNOWN, tap->name, "", "%s lets in only some MACs (mode source)",
+				 tap->name);
 	return path_step(w, "macvtap", PATH_PASS, tap->name, "", "%s hands it to the guest", tap->name);
 }
 
 /* Between two devices on one lower device. */
-static bool macvtap_to_macvtap(struct path_walk *w, const struct snap_link *a, const struct snap_link *b, const struct path_end *to)
+static bool macvtap_to_macvtap(struct path_walk *w, const struct snap_link *a, const struct snap_link *b,
+			       const struct path_end *to)
 {
 	uint32_t mode = a->macvlan.mode;
 
 	if (mode == MACVLAN_MODE_BRIDGE && b->macvlan.mode == MACVLAN_MODE_BRIDGE)
 		return macvtap_lets_in(w, b, to);
 	if (mode == MACVLAN_MODE_VEPA)
-		return path_step(w, "macvtap", PATH_DROP, a->name, "", "%s is in mode vepa: only a switch that sends frames back would bring it to %s",
+		return path_step(w, "macvtap", PATH_DROP, a->name, "",
+				 "%s is in mode vepa: only a switch that sends frames back would bring it to %s",
 				 a->name, b->name);
-	return path_step(w, "macvtap", PATH_DROP, a->name, "", "%s is in mode %s: it doesn't reach %s on the same device", a->name, mode_name(mode),
-			 b->name);
+	return path_step(w, "macvtap", PATH_DROP, a->name, "",
+			 "%s is in mode %s: it doesn't reach %s on the same device", a->name, mode_name(mode), b->name);
 }
 
 static bool from_macvtap(struct path_walk *w, const struct snap_link *tap, const struct path_end *to, bool *arrived)
@@ -335,7 +361,8 @@ static bool from_macvtap(struct path_walk *w, const struct snap_link *tap, const
 		return false;
 	if (!lower) {
 		*arrived = true;
-		return path_step(w, "macvtap", PATH_UNKNOWN, tap->name, "", "what %s sits on is in another network namespace", tap->name);
+		return path_step(w, "macvtap", PATH_UNKNOWN, tap->name, "",
+				 "what %s sits on is in another network namespace", tap->name);
 	}
 	if (!usable(w, lower, "lower device"))
 		return false;
@@ -356,11 +383,14 @@ static bool from_macvtap(struct path_walk *w, const struct snap_link *tap, const
 		    tap->macvlan.mode == MACVLAN_MODE_BRIDGE) {
 			*arrived = false;
 			w->p.iif = at->ifindex;
-			return path_step(w, "macvtap", PATH_PASS, at->name, "", "%s sends it across to %s", tap->name, at->name);
+			return path_step(w, "macvtap", PATH_PASS, at->name, "", "%s sends it across to %s", tap->name,
+					 at->name);
 		}
 		if (at && at->ifindex == lower->ifindex)
 			return path_step(w, "macvtap", PATH_DROP, lower->name, "",
-					 "a macvtap never reaches the device it sits on: the host needs a macvlan of its own on %s", lower->name);
+					 "a macvtap never reaches the device it sits on: the host needs a macvlan of "
+					 "its own on %s",
+					 lower->name);
 	}
 	*arrived = true;
 	return path_step(w, "uplink", PATH_PASS, lower->name, "", "%s sends it out by %s", tap->name, lower->name);
@@ -376,7 +406,8 @@ bool path_from_guest(struct path_walk *w, const struct path_end *from, const str
 	*arrived = false;
 	if (!link) {
 		*arrived = true;
-		return path_step(w, "tap", PATH_UNKNOWN, from->name, "", "which interface %s is behind isn't known", from->name);
+		return path_step(w, "tap", PATH_UNKNOWN, from->name, "", "which interface %s is behind isn't known",
+				 from->name);
 	}
 	w->p.ethernet = true;
 	w->p.smac = from->mac;
@@ -393,8 +424,8 @@ bool path_from_guest(struct path_walk *w, const struct path_end *from, const str
 		return false;
 	target = to->kind == PATH_GUEST ? snap_link(w->s, to->device) : NULL;
 	routes = bridge_has_address(w->s, bridge, w->p.family, &w->p.dst, &on_link);
-	bool bridged = target && target->master == bridge->ifindex && ip_eq(&w->p.dst, w->p.family == AF_INET ? &to->ip4 : &to->ip6) &&
-		       (on_link || !routes);
+	bool bridged = target && target->master == bridge->ifindex &&
+		       ip_eq(&w->p.dst, w->p.family == AF_INET ? &to->ip4 : &to->ip6) && (on_link || !routes);
 	w->p.dmac = bridged ? to->mac : bridge->mac;
 	if (!enter_port(w, link, bridge))
 		return false;
@@ -410,8 +441,8 @@ bool path_from_guest(struct path_walk *w, const struct path_end *from, const str
 
 		*arrived = true;
 		if (!port)
-			return path_step(w, "bridge", PATH_DROP, bridge->name, "", "%s has no address of this host and no port to the outside",
-					 bridge->name);
+			return path_step(w, "bridge", PATH_DROP, bridge->name, "",
+					 "%s has no address of this host and no port to the outside", bridge->name);
 		return leave_port(w, bridge, link, port, &w->p.dst, &(struct mac){ { 0 } }, false);
 	}
 	/* To the host: ARP and neighbour discovery come in by the bridge's input hook. */
@@ -432,12 +463,14 @@ bool path_enter_bridge(struct path_walk *w, const struct snap_link *bridge, cons
 	const struct snap_link *port = lan_port(w->s, bridge), *guest = snap_link(w->s, to->device);
 
 	if (!port)
-		return path_step(w, "bridge", PATH_DROP, bridge->name, "", "%s has no port to the outside", bridge->name);
+		return path_step(w, "bridge", PATH_DROP, bridge->name, "", "%s has no port to the outside",
+				 bridge->name);
 	if (!usable(w, port, "uplink"))
 		return false;
 	w->p.ethernet = true;
 	w->p.dmac = to->mac;
-	(void)path_step(w, "uplink", PATH_PASS, port->name, "", "it comes in by %s, a port of %s", port->name, bridge->name);
+	(void)path_step(w, "uplink", PATH_PASS, port->name, "", "it comes in by %s, a port of %s", port->name,
+			bridge->name);
 	if (!enter_port(w, port, bridge) ||
 	    (br_netfilter(w, bridge) && !bridged_inet(w, bridge, PATH_HOOK_PREROUTING, "prerouting (bridged)")))
 		return false;
@@ -446,7 +479,8 @@ bool path_enter_bridge(struct path_walk *w, const struct snap_link *bridge, cons
 
 bool path_to_device(struct path_walk *w, const struct ip *next, const struct path_end *to)
 {
-	const struct snap_link *oif = snap_link(w->s, w->p.oif), *guest = to->kind == PATH_GUEST ? snap_link(w->s, to->device) : NULL;
+	const struct snap_link *oif = snap_link(w->s, w->p.oif),
+			       *guest = to->kind == PATH_GUEST ? snap_link(w->s, to->device) : NULL;
 	const struct snap_neigh *neigh = snap_neigh(w->s, w->p.oif, next);
 	struct mac mac = to->kind == PATH_GUEST ? to->mac : (struct mac){ { 0 } };
 
@@ -460,7 +494,8 @@ bool path_to_device(struct path_walk *w, const struct ip *next, const struct pat
 	w->p.ethernet = true;
 	if (is_bridge(oif)) {
 		const struct snap_link *port = guest && guest->master == oif->ifindex ? guest : NULL;
-		const struct snap_fdb *f = !port && !mac_is_zero(&mac) ? snap_fdb_find(w->s, oif->ifindex, &mac, 0) : NULL;
+		const struct snap_fdb *f =
+			!port && !mac_is_zero(&mac) ? snap_fdb_find(w->s, oif->ifindex, &mac, 0) : NULL;
 		bool known = port;
 
 		if (!port && f && f->port != oif->ifindex)
@@ -471,22 +506,26 @@ bool path_to_device(struct path_walk *w, const struct ip *next, const struct pat
 		if (port)
 			return leave_port(w, oif, NULL, port, next, &mac, known || to->kind == PATH_GUEST);
 		if (to->kind == PATH_GUEST)
-			return path_step(w, "bridge", PATH_UNKNOWN, oif->name, "", "behind which port of %s %s is isn't known", oif->name, to->name);
+			return path_step(w, "bridge", PATH_UNKNOWN, oif->name, "",
+					 "behind which port of %s %s is isn't known", oif->name, to->name);
 		return path_step(w, "bridge", PATH_DROP, oif->name, "", "%s has no port that leads out", oif->name);
 	}
 	if (guest && is_macvtap(guest)) {
 		if (guest->lower == oif->ifindex)
 			return path_step(w, "macvtap", PATH_DROP, oif->name, "",
-					 "what the host sends by %s never reaches a macvtap on it: the host needs a macvlan of its own", oif->name);
+					 "what the host sends by %s never reaches a macvtap on it: the host needs a "
+					 "macvlan of its own",
+					 oif->name);
 		if (is_macvtap(oif) && oif->lower == guest->lower)
 			return macvtap_to_macvtap(w, oif, guest, to);
 	}
 	if (guest && guest != oif)
-		return path_step(w, "routing", PATH_DROP, oif->name, "", "the route leads out by %s, but %s is behind %s", oif->name, to->name,
-				 guest->name);
+		return path_step(w, "routing", PATH_DROP, oif->name, "",
+				 "the route leads out by %s, but %s is behind %s", oif->name, to->name, guest->name);
 	if (neigh && (neigh->state & (NUD_FAILED | NUD_INCOMPLETE)) && mac_is_zero(&neigh->mac))
-		return path_step(w, "neighbours", PATH_UNKNOWN, oif->name, "", "%s didn't answer when it was last asked for, on %s", IP_STR(next),
-				 oif->name);
-	return path_step(w, guest ? "tap" : "uplink", PATH_PASS, oif->name, "", ip_eq(next, &w->p.dst) ? "%s sends it out" :
-			 "%s sends it out, by router %s", oif->name, IP_STR(next));
+		return path_step(w, "neighbours", PATH_UNKNOWN, oif->name, "",
+				 "%s didn't answer when it was last asked for, on %s", IP_STR(next), oif->name);
+	return path_step(w, guest ? "tap" : "uplink", PATH_PASS, oif->name, "",
+			 ip_eq(next, &w->p.dst) ? "%s sends it out" : "%s sends it out, by router %s", oif->name,
+			 IP_STR(next));
 }

@@ -32,7 +32,7 @@ static bool rule_matches(const struct snapshot *s, const struct snap_rule *r, co
 	if (r->iif[0])
 		hit &= iif ? name_is(s, r->iif, iif) : str_eq(r->iif, "lo");
 	if (r->oif[0])
-		hit = false;	/* sockets bound to an interface */
+		hit = false; /* sockets bound to an interface */
 	if (r->l3mdev) {
 		const struct snap_link *link = snap_link(s, iif), *master = link ? snap_link(s, link->master) : NULL;
 
@@ -44,18 +44,20 @@ static bool rule_matches(const struct snapshot *s, const struct snap_rule *r, co
 	hit &= r->tos == 0;
 	hit &= r->ip_proto == 0 || r->ip_proto == p->proto;
 	hit &= in(p->sport, r->sport_first, r->sport_last) && in(p->dport, r->dport_first, r->dport_last);
-	hit &= !r->has_uid || (iif == 0 && r->uid_first == 0);	/* ours: as if root sent it */
+	hit &= !r->has_uid || (iif == 0 && r->uid_first == 0); /* ours: as if root sent it */
 	return hit != r->invert;
 }
 
 static const char *table_name(struct arena *arena, uint32_t table)
 {
-	return table == RT_TABLE_MAIN ? "main" : table == RT_TABLE_LOCAL ? "local" : table == RT_TABLE_DEFAULT ? "default" :
-	       arena_printf(arena, "%u", table);
+	return table == RT_TABLE_MAIN	   ? "main"
+	       : table == RT_TABLE_LOCAL   ? "local"
+	       : table == RT_TABLE_DEFAULT ? "default"
+					   : arena_printf(arena, "%u", table);
 }
 
-struct path_route path_route(const struct snapshot *s, struct arena *arena, const struct path_packet *p, const struct ip *dst,
-			     const struct ip *src, uint32_t iif)
+struct path_route path_route(const struct snapshot *s, struct arena *arena, const struct path_packet *p,
+			     const struct ip *dst, const struct ip *src, uint32_t iif)
 {
 	struct path_route ret = { .next = *dst, .why = "no route" };
 	uint32_t skip_to = 0;
@@ -76,11 +78,13 @@ struct path_route path_route(const struct snapshot *s, struct arena *arena, cons
 		if (r->action != FR_ACT_TO_TBL)
 			continue;
 		const struct snap_route *route = snap_route_lookup(s, r->table, dst);
-		if (!route || route->type == RTN_THROW || (r->suppress_prefixlen >= 0 && route->dst.len <= r->suppress_prefixlen))
+		if (!route || route->type == RTN_THROW ||
+		    (r->suppress_prefixlen >= 0 && route->dst.len <= r->suppress_prefixlen))
 			continue;
 		ret.route = route;
-		ret.why = r->table == RT_TABLE_MAIN || r->table == RT_TABLE_LOCAL ? table_name(arena, r->table) :
-			  arena_printf(arena, "%s, by rule %u", table_name(arena, r->table), r->priority);
+		ret.why = r->table == RT_TABLE_MAIN || r->table == RT_TABLE_LOCAL
+				  ? table_name(arena, r->table)
+				  : arena_printf(arena, "%s, by rule %u", table_name(arena, r->table), r->priority);
 		if (ip_is_set(&route->gateway))
 			ret.next = route->gateway;
 		return ret;

@@ -18,8 +18,8 @@
 #include "diag/snap_fields.h"
 #include "diag/snap_read.h"
 
-#define HELD_MAX (256U << 20)	/* bytes of structs that a file may ask for */
-#define DEPTH_MAX 16		/* of what is told about a wrong value */
+#define HELD_MAX (256U << 20) /* bytes of structs that a file may ask for */
+#define DEPTH_MAX 16 /* of what is told about a wrong value */
 #define FORMAT "sixtap-snapshot"
 
 /* ---------------------------------------------------------------------- saving */
@@ -73,7 +73,8 @@ static json_t *put_value(enum snap_type type, const struct snap_struct *of, cons
 	case SNAP_IP:
 		return ip_is_set(at) ? json_string(IP_STR((const struct ip *)at)) : NULL;
 	case SNAP_PREFIX:
-		return ip_is_set(&((const struct prefix *)at)->ip) ? json_string(PREFIX_STR((const struct prefix *)at)) : NULL;
+		return ip_is_set(&((const struct prefix *)at)->ip) ? json_string(PREFIX_STR((const struct prefix *)at))
+								   : NULL;
 	case SNAP_BYTES:
 		return ((const struct snap_bytes *)at)->n > 0 ? put_bytes(at) : NULL;
 	case SNAP_OCTETS: {
@@ -143,8 +144,8 @@ struct load {
 	struct snapshot *s;
 	struct report *report;
 	const char *name;
-	const char *path[DEPTH_MAX];	/* where in the file: member names and … */
-	size_t index[DEPTH_MAX];	/* … places in arrays, counted from 1; 0: none */
+	const char *path[DEPTH_MAX]; /* where in the file: member names and … */
+	size_t index[DEPTH_MAX]; /* … places in arrays, counted from 1; 0: none */
 	size_t depth;
 	size_t held;
 };
@@ -155,7 +156,8 @@ static int refuse(const struct load *l, const char *what)
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->depth && i < DEPTH_MAX && n < sizeof(at); i++) {
-		int r = l->index[i] > 0 ? snprintf(at + n, sizeof(at) - n, "%s%s[%zu]", i ? "." : "", l->path[i], l->index[i] - 1)
+		int r = l->index[i] > 0 ? snprintf(at + n, sizeof(at) - n, "%s%s[%zu]", i ? "." : "", l->path[i],
+						   l->index[i] - 1)
 					: snprintf(at + n, sizeof(at) - n, "%s%s", i ? "." : "", l->path[i]);
 		n += r > 0 ? (size_t)r : 0;
 	}
@@ -252,7 +254,7 @@ static int get_value(struct load *l, enum snap_type type, const struct snap_stru
 		return 0;
 	case SNAP_MAC:
 		if (json_is_string(v) && json_string_length(v) == 0)
-			return 0;	/* an array may hold none */
+			return 0; /* an array may hold none */
 		return json_is_string(v) && mac_parse(json_string_value(v), at) ? 0 : refuse(l, "not a MAC address");
 	case SNAP_IP:
 		return json_is_string(v) && ip_parse(json_string_value(v), at) ? 0 : refuse(l, "not an address");
@@ -338,7 +340,8 @@ int snapshot_from_json(struct snapshot **ret, const json_t *root, const char *na
 	if (!format || strcmp(format, FORMAT) != 0 || !json_is_integer(version))
 		return refuse(&l, "not a snapshot of sixtap's (doctor --save writes them)");
 	if (json_integer_value(version) != SNAPSHOT_VERSION) {
-		report_error(report, name, "a snapshot of version %" JSON_INTEGER_FORMAT "; this sixtap reads version %d",
+		report_error(report, name,
+			     "a snapshot of version %" JSON_INTEGER_FORMAT "; this sixtap reads version %d",
 			     json_integer_value(version), SNAPSHOT_VERSION);
 		return -EBADMSG;
 	}
@@ -410,7 +413,8 @@ int snapshot_load(struct snapshot **ret, const char *path, struct report *report
 {
 	bool in = strcmp(path, "-") == 0;
 	const char *name = in ? "standard input" : path;
-	_cleanup_(closep) int fd = in ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_(closep) int fd =
+		in ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	_cleanup_(freep) char *text = NULL;
 	size_t n = 0, cap = 0;
 	json_error_t e;

@@ -36,15 +36,17 @@
 /* --------------------------------------------------------------------- the child */
 
 /* The library is loaded only where it is asked: it would cost every other command ten milliseconds. */
-#define CALLS(F) F(virConnectListAllDomains) F(virConnectListAllNetworks) F(virConnectOpenReadOnly) \
-	F(virDomainFree) F(virDomainGetName) F(virDomainGetUUIDString) F(virDomainGetXMLDesc) \
-	F(virDomainIsActive) F(virDomainIsPersistent) F(virGetLastErrorMessage) F(virNetworkDHCPLeaseFree) \
-	F(virNetworkFree) F(virNetworkGetDHCPLeases) \
-	F(virNetworkGetAutostart) F(virNetworkGetBridgeName) F(virNetworkGetName) F(virNetworkGetXMLDesc) \
-	F(virNetworkIsActive) F(virNetworkIsPersistent) F(virSetErrorFunc)
+#define CALLS(F)                                                                                                       \
+	F(virConnectListAllDomains)                                                                                    \
+	F(virConnectListAllNetworks) F(virConnectOpenReadOnly) F(virDomainFree) F(virDomainGetName)                    \
+		F(virDomainGetUUIDString) F(virDomainGetXMLDesc) F(virDomainIsActive) F(virDomainIsPersistent)         \
+			F(virGetLastErrorMessage) F(virNetworkDHCPLeaseFree) F(virNetworkFree)                         \
+				F(virNetworkGetDHCPLeases) F(virNetworkGetAutostart) F(virNetworkGetBridgeName)        \
+					F(virNetworkGetName) F(virNetworkGetXMLDesc) F(virNetworkIsActive)             \
+						F(virNetworkIsPersistent) F(virSetErrorFunc)
 #define MEMBER(fn) __typeof__(&fn) fn;
-#define LOAD(fn) \
-	*(void **)&lib.fn = dlsym(handle, #fn); \
+#define LOAD(fn)                                                                                                       \
+	*(void **)&lib.fn = dlsym(handle, #fn);                                                                        \
 	ok &= lib.fn != NULL;
 
 static struct {
@@ -82,15 +84,24 @@ static void set_attr(json_t *o, const char *key, xmlXPathContextPtr x, xmlNodePt
 
 static void add_interfaces(json_t *nics, const char *xml, bool live)
 {
-	xmlDocPtr doc = xml ? xmlReadMemory(xml, (int)strlen(xml), "domain", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
+	xmlDocPtr doc =
+		xml ? xmlReadMemory(xml, (int)strlen(xml), "domain", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
 	xmlXPathContextPtr x = doc ? xmlXPathNewContext(doc) : NULL;
 	xmlXPathObjectPtr found = x ? xmlXPathEvalExpression((const xmlChar *)"/domain/devices/interface", x) : NULL;
 
 	for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
-		static const struct { const char *key, *path; } attrs[] = {
-			{ "kind", "@type" }, { "mac", "mac/@address" }, { "device", "target/@dev" }, { "model", "model/@type" },
-			{ "mode", "source/@mode" }, { "trust", "@trustGuestRxFilters" }, { "bridge", "source/@bridge" },
-			{ "network", "source/@network" }, { "dev", "source/@dev" },
+		static const struct {
+			const char *key, *path;
+		} attrs[] = {
+			{ "kind", "@type" },
+			{ "mac", "mac/@address" },
+			{ "device", "target/@dev" },
+			{ "model", "model/@type" },
+			{ "mode", "source/@mode" },
+			{ "trust", "@trustGuestRxFilters" },
+			{ "bridge", "source/@bridge" },
+			{ "network", "source/@network" },
+			{ "dev", "source/@dev" },
 		};
 		json_t *o = json_object();
 
@@ -115,16 +126,19 @@ static json_t *domains_json(virConnectPtr conn)
 
 	for (int i = 0; i < n; i++) {
 		char uuid[VIR_UUID_STRING_BUFLEN] = "";
-		bool active = lib.virDomainIsActive(domains[i]) == 1, persistent = lib.virDomainIsPersistent(domains[i]) == 1;
+		bool active = lib.virDomainIsActive(domains[i]) == 1,
+		     persistent = lib.virDomainIsPersistent(domains[i]) == 1;
 		_cleanup_(freep) char *live = active ? lib.virDomainGetXMLDesc(domains[i], 0) : NULL;
-		_cleanup_(freep) char *stored = persistent ? lib.virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE) : NULL;
+		_cleanup_(freep) char *stored =
+			persistent ? lib.virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE) : NULL;
 		json_t *nics = json_array();
 
 		(void)lib.virDomainGetUUIDString(domains[i], uuid);
 		add_interfaces(nics, live, true);
 		add_interfaces(nics, stored, false);
-		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:o}", "name", lib.virDomainGetName(domains[i]), "uuid",
-							    uuid, "active", active, "persistent", persistent, "nics", nics));
+		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:o}", "name",
+							    lib.virDomainGetName(domains[i]), "uuid", uuid, "active",
+							    active, "persistent", persistent, "nics", nics));
 		(void)lib.virDomainFree(domains[i]);
 	}
 	free(domains);
@@ -156,19 +170,23 @@ static json_t *networks_json(virConnectPtr conn)
 	int n = lib.virConnectListAllNetworks(conn, &nets, 0);
 
 	for (int i = 0; i < n; i++) {
-		bool active = lib.virNetworkIsActive(nets[i]) == 1, persistent = lib.virNetworkIsPersistent(nets[i]) == 1;
+		bool active = lib.virNetworkIsActive(nets[i]) == 1,
+		     persistent = lib.virNetworkIsPersistent(nets[i]) == 1;
 		_cleanup_(freep) char *live = active ? lib.virNetworkGetXMLDesc(nets[i], 0) : NULL;
-		_cleanup_(freep) char *stored = persistent ? lib.virNetworkGetXMLDesc(nets[i], VIR_NETWORK_XML_INACTIVE) : NULL;
+		_cleanup_(freep) char *stored =
+			persistent ? lib.virNetworkGetXMLDesc(nets[i], VIR_NETWORK_XML_INACTIVE) : NULL;
 		_cleanup_(freep) char *bridge = lib.virNetworkGetBridgeName(nets[i]);
 		const char *xml = live ? live : stored;
-		xmlDocPtr doc = xml ? xmlReadMemory(xml, (int)strlen(xml), "network", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
+		xmlDocPtr doc =
+			xml ? xmlReadMemory(xml, (int)strlen(xml), "network", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR)
+			    : NULL;
 		xmlXPathContextPtr x = doc ? xmlXPathNewContext(doc) : NULL;
 		int autostart = 0;
 
 		(void)lib.virNetworkGetAutostart(nets[i], &autostart);
-		json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", lib.virNetworkGetName(nets[i]), "bridge",
-				      bridge ? bridge : "", "active", active, "persistent", persistent, "autostart", autostart, "live",
-				      live ? live : "", "stored", stored ? stored : "");
+		json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", lib.virNetworkGetName(nets[i]),
+				      "bridge", bridge ? bridge : "", "active", active, "persistent", persistent,
+				      "autostart", autostart, "live", live ? live : "", "stored", stored ? stored : "");
 		if (o && active)
 			(void)json_object_set_new(o, "leases", leases_json(nets[i]));
 		if (o && x)
@@ -206,7 +224,8 @@ static _Noreturn void child(int fd)
 
 		o = json_pack("{s:o, s:o}", "domains", domains, "networks", networks);
 	} else {
-		const char *why = loaded ? lib.virGetLastErrorMessage() : "its client library (libvirt0) isn't installed";
+		const char *why =
+			loaded ? lib.virGetLastErrorMessage() : "its client library (libvirt0) isn't installed";
 
 		o = json_pack("{s:s}", "why", why ? why : "no connection");
 	}
@@ -282,7 +301,11 @@ static void take_lease(struct snapshot *s, const json_t *o)
 		if (!s->nics[i].live || !mac_eq(&s->nics[i].mac, &mac))
 			continue;
 		*SNAP_ADD(s, guest_addrs) = (struct snap_guest_addr){
-			.guest = s->nics[i].guest, .ip = ip, .mac = mac, .source = "lease", .ifindex = s->nics[i].ifindex,
+			.guest = s->nics[i].guest,
+			.ip = ip,
+			.mac = mac,
+			.source = "lease",
+			.ifindex = s->nics[i].ifindex,
 		};
 		return;
 	}
@@ -293,7 +316,7 @@ static void take_answer(struct snapshot *s, const json_t *root)
 	const json_t *o, *nic;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(root, "domains"), i, o) {
+	json_array_foreach (json_object_get(root, "domains"), i, o) {
 		struct snap_guest *g = NULL;
 		const char *name = text(o, "name");
 
@@ -304,17 +327,20 @@ static void take_answer(struct snapshot *s, const json_t *root)
 		if (!g) {
 			g = SNAP_ADD(s, guests);
 			*g = (struct snap_guest){
-				.name = snap_text_copy(s, arena_printf(s->arena, "libvirt:%s", name)), .by = "libvirt",
-				.network = "", .guest = keep(s, name), .uuid = keep(s, text(o, "uuid")),
+				.name = snap_text_copy(s, arena_printf(s->arena, "libvirt:%s", name)),
+				.by = "libvirt",
+				.network = "",
+				.guest = keep(s, name),
+				.uuid = keep(s, text(o, "uuid")),
 			};
 		}
 		g->running = json_is_true(json_object_get(o, "active"));
 		g->declared = json_is_true(json_object_get(o, "persistent"));
-		json_array_foreach(json_object_get(o, "nics"), k, nic)
+		json_array_foreach (json_object_get(o, "nics"), k, nic)
 			take_nic(s, g->name, nic);
 	}
-	json_array_foreach(json_object_get(root, "networks"), i, o) {
-		json_array_foreach(json_object_get(o, "leases"), k, nic)
+	json_array_foreach (json_object_get(root, "networks"), i, o) {
+		json_array_foreach (json_object_get(o, "leases"), k, nic)
 			take_lease(s, nic);
 		*SNAP_ADD(s, libvirt_nets) = (struct snap_libvirt_net){
 			.name = keep(s, text(o, "name")),
@@ -383,7 +409,8 @@ static void ask(struct snapshot *s)
 	}
 	json_t *root = answer ? json_loads(answer, 0, NULL) : NULL;
 	if (!root)
-		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s", answer ? "its library failed" : "libvirt didn't answer within 2 s");
+		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s",
+				    answer ? "its library failed" : "libvirt didn't answer within 2 s");
 	else if (json_object_get(root, "why"))
 		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s", text(root, "why"));
 	else
@@ -396,9 +423,13 @@ static void ask(struct snapshot *s)
 
 static void read_hooks(struct snapshot *s)
 {
-	static const struct { const char *name, *path; } hooks[] = {
-		{ "libvirt-qemu", "/etc/libvirt/hooks/qemu" }, { "libvirt-network", "/etc/libvirt/hooks/network" },
-		{ "libvirt-qemu", "/etc/libvirt/hooks/qemu.d/sixtap" }, { "libvirt-network", "/etc/libvirt/hooks/network.d/sixtap" },
+	static const struct {
+		const char *name, *path;
+	} hooks[] = {
+		{ "libvirt-qemu", "/etc/libvirt/hooks/qemu" },
+		{ "libvirt-network", "/etc/libvirt/hooks/network" },
+		{ "libvirt-qemu", "/etc/libvirt/hooks/qemu.d/sixtap" },
+		{ "libvirt-network", "/etc/libvirt/hooks/network.d/sixtap" },
 		{ "xen-vif", "/etc/xen/scripts/vif-sixtap" },
 	};
 
@@ -415,7 +446,8 @@ static void read_hooks(struct snapshot *s)
 		h->changed = (uint64_t)st.st_mtime;
 		_cleanup_(freep) char *text = NULL;
 		/* Ours is a link to sixtap, or a script that runs it. */
-		h->ours = strstr(real, "sixtap") || (st.st_size < 65536 && snap_file(real, &text) == 0 && strstr(text, "sixtap"));
+		h->ours = strstr(real, "sixtap") ||
+			  (st.st_size < 65536 && snap_file(real, &text) == 0 && strstr(text, "sixtap"));
 	}
 }
 

@@ -68,7 +68,7 @@ static int boolean(const char *v)
 /* -------------------------------------------------------------------- networkd */
 
 struct networkd {
-	const char *files[16];	/* the .network file, then its drop-ins: the last that speaks wins */
+	const char *files[16]; /* the .network file, then its drop-ins: the last that speaks wins */
 	size_t n;
 };
 
@@ -123,7 +123,8 @@ static const char *netplan_source(struct snapshot *s, const char *file)
 	return found;
 }
 
-static void judge_networkd(struct snapshot *s, const struct snap_link *link, const struct networkd *nd, struct snap_manager *m)
+static void judge_networkd(struct snapshot *s, const struct snap_link *link, const struct networkd *nd,
+			   struct snap_manager *m)
 {
 	const char *file = m->file;
 	char v[64];
@@ -136,14 +137,16 @@ static void judge_networkd(struct snapshot *s, const struct snap_link *link, con
 		m->file = file;
 		m->ra_line = line;
 	} else if (strcmp(link->kind, "bridge") == 0) {
-		m->accepts_ra = 0;	/* its default for bridges */
-	} else if ((network_key(nd, "IPForward", v, sizeof(v), &file, &line) && (boolean(v) == 1 || strcasecmp(v, "ipv6") == 0)) ||
+		m->accepts_ra = 0; /* its default for bridges */
+	} else if ((network_key(nd, "IPForward", v, sizeof(v), &file, &line) &&
+		    (boolean(v) == 1 || strcasecmp(v, "ipv6") == 0)) ||
 		   (network_key(nd, "IPv6Forwarding", v, sizeof(v), &file, &line) && boolean(v) == 1)) {
-		m->accepts_ra = 0;	/* its default where it turned forwarding on itself */
+		m->accepts_ra = 0; /* its default where it turned forwarding on itself */
 		m->ra_setting = arena_printf(s->arena, "IPForward=%s", v);
 		m->file = file;
 		m->ra_line = line;
-	} else if (network_key(nd, "LinkLocalAddressing", v, sizeof(v), &file, &line) && (boolean(v) == 0 || strcasecmp(v, "ipv4") == 0)) {
+	} else if (network_key(nd, "LinkLocalAddressing", v, sizeof(v), &file, &line) &&
+		   (boolean(v) == 0 || strcasecmp(v, "ipv4") == 0)) {
 		m->accepts_ra = 0;
 		m->ra_setting = arena_printf(s->arena, "LinkLocalAddressing=%s", v);
 		m->file = file;
@@ -176,7 +179,10 @@ static void read_networkd(struct snapshot *s)
 			.manager = "systemd-networkd",
 			.state = arena_strdup(s->arena, state),
 			.manages = strcmp(state, "unmanaged") != 0 && strcmp(state, "linger") != 0,
-			.handles_ra = 0, .accepts_ra = -1, .dhcp4 = -1, .dhcp6 = -1,
+			.handles_ra = 0,
+			.accepts_ra = -1,
+			.dhcp4 = -1,
+			.dhcp6 = -1,
 		};
 		if (!m->manages)
 			continue;
@@ -200,7 +206,8 @@ static void read_networkd(struct snapshot *s)
 static const char *nm_connection(struct snapshot *s, const char *uuid)
 {
 	static const char *const patterns[] = {
-		"/run/NetworkManager/system-connections/*", "/etc/NetworkManager/system-connections/*",
+		"/run/NetworkManager/system-connections/*",
+		"/etc/NetworkManager/system-connections/*",
 		"/usr/lib/NetworkManager/system-connections/*",
 	};
 
@@ -238,8 +245,13 @@ static void read_nm(struct snapshot *s)
 			.ifindex = s->links[i].ifindex,
 			.manager = "NetworkManager",
 			.manages = has && boolean(managed) != 0,
-			.state = !has ? "disconnected" : boolean(managed) == 0 ? "unmanaged" : "connected",
-			.handles_ra = 0, .accepts_ra = -1, .dhcp4 = -1, .dhcp6 = -1,
+			.state = !has			 ? "disconnected"
+				 : boolean(managed) == 0 ? "unmanaged"
+							 : "connected",
+			.handles_ra = 0,
+			.accepts_ra = -1,
+			.dhcp4 = -1,
+			.dhcp6 = -1,
 		};
 		if (!m->manages)
 			continue;
@@ -293,12 +305,19 @@ static void read_dhcpcd(struct snapshot *s)
 		if (!ours && (!all || (link->flags & IFF_LOOPBACK) || link->kind[0] != '\0'))
 			continue;
 		struct snap_manager m = {
-			.ifindex = link->ifindex, .manager = "dhcpcd", .state = ours ? "own process" : "one process for all",
-			.manages = true, .handles_ra = 1, .accepts_ra = 1, .dhcp4 = 1, .dhcp6 = 1, .file = "/etc/dhcpcd.conf",
+			.ifindex = link->ifindex,
+			.manager = "dhcpcd",
+			.state = ours ? "own process" : "one process for all",
+			.manages = true,
+			.handles_ra = 1,
+			.accepts_ra = 1,
+			.dhcp4 = 1,
+			.dhcp6 = 1,
+			.file = "/etc/dhcpcd.conf",
 		};
 		_cleanup_(freep) char *text = NULL;
 		char *at, *line;
-		bool here = true;	/* before the first "interface" line: for all */
+		bool here = true; /* before the first "interface" line: for all */
 
 		at = snap_file(m.file, &text) == 0 ? text : NULL;
 		for (uint32_t n = 1; (line = snap_line(&at)); n++) {
@@ -309,7 +328,8 @@ static void read_dhcpcd(struct snapshot *s)
 				m.manages &= !dhcpcd_names(line + 15, link->name);
 			} else if (strncmp(line, "allowinterfaces ", 16) == 0) {
 				m.manages &= dhcpcd_names(line + 16, link->name);
-			} else if (here && (strcmp(line, "noipv6rs") == 0 || strcmp(line, "ipv4only") == 0 || strcmp(line, "noipv6") == 0)) {
+			} else if (here && (strcmp(line, "noipv6rs") == 0 || strcmp(line, "ipv4only") == 0 ||
+					    strcmp(line, "noipv6") == 0)) {
 				m.handles_ra = 0;
 				m.accepts_ra = -1;
 				m.ra_setting = arena_strdup(s->arena, line);
@@ -367,20 +387,26 @@ static void take_interfaces(struct ifupdown *u, const char *path)
 			if (!link || (link->flags & IFF_LOOPBACK))
 				continue;
 			for (size_t i = 0; i < u->s->n_managers && !m; i++) {
-				if (u->s->managers[i].ifindex == link->ifindex && strcmp(u->s->managers[i].manager, "ifupdown") == 0)
+				if (u->s->managers[i].ifindex == link->ifindex &&
+				    strcmp(u->s->managers[i].manager, "ifupdown") == 0)
 					m = &u->s->managers[i];
 			}
 			if (!m) {
 				m = SNAP_ADD(u->s, managers);
 				*m = (struct snap_manager){
-					.ifindex = link->ifindex, .manager = "ifupdown", .manages = true, .state = "configured",
-					.file = arena_strdup(u->s->arena, path), .accepts_ra = -1,
+					.ifindex = link->ifindex,
+					.manager = "ifupdown",
+					.manages = true,
+					.state = "configured",
+					.file = arena_strdup(u->s->arena, path),
+					.accepts_ra = -1,
 					.source = strstr(path, "cloud-init") ? "cloud-init" : "",
 				};
 			}
 			if (strcmp(method, "dhcp") == 0)
 				*(v6 ? &m->dhcp6 : &m->dhcp4) = 1;
-		} else if (strncmp(line, "auto ", 5) == 0 || strncmp(line, "allow-", 6) == 0 || strncmp(line, "mapping ", 8) == 0) {
+		} else if (strncmp(line, "auto ", 5) == 0 || strncmp(line, "allow-", 6) == 0 ||
+			   strncmp(line, "mapping ", 8) == 0) {
 			m = NULL;
 		} else if (m && strncmp(line, "accept_ra ", 10) == 0) {
 			m->ra_setting = arena_strdup(u->s->arena, line);

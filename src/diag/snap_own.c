@@ -56,13 +56,15 @@ static struct snap_guest *guest_of(struct snapshot *s, const char *network, cons
 	return g;
 }
 
-static void add_addr(struct snapshot *s, const char *guest, const struct ip *ip, const struct mac *mac, const char *source)
+static void add_addr(struct snapshot *s, const char *guest, const struct ip *ip, const struct mac *mac,
+		     const char *source)
 {
 	for (size_t i = 0; i < s->n_guest_addrs; i++) {
 		if (strcmp(s->guest_addrs[i].guest, guest) == 0 && ip_eq(&s->guest_addrs[i].ip, ip))
 			return;
 	}
-	*SNAP_ADD(s, guest_addrs) = (struct snap_guest_addr){ .guest = guest, .ip = *ip, .mac = *mac, .source = source };
+	*SNAP_ADD(s, guest_addrs) =
+		(struct snap_guest_addr){ .guest = guest, .ip = *ip, .mac = *mac, .source = source };
 }
 
 static struct snap_nic *nic_of(struct snapshot *s, const char *guest)
@@ -93,9 +95,16 @@ static void add_forward(struct snapshot *s, const char *network, const char *gue
 	if (!forward_parse(spec, s->arena, &d, &fault))
 		return;
 	*SNAP_ADD(s, forwards) = (struct snap_forward){
-		.network = keep(s, network), .guest = keep(s, guest), .spec = keep(s, spec), .state = keep(s, state),
-		.host = d.host, .proto = d.proto, .host_first = d.host_first, .host_last = d.host_last,
-		.guest_first = d.guest_first, .guest_last = d.guest_last,
+		.network = keep(s, network),
+		.guest = keep(s, guest),
+		.spec = keep(s, spec),
+		.state = keep(s, state),
+		.host = d.host,
+		.proto = d.proto,
+		.host_first = d.host_first,
+		.host_last = d.host_last,
+		.guest_first = d.guest_first,
+		.guest_last = d.guest_last,
 	};
 }
 
@@ -122,8 +131,9 @@ static void take_desired(struct snapshot *s, const struct desired *desired)
 		n->dhcp6 = n->ra && (d->assign & ASSIGN_DHCP);
 		n->dns = serves && d->dns;
 		n->nat4 = d->mode == NET_MODE_NAT && d->ipv4;
-		n->nat6 = d->mode == NET_MODE_NAT && (d->nat6 == TRISTATE_YES ||
-						      (d->nat6 == TRISTATE_AUTO && ip_is_set(&n->ipv6.ip) && !ip_is_global(&n->ipv6.ip)));
+		n->nat6 = d->mode == NET_MODE_NAT &&
+			  (d->nat6 == TRISTATE_YES ||
+			   (d->nat6 == TRISTATE_AUTO && ip_is_set(&n->ipv6.ip) && !ip_is_global(&n->ipv6.ip)));
 		if (d->mode == NET_MODE_MACVTAP)
 			n->multicast = macvtap_multicast_name[d->macvtap.multicast];
 		for (size_t j = 0; j < d->n_guests; j++) {
@@ -170,13 +180,13 @@ static void take_guest(struct snapshot *s, const char *network, const json_t *o)
 		nic->ifindex = link ? link->ifindex : 0;
 		nic->kind = link && strcmp(link->kind, "macvtap") == 0 ? "macvtap" : "tap";
 	}
-	json_array_foreach(json_object_get(o, "addresses"), i, item) {
+	json_array_foreach (json_object_get(o, "addresses"), i, item) {
 		struct ip ip;
 
 		if (ip_parse(text(item, "address"), &ip))
 			add_addr(s, g->name, &ip, &nic->mac, kind_of(text(item, "kind")));
 	}
-	json_array_foreach(json_object_get(o, "forwards"), i, item)
+	json_array_foreach (json_object_get(o, "forwards"), i, item)
 		add_forward(s, network, text(o, "name"), text(item, "spec"), text(item, "state"));
 }
 
@@ -185,7 +195,7 @@ static void take_status(struct snapshot *s, const json_t *status)
 	const json_t *o, *item;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(status, "networks"), i, o) {
+	json_array_foreach (json_object_get(status, "networks"), i, o) {
 		struct snap_network *n = network_of(s, text(o, "name"));
 		const json_t *v6 = json_object_get(o, "ipv6"), *macvtap = json_object_get(o, "macvtap");
 
@@ -203,12 +213,12 @@ static void take_status(struct snapshot *s, const json_t *status)
 		n->nat4 = strcmp(n->mode, "nat") == 0 && ip_is_set(&n->ipv4.ip);
 		if (macvtap)
 			n->multicast = keep(s, text(macvtap, "multicast"));
-		json_array_foreach(json_object_get(o, "troubles"), k, item) {
+		json_array_foreach (json_object_get(o, "troubles"), k, item) {
 			if (json_is_string(item))
-				n->because = arena_printf(s->arena, "%s%s%s", n->because ? n->because : "", n->because ? "; " : "",
-							  json_string_value(item));
+				n->because = arena_printf(s->arena, "%s%s%s", n->because ? n->because : "",
+							  n->because ? "; " : "", json_string_value(item));
 		}
-		json_array_foreach(json_object_get(o, "guests"), k, item)
+		json_array_foreach (json_object_get(o, "guests"), k, item)
 			take_guest(s, n->name, item);
 	}
 }
@@ -218,7 +228,7 @@ static void take_leases(struct snapshot *s, const json_t *leases)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(json_object_get(leases, "leases"), i, o) {
+	json_array_foreach (json_object_get(leases, "leases"), i, o) {
 		struct snap_lease l = { .network = keep(s, text(o, "network")), .guest = keep(s, text(o, "guest")) };
 		json_int_t left = json_integer_value(json_object_get(o, "expires"));
 
@@ -235,7 +245,7 @@ static void take_plan(struct snapshot *s, const json_t *plan)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(json_object_get(plan, "changes"), i, o)
+	json_array_foreach (json_object_get(plan, "changes"), i, o)
 		*SNAP_ADD(s, changes) = (struct snap_change){ keep(s, text(o, "object")), keep(s, text(o, "action")),
 							      keep(s, text(o, "what")), keep(s, text(o, "why")) };
 }

@@ -60,7 +60,8 @@ static void read_dev_mcast(struct snapshot *s)
 		if (sscanf(line, "%u %*s %u %u %64s", &ifindex, &users, &global, mac) != 4 || strlen(mac) != 12 ||
 		    !hex_bytes(mac, m.b, 6))
 			continue;
-		*SNAP_ADD(s, mcasts) = (struct snap_mcast){ .ifindex = ifindex, .mac = m, .users = users, .global = global > 0 };
+		*SNAP_ADD(s, mcasts) =
+			(struct snap_mcast){ .ifindex = ifindex, .mac = m, .users = users, .global = global > 0 };
 	}
 }
 
@@ -171,8 +172,15 @@ static void take_conf(struct snapshot *s, const char *folder, const struct snap_
 static void read_sysctls(struct snapshot *s)
 {
 	static const char *const folders[] = {
-		"net/ipv4", "net/ipv6", "net/ipv6/icmp", "net/bridge", "net/netfilter",
-		"net/ipv4/conf/all", "net/ipv4/conf/default", "net/ipv6/conf/all", "net/ipv6/conf/default",
+		"net/ipv4",
+		"net/ipv6",
+		"net/ipv6/icmp",
+		"net/bridge",
+		"net/netfilter",
+		"net/ipv4/conf/all",
+		"net/ipv4/conf/default",
+		"net/ipv6/conf/all",
+		"net/ipv6/conf/default",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
@@ -194,7 +202,7 @@ static void add_counter(struct snapshot *s, uint32_t ifindex, const char *name, 
 	*SNAP_ADD(s, counters) = (struct snap_counter){
 		.ifindex = ifindex,
 		.name = arena_strdup(s->arena, name),
-		.value = value > INT64_MAX ? INT64_MAX : value,	/* a gauge that is -1 */
+		.value = value > INT64_MAX ? INT64_MAX : value, /* a gauge that is -1 */
 	};
 }
 
@@ -245,7 +253,7 @@ static void read_conntrack(struct snapshot *s)
 	_cleanup_(freep) char *text = proc_file(s, PROC_NET "stat/nf_conntrack");
 	char *at = text, *names = snap_line(&at), *line;
 	uint64_t sum[ARRAY_LEN(wanted)] = { 0 };
-	size_t column[ARRAY_LEN(wanted)] = { 0 };	/* counted from 1 */
+	size_t column[ARRAY_LEN(wanted)] = { 0 }; /* counted from 1 */
 
 	if (!names)
 		return;
@@ -283,10 +291,24 @@ static bool has_counters(const struct snap_link *l)
 static void read_counters(struct snapshot *s)
 {
 	static const char *const per_link[] = {
-		"Icmp6InRouterAdvertisements", "Icmp6OutRouterSolicits", "Icmp6InRouterSolicits", "Icmp6OutRouterAdvertisements",
-		"Icmp6InNeighborSolicits", "Icmp6OutNeighborSolicits", "Icmp6InNeighborAdvertisements",
-		"Icmp6OutNeighborAdvertisements", "Icmp6InPktTooBigs", "Icmp6OutPktTooBigs", "Ip6InDiscards", "Ip6OutDiscards",
-		"Ip6InNoRoutes", "Ip6OutNoRoutes", "Ip6InAddrErrors", "Ip6InTooBigErrors", "Ip6FragFails", "Ip6OutForwDatagrams",
+		"Icmp6InRouterAdvertisements",
+		"Icmp6OutRouterSolicits",
+		"Icmp6InRouterSolicits",
+		"Icmp6OutRouterAdvertisements",
+		"Icmp6InNeighborSolicits",
+		"Icmp6OutNeighborSolicits",
+		"Icmp6InNeighborAdvertisements",
+		"Icmp6OutNeighborAdvertisements",
+		"Icmp6InPktTooBigs",
+		"Icmp6OutPktTooBigs",
+		"Ip6InDiscards",
+		"Ip6OutDiscards",
+		"Ip6InNoRoutes",
+		"Ip6OutNoRoutes",
+		"Ip6InAddrErrors",
+		"Ip6InTooBigErrors",
+		"Ip6FragFails",
+		"Ip6OutForwDatagrams",
 		"Ip6InReceives",
 	};
 
@@ -317,8 +339,13 @@ static void read_listeners(struct snapshot *s)
 		const struct w_listener *l = &w->listeners[i];
 
 		*SNAP_ADD(s, listeners) = (struct snap_listener){
-			.proto = l->proto, .ip = l->ip, .v6only = l->v6only, .port = l->port, .ifindex = l->ifindex,
-			.pid = l->pid, .comm = arena_strdup(s->arena, l->comm),
+			.proto = l->proto,
+			.ip = l->ip,
+			.v6only = l->v6only,
+			.port = l->port,
+			.ifindex = l->ifindex,
+			.pid = l->pid,
+			.comm = arena_strdup(s->arena, l->comm),
 		};
 	}
 }
@@ -337,7 +364,8 @@ static void read_tap_nodes(struct snapshot *s)
 		node = xasprintf("/dev/tap%u", l->ifindex);
 		int e = snap_file(path, &text);
 		if (e < 0 || sscanf(text, "%" SCNu32 ":%" SCNu32, &t.major, &t.minor) != 2) {
-			snapshot_add_unread(s, "tap-node", l->name, "%s: %s", path, e < 0 ? strerror(-e) : "not MAJOR:MINOR");
+			snapshot_add_unread(s, "tap-node", l->name, "%s: %s", path,
+					    e < 0 ? strerror(-e) : "not MAJOR:MINOR");
 			continue;
 		}
 		if (stat(node, &st) == 0) {

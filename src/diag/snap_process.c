@@ -18,28 +18,41 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define ARGS_MAX 2048		/* arguments of one QEMU */
-#define TAPS_MAX 64		/* descriptors of taps that one QEMU holds */
+#define ARGS_MAX 2048 /* arguments of one QEMU */
+#define TAPS_MAX 64 /* descriptors of taps that one QEMU holds */
 
 /* By the name that the kernel keeps, which is cut at 15 bytes. */
 static const struct {
 	const char *comm, *name;
 } known[] = {
-	{ "systemd-network", "systemd-networkd" }, { "NetworkManager", "NetworkManager" }, { "dhcpcd", "dhcpcd" },
-	{ "dhclient", "dhclient" },	{ "dockerd", "docker" },	{ "firewalld", "firewalld" },
-	{ "libvirtd", "libvirtd" },	{ "virtqemud", "virtqemud" },	{ "virtnetworkd", "virtnetworkd" },
-	{ "dnsmasq", "dnsmasq" },	{ "radvd", "radvd" },		{ "kea-dhcp4", "kea-dhcp4" },
-	{ "kea-dhcp6", "kea-dhcp6" },	{ "xenstored", "xenstored" },	{ "oxenstored", "xenstored" },
-	{ "sixtapd", "sixtapd" },	{ "wg-quick", "wg-quick" },	{ "connmand", "connman" },
-	{ "wickedd", "wicked" },	{ "rdnssd", "rdnssd" },
+	{ "systemd-network", "systemd-networkd" },
+	{ "NetworkManager", "NetworkManager" },
+	{ "dhcpcd", "dhcpcd" },
+	{ "dhclient", "dhclient" },
+	{ "dockerd", "docker" },
+	{ "firewalld", "firewalld" },
+	{ "libvirtd", "libvirtd" },
+	{ "virtqemud", "virtqemud" },
+	{ "virtnetworkd", "virtnetworkd" },
+	{ "dnsmasq", "dnsmasq" },
+	{ "radvd", "radvd" },
+	{ "kea-dhcp4", "kea-dhcp4" },
+	{ "kea-dhcp6", "kea-dhcp6" },
+	{ "xenstored", "xenstored" },
+	{ "oxenstored", "xenstored" },
+	{ "sixtapd", "sixtapd" },
+	{ "wg-quick", "wg-quick" },
+	{ "connmand", "connman" },
+	{ "wickedd", "wicked" },
+	{ "rdnssd", "rdnssd" },
 };
 
 struct scan {
 	struct snap_reader *r;
-	char ours[64];		/* net:[INODE] */
-	uint64_t boot;		/* Unix time */
+	char ours[64]; /* net:[INODE] */
+	uint64_t boot; /* Unix time */
 	long ticks;
-	size_t unreadable;	/* QEMUs of other users */
+	size_t unreadable; /* QEMUs of other users */
 };
 
 static char *proc_text(uint32_t pid, const char *name, size_t *ret_len)
@@ -138,21 +151,23 @@ static bool value_of(const char *arg, const json_t *json, const char *key, char 
 
 struct netdev {
 	char kind[32], id[64], ifname[16], bridge[32], model[48], mac[24];
-	int fd;			/* -1: none */
-	bool device;		/* a -device goes with it */
+	int fd; /* -1: none */
+	bool device; /* a -device goes with it */
 };
 
 struct held {
 	int fd;
-	uint32_t ifindex;	/* of a macvtap */
-	char name[16];		/* of a tap */
+	uint32_t ifindex; /* of a macvtap */
+	char name[16]; /* of a tap */
 };
 
 struct qemu {
 	char name[128], uuid[40], qmp[256];
-	struct { char id[64], path[256]; } chardevs[8];
+	struct {
+		char id[64], path[256];
+	} chardevs[8];
 	size_t n_chardevs;
-	char monitors[8][64];	/* chardev ids of monitors that speak QMP */
+	char monitors[8][64]; /* chardev ids of monitors that speak QMP */
 	size_t n_monitors;
 	struct netdev *nics;
 	size_t n_nics, cap_nics;
@@ -296,7 +311,8 @@ static int held_taps(const struct snapshot *s, uint32_t pid, struct held ret[sta
 			ret[n].ifindex = macvtap_of(s, dirfd(dir), d->d_name);
 			n += ret[n].ifindex != 0;
 		} else if (strstr(target, "/tun")) {
-			_cleanup_(freep) char *name = xasprintf("fdinfo/%s", d->d_name), *info = proc_text(pid, name, NULL);
+			_cleanup_(freep) char *name = xasprintf("fdinfo/%s", d->d_name),
+					      *info = proc_text(pid, name, NULL);
 			const char *iff = info ? strstr(info, "\niff:\t") : NULL;
 
 			if (iff && sscanf(iff + 6, "%15s", ret[n].name) == 1)
@@ -317,7 +333,8 @@ static void add_nics(struct scan *sc, const struct qemu *q, uint32_t pid, const 
 	if (n_held == -EACCES)
 		sc->unreadable++;
 	for (size_t i = 0; i < q->n_nics; i++)
-		unnamed += q->nics[i].ifname[0] == '\0' && (strcmp(q->nics[i].kind, "tap") == 0 || strcmp(q->nics[i].kind, "bridge") == 0);
+		unnamed += q->nics[i].ifname[0] == '\0' &&
+			   (strcmp(q->nics[i].kind, "tap") == 0 || strcmp(q->nics[i].kind, "bridge") == 0);
 	for (size_t i = 0; i < q->n_nics; i++) {
 		const struct netdev *d = &q->nics[i];
 		const struct snap_link *link = d->ifname[0] ? snap_link_by_name(s, d->ifname) : NULL;
@@ -334,7 +351,8 @@ static void add_nics(struct scan *sc, const struct qemu *q, uint32_t pid, const 
 		struct snap_nic *nic = SNAP_ADD(s, nics);
 		*nic = (struct snap_nic){
 			.guest = guest,
-			.kind = link && strcmp(link->kind, "macvtap") == 0 ? "macvtap" : arena_strdup(s->arena, d->kind),
+			.kind = link && strcmp(link->kind, "macvtap") == 0 ? "macvtap"
+									   : arena_strdup(s->arena, d->kind),
 			.device = link ? link->name : arena_strdup(s->arena, d->ifname),
 			.ifindex = link ? link->ifindex : 0,
 			.model = arena_strdup(s->arena, d->model),
@@ -362,8 +380,9 @@ static void take_qemu(struct scan *sc, uint32_t pid)
 		libvirt = strstr(text + at, "/libvirt/qemu/") || strstr(text + at, "charmonitor");
 	struct snap_guest *g = SNAP_ADD(s, guests);
 	*g = (struct snap_guest){
-		.name = libvirt ? arena_printf(s->arena, "libvirt:%s", q.name) :
-			q.name[0] ? arena_printf(s->arena, "qemu:%s", q.name) : arena_printf(s->arena, "qemu:%u", pid),
+		.name = libvirt	    ? arena_printf(s->arena, "libvirt:%s", q.name)
+			: q.name[0] ? arena_printf(s->arena, "qemu:%s", q.name)
+				    : arena_printf(s->arena, "qemu:%u", pid),
 		.by = libvirt ? "libvirt" : "qemu",
 		.network = "",
 		.guest = arena_strdup(s->arena, q.name),
@@ -436,6 +455,6 @@ void snap_read_processes(struct snap_reader *r)
 	}
 	(void)closedir(dir);
 	if (sc.unreadable > 0)
-		snapshot_add_unread(r->s, SNAP_PART_PROCESSES, "", "which interfaces %zu QEMU processes hold is shown to root only",
-				    sc.unreadable);
+		snapshot_add_unread(r->s, SNAP_PART_PROCESSES, "",
+				    "which interfaces %zu QEMU processes hold is shown to root only", sc.unreadable);
 }

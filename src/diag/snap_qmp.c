@@ -49,7 +49,8 @@ static json_t *next_object(struct qmp *q)
 				return NULL;
 			continue;
 		}
-		if (now >= q->deadline || q->n >= ANSWER_MAX || poll(&p, 1, (int)((q->deadline - now) / MONO_MS) + 1) <= 0)
+		if (now >= q->deadline || q->n >= ANSWER_MAX ||
+		    poll(&p, 1, (int)((q->deadline - now) / MONO_MS) + 1) <= 0)
 			return NULL;
 		if (q->cap - q->n < 4096) {
 			q->cap = q->cap ? q->cap * 2 : 16384;
@@ -91,7 +92,7 @@ static void take_filter(struct snapshot *s, struct snap_nic *nic, const json_t *
 	nic->rx_overflow = json_is_true(json_object_get(filter, "multicast-overflow"));
 	nic->rx_multicast = arena_strdup(s->arena, text(filter, "multicast"));
 	(void)mac_parse(text(filter, "main-mac"), &nic->rx_main);
-	json_array_foreach(json_object_get(filter, "multicast-table"), i, item) {
+	json_array_foreach (json_object_get(filter, "multicast-table"), i, item) {
 		if (!json_is_string(item) || !mac_parse(json_string_value(item), &mac))
 			continue;
 		ARENA_GROW_POW2(s->arena, nic->rx_groups, nic->n_rx_groups);
@@ -107,7 +108,7 @@ static void take_filters(struct snapshot *s, const char *guest, const json_t *li
 
 	for (size_t j = 0; j < s->n_nics; j++)
 		n += strcmp(s->nics[j].guest, guest) == 0;
-	json_array_foreach(list, i, filter) {
+	json_array_foreach (list, i, filter) {
 		struct mac mac = { .b = { 0 } };
 
 		(void)mac_parse(text(filter, "main-mac"), &mac);
@@ -162,12 +163,13 @@ void snap_read_qmp(struct snap_reader *r)
 		if (!macvtap || !g->running)
 			continue;
 		if (!g->qmp || g->qmp[0] == '\0') {
-			snapshot_add_unread(s, SNAP_PART_QMP, g->name, "%s", strcmp(g->by, "libvirt") == 0 ?
-					    "libvirt holds its monitor" : "its QEMU has no monitor that we know of");
+			snapshot_add_unread(s, SNAP_PART_QMP, g->name, "%s",
+					    strcmp(g->by, "libvirt") == 0 ? "libvirt holds its monitor"
+									  : "its QEMU has no monitor that we know of");
 			continue;
 		}
-		const char *why = mono_now() < all ? query(s, g, mono_min(all, mono_now() + ONE_MS * MONO_MS)) :
-						     "too many guests to ask in half a second";
+		const char *why = mono_now() < all ? query(s, g, mono_min(all, mono_now() + ONE_MS * MONO_MS))
+						   : "too many guests to ask in half a second";
 		if (why)
 			snapshot_add_unread(s, SNAP_PART_QMP, g->name, "%s", why);
 	}

@@ -61,11 +61,20 @@ void snap_read_xen(struct snap_reader *r)
 
 			guest = arena_printf(s->arena, "xen:%u", domain);
 			*g = (struct snap_guest){
-				.name = guest, .by = "xen", .network = "", .guest = guest + strlen("xen:"), .running = true,
+				.name = guest,
+				.by = "xen",
+				.network = "",
+				.guest = guest + strlen("xen:"),
+				.running = true,
 			};
 		}
 		*SNAP_ADD(s, nics) = (struct snap_nic){
-			.guest = guest, .kind = "xen", .device = name, .ifindex = link ? link->ifindex : 0, .live = true, .trust_rx = -1,
+			.guest = guest,
+			.kind = "xen",
+			.device = name,
+			.ifindex = link ? link->ifindex : 0,
+			.live = true,
+			.trust_rx = -1,
 		};
 	}
 	(void)closedir(dir);
