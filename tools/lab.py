@@ -214,8 +214,8 @@ class Ns:
 class Who:
     """Answers on TCP (as HTTP) and UDP with its name and the address it sees."""
 
-    def __init__(self, ns, port=80, name=None, addresses=("0.0.0.0", "::")):
-        self.name, self.socks, self.seen, self.stop = name or ns.short, [], [], False
+    def __init__(self, ns, port=80, name=None, addresses=("0.0.0.0", "::"), patience=1):
+        self.name, self.socks, self.seen, self.stop, self.patience = name or ns.short, [], [], False, patience
         for a in addresses:
             family = socket.AF_INET6 if ":" in a else socket.AF_INET
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
@@ -245,7 +245,7 @@ class Who:
             except OSError:
                 return
             with c, contextlib.suppress(OSError):
-                c.settimeout(1)
+                c.settimeout(self.patience)
                 c.recv(4096)
                 c.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + self._line(peer))
 

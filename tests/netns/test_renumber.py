@@ -80,7 +80,7 @@ def guests(lan):
     dhcpcd(b)
     web.dhclient(4)
     web.dhclient(6)
-    Who(web)
+    Who(web, patience=60)       # connections are held open for a while
     for g in (a, b, web):
         wait(lambda: of(g, NET4, 4) and of(g, NET6, 6), 20, f"{g.short} has addresses of both families")
     wait(lambda: len([x for x in b.addr(6) if ipaddress.ip_address(x) in NET6]) >= 2, 20, "b has DHCPv6 and SLAAC")
