@@ -154,14 +154,15 @@ static bool way_out(const struct snapshot *snap, uint8_t family, uint32_t ifinde
 	       (role_default(snap, AF_INET, ifindex, 0, -1) || !role_default(snap, AF_INET, 0, ifindex, -1));
 }
 
-/* A link with a subnet of its own is a network's, whatever host routes lead there. */
-static bool has_subnet(const struct snapshot *snap, uint32_t ifindex)
+/* A link with a subnet of its own that @ip isn't in is a network's, whatever host route leads there. @ip NULL: any subnet. */
+static bool has_subnet(const struct snapshot *snap, uint32_t ifindex, const struct ip *ip)
 {
 	size_t n;
 	const struct snap_addr *a = snap_addrs(snap, ifindex, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (a[i].prefix.ip.family == AF_INET && a[i].prefix.len < 31)
+		if (!ip_is_link_local(&a[i].prefix.ip) && a[i].prefix.len < ip_bits(&a[i].prefix.ip) - 1 &&
+		    (!ip || (a[i].prefix.ip.family == ip->family && !prefix_contains(&a[i].prefix, ip))))
 			return true;
 	return false;
 }
@@ -179,7 +180,22 @@ static void by_host_routes(struct roles *roles)
 		    r->protocol == RTPROT_KERNEL || r->protocol == RTPROT_RA || !r->oif)
 			continue;
 		l = snap_link(snap, r->oif);
-		if (l && !has_subnet(snap, l->ifindex) && (str_eq(l->kind, "veth") || str_eq(l->kind, "tun") || is_vif(l)) && !l->master &&
+		if (l && !has_subnet(snap, l->ifindex, &r->dst.ip) && (str_eq(l->kind, "veth") || str_eq(l->kind, "tun") || is_vif(l)) && !l->master &&
+		    !role_default(snap, AF_INET, l->ifindex, 0, -1) && !way_out(snap, AF_INET6, l->ifindex))
+			set(roles, l->ifindex, ROLE_GUEST);
+	}
+}
+
+/* The same where the route is missing: somebody with a global address is behind a veth that is nobody's network. */
+static void by_neighbours(struct roles *roles)
+{
+	const struct snapshot *snap = roles->snap;
+
+	for (size_t i = 0; i < snap->n_neighs; i++) {
+		const struct snap_neigh *n = &snap->neighs[i];
+		const struct snap_link *l = mac_is_zero(&n->mac) || !ip_is_global(&n->ip) ? NULL : snap_link(snap, n->ifindex);
+
+		if (l && str_eq(l->kind, "veth") && !l->master && !has_subnet(snap, l->ifindex, NULL) && !role_ra_heard(snap, l, NULL) &&
 		    !role_default(snap, AF_INET, l->ifindex, 0, -1) && !way_out(snap, AF_INET6, l->ifindex))
 			set(roles, l->ifindex, ROLE_GUEST);
 	}
@@ -339,6 +355,7 @@ struct roles *roles_new(const struct snapshot *snap)
 	roles->of = arena_alloc(roles->arena, snap->n_links + 1, sizeof(*roles->of));
 	by_kind(roles);
 	by_host_routes(roles);
+	by_neighbours(roles);
 	by_network(roles);
 	by_default_route(roles);
 	of_bridges(roles);

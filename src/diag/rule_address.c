@@ -72,7 +72,10 @@ static void judge_duplicate(const struct snapshot *snap, struct findings *found)
 		struct diag_fix *fix;
 
 		/* A bridge port's own address is nobody's (bridge.port-has-address). */
-		if (!state || !depends(found, l) || (l->master && !str_eq(l->slave_kind, "vrf")))
+		if (!state || (l->master && !str_eq(l->slave_kind, "vrf")) || str_eq(l->kind, "macvtap"))
+			continue;
+		/* A duplicate is broken wherever it is; one that is still tested matters where somebody waits for it. */
+		if (!(a->flags & IFA_F_DADFAILED) && !depends(found, l))
 			continue;
 		guest = role_guest_addr(snap, &a->prefix.ip);
 		/* Its age counts from its making, not from when the link got its carrier. */
@@ -154,7 +157,7 @@ static void judge_subnet_anycast(const struct snapshot *snap, struct findings *f
 		const struct snap_link *l = snap_link(snap, a->ifindex);
 		struct diag_finding *f;
 
-		if (!l || !is_first_of_prefix(&a->prefix) || !depends(found, l))
+		if (!l || !is_first_of_prefix(&a->prefix) || (!(a->flags & IFA_F_DADFAILED) && !depends(found, l)))
 			continue;
 		/* While this host is the only router there, it is no harm. */
 		if (!(a->flags & IFA_F_DADFAILED) && !(role_ra_heard(snap, l, NULL) && !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))

@@ -139,6 +139,15 @@ static bool leads_out(const struct snapshot *snap, uint32_t dev)
 	return role_default(snap, AF_INET, 0, dev, -1) || role_default(snap, AF_INET6, 0, dev, -1);
 }
 
+/* Somebody wants it to be reached from another link. */
+static bool is_proxied(const struct snapshot *snap, const struct ip *ip)
+{
+	for (size_t i = 0; i < snap->n_proxies; i++)
+		if (ip_eq(&snap->proxies[i].ip, ip))
+			return true;
+	return false;
+}
+
 static bool by_hand(const struct findings *found, const struct snap_link *dev)
 {
 	return dev && role_is(found->roles, dev->ifindex, ROLE_GUEST_ONLY) && (dev->flags & IFF_UP) &&
@@ -168,7 +177,7 @@ static void needs_by_hand(const struct snapshot *snap, struct findings *found, s
 	for (size_t i = 0; i < n; i++) {
 		const struct snap_link *dev = snap_link(snap, g[i].dev);
 
-		if (!by_hand(found, dev) || !leads_out(snap, dev->ifindex))
+		if (!by_hand(found, dev) || (!leads_out(snap, dev->ifindex) && !is_proxied(snap, &g[i].ip)))
 			continue;
 		if (!g[i].host_route && !(ip_is_global(&g[i].ip) && gateway_address(snap, dev->ifindex, &g[i].ip)))
 			continue;
@@ -402,22 +411,27 @@ static void proxy_op(struct diag_finding *f, struct diag_fix *fix, bool add, con
 	fix_command(f, fix, "ip -6 neigh %s proxy %s dev %s", add ? "add" : "del", IP_STR(ip), device);
 }
 
-/* The interface whose on-link prefix has @ip in it, other than @not. */
+/*
+ * The interface whose on-link prefix has @ip in it, other than @not; shorter than the prefix that @not itself has for
+ * it, if there is one: two of one length are another fault (route.overlap).
+ */
 static const struct snap_link *on_link(const struct snapshot *snap, const struct findings *found, const struct ip *ip, uint32_t not)
 {
+	const struct snap_addr *own = gateway_address(snap, not, ip);
+	const uint8_t below = own ? own->prefix.len : 128;
+
 	for (size_t i = 0; i < snap->n_addrs; i++) {
 		const struct snap_addr *a = &snap->addrs[i];
 
-		if (a->ifindex != not && a->prefix.len < 128 && a->prefix.ip.family == AF_INET6 && prefix_contains(&a->prefix, ip) &&
-		    role_is(found->roles, a->ifindex, ROLE_UPLINK | ROLE_HEARD) &&
-		    !role_is(found->roles, a->ifindex, ROLE_GUEST_ONLY))
+		if (a->ifindex != not && a->prefix.len < below && a->prefix.ip.family == AF_INET6 && prefix_contains(&a->prefix, ip) &&
+		    !role_is(found->roles, a->ifindex, ROLE_GUEST | ROLE_GUEST_ONLY | ROLE_NETWORK | ROLE_OURS))
 			return snap_link(snap, a->ifindex);
 	}
 	/* Or it has none of its own there, and only the route. */
 	for (size_t i = 0; i < snap->n_routes; i++) {
 		const struct snap_route *r = &snap->routes[i];
 
-		if (r->table == RT_TABLE_MAIN && r->oif != not && r->dst.ip.family == AF_INET6 && r->dst.len > 0 && r->dst.len < 128 &&
+		if (r->table == RT_TABLE_MAIN && r->oif != not && r->dst.ip.family == AF_INET6 && r->dst.len > 0 && r->dst.len < below &&
 		    !r->gateway.family && r->type == RTN_UNICAST && prefix_contains(&r->dst, ip) &&
 		    role_is(found->roles, r->oif, ROLE_UPLINK | ROLE_HEARD) && !role_is(found->roles, r->oif, ROLE_GUEST_ONLY))
 			return snap_link(snap, r->oif);

@@ -559,8 +559,10 @@ static void judge_mtu(const struct snapshot *snap, struct findings *found)
 		struct op *op;
 		uint32_t mtu = MTU_USUAL;
 
+		/* Of an interface that isn't a tunnel nothing else may be left to tell who depended on it. */
 		if (l->mtu >= MTU_IPV6 || l->conf6.present || is_port(l) || (l->flags & IFF_LOOPBACK) || !(l->flags & IFF_UP) ||
-		    !(role & (ROLE_UPLINK | ROLE_NETWORK | ROLE_GUEST_BRIDGE | ROLE_GUEST | ROLE_LOWER)))
+		    (!(role & (ROLE_UPLINK | ROLE_NETWORK | ROLE_GUEST_BRIDGE | ROLE_GUEST | ROLE_LOWER)) && l->kind[0] &&
+		     !str_eq(l->kind, "veth")))
 			continue;
 		if (str_eq(l->kind, "macvtap"))
 			continue;	/* the host's side of it needs none */
