@@ -17,6 +17,7 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <unistd.h>
+#include "kern/macvtap.h"
 
 /* Newer than the oldest headers we build with. */
 #define IFLA_BRPORT_LOCKED_ 39		/* 5.18 */
@@ -341,17 +342,17 @@ static int on_link(void *user, const struct nlmsghdr *nlh)
 
 /* ------------------------------------------------------------------------- /sys */
 
-/* Does /sys show this network namespace? */
-static bool sysfs_is_ours(const struct snapshot *s, const struct snap_link *link)
+/* Does the sysfs at @sys show this network namespace? */
+static bool sysfs_is_ours(const struct snapshot *s, const char *sys, const struct snap_link *link)
 {
-	_cleanup_(freep) char *path = xasprintf("/sys/class/net/%s/ifindex", link->name), *text = NULL;
+	_cleanup_(freep) char *path = xasprintf("%s/class/net/%s/ifindex", sys, link->name), *text = NULL;
 	size_t seen = 0;
 
 	if (snap_file(path, &text) < 0 || strtoul(text, NULL, 10) != link->ifindex)
 		return false;
 	/* lo has index 1 everywhere: take one that tells, if there is one. */
 	for (size_t i = 0; i < s->n_links && seen < 3; i++) {
-		_cleanup_(freep) char *p = xasprintf("/sys/class/net/%s/ifindex", s->links[i].name), *t = NULL;
+		_cleanup_(freep) char *p = xasprintf("%s/class/net/%s/ifindex", sys, s->links[i].name), *t = NULL;
 
 		if (s->links[i].flags & IFF_LOOPBACK)
 			continue;
@@ -362,20 +363,20 @@ static bool sysfs_is_ours(const struct snapshot *s, const struct snap_link *link
 	return true;
 }
 
-static void read_sysfs(struct snapshot *s)
+static void read_sysfs(struct snapshot *s, const char *sys)
 {
 	for (size_t i = 0; i < s->n_links; i++) {
 		struct snap_link *link = &s->links[i];
 		_cleanup_(freep) char *path = NULL, *text = NULL;
 
 		if (link->kind[0] == '\0' && link->type == ARPHRD_ETHER) {
-			_cleanup_(freep) char *phy = xasprintf("/sys/class/net/%s/phy80211", link->name);
+			_cleanup_(freep) char *phy = xasprintf("%s/class/net/%s/phy80211", sys, link->name);
 
 			link->wireless = access(phy, F_OK) == 0;
 		}
 		if (strcmp(link->kind, "bridge") != 0)
 			continue;
-		path = xasprintf("/sys/class/net/%s/addr_assign_type", link->name);
+		path = xasprintf("%s/class/net/%s/addr_assign_type", sys, link->name);
 		if (snap_file(path, &text) == 0)
 			link->mac_assign = (uint8_t)strtoul(text, NULL, 10);
 	}
@@ -394,8 +395,14 @@ int snap_read_links(struct snap_reader *r)
 		return e;
 	if (s->n_links == 0)
 		return -ENODATA;
-	if (sysfs_is_ours(s, &s->links[0]))
-		read_sysfs(s);
+	if (!sysfs_is_ours(s, r->sys, &s->links[0])) {
+		/* --netns leaves /sys as it was. Root can have one of this namespace without mounting it anywhere. */
+		r->sysfs = kern_macvtap_sysfs();
+		if (r->sysfs >= 0)
+			(void)snprintf(r->sys, sizeof(r->sys), "/proc/self/fd/%d", r->sysfs);
+	}
+	if (sysfs_is_ours(s, r->sys, &s->links[0]))
+		read_sysfs(s, r->sys);
 	else
 		snapshot_add_unread(s, SNAP_PART_SYSFS, "", "/sys shows another network namespace's interfaces, or none");
 	return 0;

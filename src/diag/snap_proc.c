@@ -350,7 +350,7 @@ static void read_listeners(struct snapshot *s)
 	}
 }
 
-static void read_tap_nodes(struct snapshot *s)
+static void read_tap_nodes(struct snapshot *s, const char *sys)
 {
 	for (size_t i = 0; i < s->n_links && !snap_unread(s, SNAP_PART_SYSFS); i++) {
 		const struct snap_link *l = &s->links[i];
@@ -360,7 +360,7 @@ static void read_tap_nodes(struct snapshot *s)
 
 		if (strcmp(l->kind, "macvtap") != 0)
 			continue;
-		path = xasprintf("/sys/class/net/%s/tap%u/dev", l->name, l->ifindex);
+		path = xasprintf("%s/class/net/%s/tap%u/dev", sys, l->name, l->ifindex);
 		node = xasprintf("/dev/tap%u", l->ifindex);
 		int e = snap_file(path, &text);
 		if (e < 0 || sscanf(text, "%" SCNu32 ":%" SCNu32, &t.major, &t.minor) != 2) {
@@ -391,5 +391,5 @@ void snap_read_proc(struct snap_reader *r)
 	read_sysctls(s);
 	read_counters(s);
 	read_listeners(s);
-	read_tap_nodes(s);
+	read_tap_nodes(s, r->sys);
 }

@@ -120,7 +120,7 @@ static bool has_capability(unsigned int cap)
 int snapshot_read(struct snapshot **ret, const struct snapshot_conf *conf, struct report *report)
 {
 	_cleanup_(snapshot_freep) struct snapshot *s = snapshot_new();
-	struct snap_reader r = { .s = s, .conf = conf, .rt = NL_CLOSED, .nf = NL_CLOSED };
+	struct snap_reader r = { .s = s, .conf = conf, .rt = NL_CLOSED, .nf = NL_CLOSED, .sysfs = -1, .sys = "/sys" };
 	mono_t begun = mono_now();
 	struct utsname u;
 	int e;
@@ -164,5 +164,6 @@ int snapshot_read(struct snapshot **ret, const struct snapshot_conf *conf, struc
 	nl_close(&r.rt);
 	nl_close(&r.nf);
 	nlb_free(&r.b);
+	closep(&r.sysfs);
 	return e;
 }

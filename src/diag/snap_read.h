@@ -18,6 +18,8 @@ struct snap_reader {
 	struct nl rt, nf;	/* open, but for nf without privileges */
 	struct nlb b;
 	char why[NL_WHY_MAX];	/* of the last failure of snap_dump() */
+	int sysfs;		/* a sysfs of this namespace that is mounted nowhere; -1: /sys is ours, or there is none */
+	char sys[32];		/* where a sysfs of this namespace is found, without an end slash */
 };
 
 /**

@@ -228,6 +228,21 @@ def test_sysctl_files(lab):
     assert last["by"] == ("nobody" if os.path.isdir("/run/systemd/system") else "procps")
 
 
+def test_from_another_namespace(lab):
+    """With --netns, /sys stays that of the namespace one came from: a macvtap's node is known all the same."""
+    host, peer = lab.ns("host"), lab.ns("peer")
+    build(host, peer, lab)
+    path = os.path.join(lab.dir, "s.json")
+    subprocess.run([SIXTAP, "--netns", host.name, "-c", lab.dir + "/none.yaml", "--run-dir", lab.dir + "/run", "doctor", "--save", path],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(path) as f:
+        s = json.load(f)
+    inside = read(host)
+    assert not [u for u in s.get("unread", []) if u["part"] == "sysfs"], s["unread"]
+    assert s["tap_nodes"] == inside["tap_nodes"]
+    assert one(s["links"], name="br0")["mac_assign"] == 3
+
+
 def test_xen(lab):
     """Backends as a Xen host's /sys has them: no Xen runs here, so their folders are made by hand."""
     host = lab.ns("host")
