@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Faults of bridges, made for real: the host and two guests on a bridge with the LAN's NIC in it."""
-import json
-import pytest
+import fcntl, json, os, struct
 from lab import wait
 from libfault import Doctor, Fault, check
 
@@ -433,7 +432,37 @@ class Unpinned(Row):
         self.host.ip("link", "del", "p0")
 
 
-FAULTS = [Snooping, FloodOff, Isolated, Mtu, Stp, Vlan, VlanAlone, PortAddress, Netfilter, NetfilterOfBridge, NetfilterIptables,
+class NoReader(Row):
+    """A persistent tap whose guest is gone."""
+    id, subject, fixable = "tap.no-reader", "tp", False
+
+    def make(self):
+        self.host.ip("tuntap", "add", "dev", "tp", "mode", "tap")
+        self.host.sysctl("net.ipv6.conf.tp.disable_ipv6", 1)
+        self.host.ip("link", "set", "tp", "address", "fe:54:00:00:06:99", "master", "br0", "up")
+
+    def broken(self):
+        return "NO-CARRIER" in self.host.ip("link", "show", "tp")
+
+    def alikes(self):
+        def held():
+            self.make()
+            with self.host.enter():
+                fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+                fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH22x", b"tp", 0x1002))
+            wait(lambda: not self.broken(), 3, "carrier")
+
+            def undo():
+                os.close(fd)
+                self.restore()
+            return undo
+        return [held]
+
+    def restore(self):
+        self.host.ip("link", "del", "tp")
+
+
+FAULTS = [NoReader, Snooping, FloodOff, Isolated, Mtu, Stp, Vlan, VlanAlone, PortAddress, Netfilter, NetfilterOfBridge, NetfilterIptables,
           MldFiltered]
 
 

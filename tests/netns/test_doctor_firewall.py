@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What firewalls, NAT rules and services of others break for guests, made with the tools that people use."""
-import os, re, subprocess
-import pytest
-from lab import OUTSIDE4, OUTSIDE6, Who, wait
+import contextlib, json, os, signal
+from lab import OUTSIDE4, OUTSIDE6, SIXTAP, Who, wait
 from doctorlab import DoctorLab, HOST4, NET4, NET6
 from libfault import Fault, check
 
-OUT4, OUT6 = "198.51.100.2", None
 PORT = 8088
 
 
@@ -201,13 +199,6 @@ class NatMissing(Row):
                 self.t.host.run(p, "-t", "nat", "-A", "POSTROUTING", "-s", net, "!", "-d", net, "-j", "MASQUERADE")
             assert self.out(4) and self.out(6)
             return self.restore
-
-        def isolated():
-            """Nothing is forwarded: it isn't meant to reach the outside."""
-            self.make()
-            self.t.host.sysctl("net.ipv4.ip_forward", 0)
-            self.t.host.sysctl("net.ipv6.conf.all.forwarding", 0)
-            return self.restore
         return [by_iptables]
 
     also = ("nat.ipv6-missing",)
@@ -317,3 +308,47 @@ def test_firewall_faults(lab):
     t = DoctorLab(lab)
     for kind in FAULTS:
         check(kind(t), Doctor(t), quiet=(), state=t.state)
+    boot_would_undo(t)
+
+
+def boot_would_undo(t):
+    """persist.differs: set by hand, and a file of sysctl.d says otherwise."""
+    folder = os.path.join(t.lab.dir, "etc-sysctl.d")
+    os.makedirs(folder)
+
+    def found(value):
+        with open(os.path.join(folder, "99-hand.conf"), "w") as f:
+            f.write(f"# by hand\nnet.ipv4.ip_forward = {value}\n")
+        # `ip netns exec` has given us a mount namespace of our own
+        p = t.host.run("sh", "-c", 'mount --bind "$0" /etc/sysctl.d && exec "$@"', folder, SIXTAP, "-c", t.config, "--run-dir",
+                       t.run_dir, "--json", "doctor", check=False)
+        return {f["subject"]: f for f in json.loads(p.stdout)["findings"] if f["id"] == "persist.differs"}
+    assert not found(1)
+    f = found(0)["net/ipv4/ip_forward"]
+    assert f["evidence"]["set_by"] == "/etc/sysctl.d/99-hand.conf:2", f
+    # That is what the boot does.
+    t.host.sysctl("net.ipv4.ip_forward", 0)
+    assert not t.nat_out(4)
+    t.settle()
+    assert t.nat_out(4)
+
+
+def test_rules_of_ours_are_gone(world):
+    """Nobody runs who would put them back."""
+    w = world
+    w.up()
+    g = w.static_guest()
+    wait(lambda: g.ping(OUTSIDE4, timeout=1), 8, "the guest reaches the outside")
+    assert not [f for f in w.sixtap.json("doctor")["findings"] if f["id"] == "firewall.rules-missing"]
+    for pid in w.sixtap.processes().values():
+        with contextlib.suppress(ProcessLookupError):    # it ended with the one before
+            os.kill(pid, signal.SIGKILL)
+    wait(lambda: not w.sixtap.processes(), 5, "the daemon is gone")
+    assert not [f for f in w.sixtap.json("doctor")["findings"] if f["id"] == "firewall.rules-missing"]
+    w.host.run("nft", "flush", "ruleset")
+    assert not g.ping(OUTSIDE4, timeout=1)
+    found = [f for f in w.sixtap.json("doctor", check=False)["findings"] if f["id"] == "firewall.rules-missing"]
+    assert [f["subject"] for f in found] == ["inet sixtap"], found
+    w.sixtap("doctor", "--fix", check=False)
+    wait(lambda: g.ping(OUTSIDE4, timeout=1), 10, "the guest reaches the outside again")
+    assert not [f for f in w.sixtap.json("doctor", check=False)["findings"] if f["id"] == "firewall.rules-missing"]

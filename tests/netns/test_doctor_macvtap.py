@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Faults of macvtaps, made for real: a Linux stack behind each descriptor, another machine on the wire."""
-import contextlib, os, socket, stat, subprocess, threading, time
-import pytest
+import contextlib, os, stat
 from lab import wait
 from libfault import Doctor, Fault, check
 from libmacvtap import Guest, PREFIX, Wire, group_of

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`sixtap doctor --probe`: what is asked of the network itself, as a guest and beside a macvtap."""
 import json, os, socket, threading, time
-import pytest
 from lab import wait
 from test_doctor_bridge import Lan as BridgeLan, P4, P6
 from test_doctor_macvtap import Filtered, Lan as MacvtapLan
