@@ -7,7 +7,6 @@
  */
 #include "base/arena.h"
 
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -82,14 +81,19 @@ char *arena_strdup(struct arena *arena, const char *s)
 	return arena_strndup(arena, s, strlen(s));
 }
 
+char *arena_vprintf(struct arena *arena, const char *fmt, va_list ap)
+{
+	_cleanup_(freep) char *s = xvasprintf(fmt, ap);
+
+	return arena_strdup(arena, s);
+}
+
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 {
-	_cleanup_(freep) char *s = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&s, fmt, ap) < 0)
-		abort();
+	char *s = arena_vprintf(arena, fmt, ap);
 	va_end(ap);
-	return arena_strdup(arena, s);
+	return s;
 }

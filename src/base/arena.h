@@ -6,6 +6,7 @@
  * call, and nothing in it is freed alone. Memory is zeroed. Never NULL.
  */
 #pragma once
+#include <stdarg.h>
 #include <stddef.h>
 #include "base/mem.h"
 
@@ -19,6 +20,7 @@ void *arena_alloc(struct arena *arena, size_t n, size_t size) __attribute__((ret
 char *arena_strdup(struct arena *arena, const char *s) __attribute__((returns_nonnull));
 char *arena_strndup(struct arena *arena, const char *s, size_t n) __attribute__((returns_nonnull));
 char *arena_printf(struct arena *arena, const char *fmt, ...) __attribute__((returns_nonnull, format(printf, 2, 3)));
+char *arena_vprintf(struct arena *arena, const char *fmt, va_list ap) __attribute__((returns_nonnull, format(printf, 2, 0)));
 
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), 1, sizeof(type)))
 
@@ -38,4 +40,15 @@ char *arena_printf(struct arena *arena, const char *fmt, ...) __attribute__((ret
 			(arr) = new_;                                                    \
 			(cap) = (__typeof__(cap))cap_;                                   \
 		}                                                                        \
+	} while (0)
+
+/* As ARENA_GROW() of an array that only this makes room in: its capacity is the power of two above its count. */
+#define ARENA_GROW_POW2(arena, arr, n)                                                          \
+	do {                                                                                    \
+		if ((n) == 0 || ((n) >= 8 && ((n) & ((n) - 1)) == 0)) {                         \
+			__typeof__(arr) new_ = arena_alloc((arena), (n) ? (n) * 2 : 8, sizeof(*(arr))); \
+			if ((n) > 0)                                                            \
+				memcpy(new_, (arr), (n) * sizeof(*(arr)));                      \
+			(arr) = new_;                                                           \
+		}                                                                               \
 	} while (0)

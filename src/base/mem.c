@@ -5,7 +5,6 @@
 #include "base/mem.h"
 
 #include <malloc.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #define KEPT (128 * 1024)	/* bytes, for the next pieces */
@@ -42,14 +41,21 @@ char *xstrdup(const char *s)
 	return checked(strdup(s));
 }
 
-char *xasprintf(const char *fmt, ...)
+char *xvasprintf(const char *fmt, va_list ap)
 {
 	char *s = NULL;
+
+	if (vasprintf(&s, fmt, ap) < 0)
+		s = NULL;
+	return checked(s);
+}
+
+char *xasprintf(const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&s, fmt, ap) < 0)
-		s = NULL;
+	char *s = xvasprintf(fmt, ap);
 	va_end(ap);
-	return checked(s);
+	return s;
 }

@@ -72,16 +72,6 @@ void report_source(struct report *report, const char *file, const char *text, si
 	report->sources[report->n_sources++] = s;
 }
 
-static char *vprint(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
-static char *vprint(const char *fmt, va_list ap)
-{
-	char *s = NULL;
-
-	if (vasprintf(&s, fmt, ap) < 0)
-		abort();
-	return s;
-}
-
 static const char *keep_name(struct report *report, const char *name)
 {
 	for (size_t i = 0; i < report->n_names; i++)
@@ -117,7 +107,7 @@ struct finding *report_add(struct report *report, enum severity severity, const 
 
 	f->key = key ? xstrdup(key) : NULL;
 	va_start(ap, fmt);
-	f->what = vprint(fmt, ap);
+	f->what = xvasprintf(fmt, ap);
 	va_end(ap);
 	return f;
 }
@@ -128,7 +118,7 @@ void report_help(struct finding *finding, const char *fmt, ...)
 
 	free(finding->help);
 	va_start(ap, fmt);
-	finding->help = vprint(fmt, ap);
+	finding->help = xvasprintf(fmt, ap);
 	va_end(ap);
 }
 
@@ -138,7 +128,7 @@ void report_hint(struct finding *finding, const char *fmt, ...)
 
 	free(finding->hint);
 	va_start(ap, fmt);
-	finding->hint = vprint(fmt, ap);
+	finding->hint = xvasprintf(fmt, ap);
 	va_end(ap);
 }
 

@@ -160,3 +160,10 @@ bool ask_count(struct cmd *cmd, const char *option, const char *text, unsigned i
 	*ret = (unsigned int)n;
 	return true;
 }
+
+bool ask_option(struct cmd *cmd, struct ask *ask, int opt)
+{
+	if (opt == 'w')
+		return ask_seconds(cmd, "--wait", optarg, &ask->interval);
+	return opt == 'n' && ask_count(cmd, "--count", optarg, 100, &ask->tries);
+}

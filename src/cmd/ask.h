@@ -48,6 +48,9 @@ void ask_end(struct ask *ask, const struct wr *w);
 /* @after_s: since the question was last sent. Return: true when it is an answer. */
 typedef bool (*ask_fn)(void *user, const struct heard *heard, int outcome, double after_s);
 
+/* Option @opt of `rs` and `ns`: -w, --wait or -n, --count, with its value in optarg. Return: false with a usage error. */
+bool ask_option(struct cmd *cmd, struct ask *ask, int opt);
+
 /* Send and wait. Return: 0, or -1 with an error in the report. */
 int ask_run(struct cmd *cmd, struct ask *ask, ask_fn fn, void *user);
 

@@ -292,12 +292,10 @@ bool cmd_no_options(struct cmd *cmd, int argc, char **argv)
 
 int cmd_usage(struct cmd *cmd, const char *fmt, ...)
 {
-	_cleanup_(freep) char *what = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&what, fmt, ap) < 0)
-		abort();
+	_cleanup_(freep) char *what = xvasprintf(fmt, ap);
 	va_end(ap);
 	struct finding *f = report_error(cmd->report, cmd->info ? cmd->info->name : NULL, "%s", what);
 

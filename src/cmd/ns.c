@@ -247,16 +247,9 @@ int cmd_ns(struct cmd *cmd, int argc, char **argv)
 		case 'd':
 			q.dad = true;
 			break;
-		case 'w':
-			if (!ask_seconds(cmd, "--wait", optarg, &ask.interval))
-				return EXIT_USAGE;
-			break;
-		case 'n':
-			if (!ask_count(cmd, "--count", optarg, 100, &ask.tries))
-				return EXIT_USAGE;
-			break;
 		default:
-			return EXIT_USAGE;
+			if (!ask_option(cmd, &ask, opt))
+				return EXIT_USAGE;
 		}
 	}
 	if (argc - optind < 1 || argc - optind > 2)

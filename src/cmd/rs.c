@@ -491,18 +491,8 @@ int cmd_rs(struct cmd *cmd, int argc, char **argv)
 	int status = EXIT_FAILED, opt;
 
 	while ((opt = cmd_option(cmd, argc, argv, options)) != -1) {
-		switch (opt) {
-		case 'w':
-			if (!ask_seconds(cmd, "--wait", optarg, &ask.interval))
-				return EXIT_USAGE;
-			break;
-		case 'n':
-			if (!ask_count(cmd, "--count", optarg, 100, &ask.tries))
-				return EXIT_USAGE;
-			break;
-		default:
+		if (!ask_option(cmd, &ask, opt))
 			return EXIT_USAGE;
-		}
 	}
 	if (argc - optind != 1)
 		return cmd_usage(cmd, argc == optind ? "which interface?" : "one interface at a time");

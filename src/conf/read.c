@@ -11,16 +11,12 @@
 
 struct finding *conf_error(struct conf *c, const struct where *where, const char *path, const char *fmt, ...)
 {
-	char *what = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&what, fmt, ap) < 0)
-		abort();
+	_cleanup_(freep) char *what = xvasprintf(fmt, ap);
 	va_end(ap);
-	struct finding *f = report_add(c->report, SEVERITY_ERROR, where, path, "%s", what);
-	free(what);
-	return f;
+	return report_add(c->report, SEVERITY_ERROR, where, path, "%s", what);
 }
 
 void conf_fault(struct conf *c, const struct where *where, const char *path, const char *fault)

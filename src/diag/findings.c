@@ -41,22 +41,11 @@ struct findings *findings_free(struct findings *found)
 	return NULL;
 }
 
-static const char *__attribute__((format(printf, 2, 0))) format(struct arena *arena, const char *fmt, va_list ap)
-{
-	char *s = NULL;
-
-	if (vasprintf(&s, fmt, ap) < 0)
-		abort();
-	const char *kept = arena_strdup(arena, s);
-	free(s);
-	return kept;
-}
-
 #define FORMAT(arena, fmt)                              \
 	({                                              \
 		va_list ap_;                            \
 		va_start(ap_, fmt);                     \
-		const char *s_ = format(arena, fmt, ap_); \
+		const char *s_ = arena_vprintf(arena, fmt, ap_); \
 		va_end(ap_);                            \
 		s_;                                     \
 	})

@@ -11,16 +11,6 @@ struct fw_rules fix_rules(struct diag_fix *fix, const char *name)
 	return (struct fw_rules){ .arena = fix->ops->arena, .comment = arena_printf(fix->ops->arena, FIX_RULE_COMMENT "%s", name) };
 }
 
-/* Before the first rule that ends the chain for everybody; 0: there is none. */
-static uint64_t end_of(const struct fw_chain *chain)
-{
-	for (size_t i = 0; i < chain->n_rules; i++)
-		if (chain->rules[i].n_conds == 0 && chain->rules[i].verdict != FW_VERDICT_NONE &&
-		    chain->rules[i].verdict != FW_VERDICT_JUMP)
-			return chain->rules[i].handle;
-	return 0;
-}
-
 void fix_rule(struct diag_finding *f, struct diag_fix *fix, const struct fw_base *base, const struct fw_drop *drop,
 	      enum fw_hook hook, const struct fw_rules *rules)
 {
@@ -42,7 +32,7 @@ void fix_rule(struct diag_finding *f, struct diag_fix *fix, const struct fw_base
 		.chain = arena_strdup(arena, to->name),
 		.comment = rules->comment,
 		.xt = base->table->xt,
-		.before = drop->point ? end_of(to) : drop->at,
+		.before = drop->point ? foreign_end(to) : drop->at,
 		.add = rules->list,
 		.n_add = rules->n,
 	};

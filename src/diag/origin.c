@@ -99,15 +99,6 @@ void origin_sysctl(const struct snapshot *s, const struct snap_link *link, const
 
 /* ------------------------------------------------------------------- files of sections */
 
-static char *trim(char *s)
-{
-	s += strspn(s, " \t\r");
-	size_t n = strlen(s);
-	while (n > 0 && strchr(" \t\r", s[n - 1]))
-		s[--n] = '\0';
-	return s;
-}
-
 uint32_t origin_key(const char *text, const char *section, const char *key, char *ret, size_t size)
 {
 	_cleanup_(freep) char *copy = xstrdup(text);
@@ -118,7 +109,7 @@ uint32_t origin_key(const char *text, const char *section, const char *key, char
 	for (uint32_t n = 1; (line = snap_line(&at)); n++) {
 		char *eq;
 
-		line = trim(line);
+		line = str_trim(line);
 		if (line[0] == '[') {
 			size_t len = strlen(section);
 
@@ -129,9 +120,9 @@ uint32_t origin_key(const char *text, const char *section, const char *key, char
 		if (!in || !eq || line[0] == '#' || line[0] == ';')
 			continue;
 		*eq = '\0';
-		if (strcasecmp(trim(line), key) != 0)
+		if (strcasecmp(str_trim(line), key) != 0)
 			continue;
-		(void)str_copy(ret, size, trim(eq + 1));
+		(void)str_copy(ret, size, str_trim(eq + 1));
 		found = n;
 	}
 	return found;

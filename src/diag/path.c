@@ -30,25 +30,17 @@ bool path_step(struct path_walk *w, const char *at, enum path_verdict verdict, c
 	       const char *fmt, ...)
 {
 	struct path_way *way = w->way;
-	_cleanup_(freep) char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	const char *text = arena_vprintf(w->arena, fmt, ap);
 	va_end(ap);
 	/* The array may move, so the step that ends the way is found again. */
 	size_t end = way->end ? (size_t)(way->end - way->steps) : SIZE_MAX;
-	if (way->n == 0 || (way->n >= 8 && (way->n & (way->n - 1)) == 0)) {
-		struct path_step *steps = arena_alloc(w->arena, way->n ? way->n * 2 : 8, sizeof(*steps));
-
-		if (way->n > 0)
-			memcpy(steps, way->steps, way->n * sizeof(*steps));
-		way->steps = steps;
-	}
+	ARENA_GROW_POW2(w->arena, way->steps, way->n);
 	way->steps[way->n++] = (struct path_step){
 		.at = at,
-		.what = arena_strdup(w->arena, text),
+		.what = text,
 		.verdict = verdict,
 		.rule = rule,
 		.subject = subject,

@@ -61,8 +61,8 @@ static void parse_querier(const struct nlattr *state, struct snap_bridge *br)
 	const struct nlattr *tb[BRIDGE_QUERIER_MAX + 1];
 
 	nl_parse_nest(state, tb, BRIDGE_QUERIER_MAX, policy);
-	(void)snap_ip(tb[BRIDGE_QUERIER_IP_ADDRESS], AF_INET, &br->querier4);
-	(void)snap_ip(tb[BRIDGE_QUERIER_IPV6_ADDRESS], AF_INET6, &br->querier6);
+	(void)nl_ip(tb[BRIDGE_QUERIER_IP_ADDRESS], AF_INET, &br->querier4);
+	(void)nl_ip(tb[BRIDGE_QUERIER_IPV6_ADDRESS], AF_INET6, &br->querier6);
 	br->querier4_port = nl_u32(tb[BRIDGE_QUERIER_IP_PORT]);
 	br->querier6_port = nl_u32(tb[BRIDGE_QUERIER_IPV6_PORT]);
 	if (tb[BRIDGE_QUERIER_IP_OTHER_TIMER])
@@ -204,16 +204,6 @@ static void parse_kind(struct snapshot *s, const struct nlattr *data, struct sna
 
 /* ----------------------------------------------------------- settings per family */
 
-/* Entry @i of an array of int32_t that may be shorter on older kernels. */
-static int32_t conf_at(const struct nlattr *a, size_t i)
-{
-	int32_t v = 0;
-
-	if (a && nl_len(a) >= (i + 1) * sizeof(v))
-		memcpy(&v, (const uint8_t *)nl_data(a) + i * sizeof(v), sizeof(v));
-	return v;
-}
-
 static void parse_inet6(const struct nlattr *af, struct snap_link *link)
 {
 	static const uint16_t policy[IFLA_INET6_MAX + 1] = {
@@ -225,7 +215,7 @@ static void parse_inet6(const struct nlattr *af, struct snap_link *link)
 	nl_parse_nest(af, tb, IFLA_INET6_MAX, policy);
 	const struct nlattr *conf = tb[IFLA_INET6_CONF];
 	link->conf6.present = true;
-#define GET6(name, index) link->conf6.name = conf_at(conf, (index));
+#define GET6(name, index) link->conf6.name = nl_entry(conf, (index));
 	SNAP_CONF6(GET6)
 	/* The dump has milliseconds, the sysctls seconds. */
 	link->conf6.router_solicitation_interval /= 1000;
@@ -233,7 +223,7 @@ static void parse_inet6(const struct nlattr *af, struct snap_link *link)
 	link->conf6.router_solicitation_max_interval /= 1000;
 	link->inet6_flags = nl_u32(tb[IFLA_INET6_FLAGS]);
 	link->ra_mtu = nl_u32(tb[IFLA_INET6_RA_MTU]);
-	if (snap_ip(tb[IFLA_INET6_TOKEN], AF_INET6, &link->token) && ip_is_unspecified(&link->token))
+	if (nl_ip(tb[IFLA_INET6_TOKEN], AF_INET6, &link->token) && ip_is_unspecified(&link->token))
 		link->token = (struct ip){ 0 };
 }
 
@@ -250,7 +240,7 @@ static void parse_af_spec(const struct nlattr *spec, struct snap_link *link)
 
 			nl_parse_nest(af, tb, IFLA_INET_MAX, any);
 			link->conf4.present = true;
-#define GET4(name, index) link->conf4.name = conf_at(tb[IFLA_INET_CONF], (index));
+#define GET4(name, index) link->conf4.name = nl_entry(tb[IFLA_INET_CONF], (index));
 			SNAP_CONF4(GET4)
 		} else if (nl_type(af) == AF_INET6) {
 			parse_inet6(af, link);
@@ -274,22 +264,6 @@ static void parse_stats(const struct nlattr *a, struct snap_stats *ret)
 	};
 }
 
-static const char *altnames(struct snapshot *s, const struct nlattr *list)
-{
-	const char *names = "";
-	const struct nlattr *a;
-
-	if (!list)
-		return names;
-	const void *at = nl_data(list);
-	size_t left = nl_len(list);
-	while ((a = nl_next(&at, &left))) {
-		if (nl_type(a) == IFLA_ALT_IFNAME && memchr(nl_data(a), '\0', nl_len(a)))
-			names = arena_printf(s->arena, "%s%s%s", names, names[0] ? " " : "", nl_str(a));
-	}
-	return names;
-}
-
 static int on_link(void *user, const struct nlmsghdr *nlh)
 {
 	static const uint16_t xdp_policy[IFLA_XDP_MAX + 1] = { [IFLA_XDP_PROG_ID] = 4 };
@@ -311,7 +285,7 @@ static int on_link(void *user, const struct nlmsghdr *nlh)
 		.kind = info[IFLA_INFO_KIND] ? arena_strdup(s->arena, nl_str(info[IFLA_INFO_KIND])) : "",
 		.slave_kind = info[IFLA_INFO_SLAVE_KIND] ? arena_strdup(s->arena, nl_str(info[IFLA_INFO_SLAVE_KIND])) : "",
 		.alias = tb[IFLA_IFALIAS] ? arena_strdup(s->arena, nl_str(tb[IFLA_IFALIAS])) : "",
-		.altnames = altnames(s, tb[IFLA_PROP_LIST]),
+		.altnames = snap_names(s, tb[IFLA_PROP_LIST], IFLA_ALT_IFNAME),
 		.type = ifi.ifi_type,
 		.mac = mac_at(tb[IFLA_ADDRESS]),
 		.perm_mac = mac_at(tb[IFLA_PERM_ADDRESS]),

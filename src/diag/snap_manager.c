@@ -15,15 +15,6 @@
 #include <linux/if.h>
 #include <stdio.h>
 
-static char *trim(char *s)
-{
-	s += strspn(s, " \t\r");
-	size_t n = strlen(s);
-	while (n > 0 && strchr(" \t\r", s[n - 1]))
-		s[--n] = '\0';
-	return s;
-}
-
 /* --------------------------------------------------------------------- key files */
 
 /* The last "KEY=" below [SECTION] (NULL: anywhere). @ret_line: where; both only when it is there. */
@@ -38,17 +29,17 @@ static bool key_file(const char *path, const char *section, const char *key, cha
 		return false;
 	at = text;
 	for (uint32_t number = 1; (line = snap_line(&at)); number++) {
-		line = trim(line);
+		line = str_trim(line);
 		if (line[0] == '[' && section) {
 			in = strncmp(line + 1, section, strlen(section)) == 0 && line[1 + strlen(section)] == ']';
 			continue;
 		}
 		if (!in || strncasecmp(line, key, n) != 0)
 			continue;
-		char *eq = trim(line + n);
+		char *eq = str_trim(line + n);
 		if (*eq != '=')
 			continue;
-		(void)str_copy(ret, size, trim(eq + 1));
+		(void)str_copy(ret, size, str_trim(eq + 1));
 		if (ret_line)
 			*ret_line = number;
 		found = true;
@@ -111,7 +102,7 @@ static const char *netplan_source(struct snapshot *s, const char *file)
 				continue;
 			at = text;
 			while ((line = snap_line(&at))) {
-				line = trim(line);
+				line = str_trim(line);
 				if (line[0] == '"' || line[0] == '\'')
 					line++;
 				if (strncmp(line, id, n) == 0 && strchr(":\"'", line[n]) && line[n])
@@ -321,7 +312,7 @@ static void read_dhcpcd(struct snapshot *s)
 
 		at = snap_file(m.file, &text) == 0 ? text : NULL;
 		for (uint32_t n = 1; (line = snap_line(&at)); n++) {
-			line = trim(line);
+			line = str_trim(line);
 			if (strncmp(line, "interface ", 10) == 0) {
 				here = dhcpcd_names(line + 10, link->name);
 			} else if (strncmp(line, "denyinterfaces ", 15) == 0) {
@@ -374,11 +365,11 @@ static void take_interfaces(struct ifupdown *u, const char *path)
 	u->depth++;
 	at = text;
 	for (uint32_t n = 1; (line = snap_line(&at)); n++) {
-		line = trim(line);
+		line = str_trim(line);
 		if (strncmp(line, "source-directory ", 17) == 0) {
-			take_pattern(u, trim(line + 17), true);
+			take_pattern(u, str_trim(line + 17), true);
 		} else if (strncmp(line, "source ", 7) == 0) {
-			take_pattern(u, trim(line + 7), false);
+			take_pattern(u, str_trim(line + 7), false);
 		} else if (sscanf(line, "iface %15s %15s %31s", name, family, method) == 3) {
 			const struct snap_link *link = snap_link_by_name(u->s, name);
 			bool v6 = strcmp(family, "inet6") == 0;

@@ -16,7 +16,7 @@ static bool parse_neigh(const struct nlmsghdr *nlh, const struct nlattr **tb, st
 	if (!nl_parse_msg(nlh, sizeof(*ndm), tb, NDA_PROTOCOL_, policy))
 		return false;
 	memcpy(ndm, (const uint8_t *)nlh + NLMSG_HDRLEN, sizeof(*ndm));
-	return snap_ip(tb[NDA_DST], ndm->ndm_family, ip);
+	return nl_ip(tb[NDA_DST], ndm->ndm_family, ip);
 }
 
 static int on_neigh(void *user, const struct nlmsghdr *nlh)

@@ -270,22 +270,6 @@ static int on_table(void *user, const struct nlmsghdr *nlh)
 	return 0;
 }
 
-static const char *devices_of(struct snapshot *s, const struct nlattr *list)
-{
-	const char *names = "";
-	const struct nlattr *a;
-
-	if (!list)
-		return names;
-	const void *at = nl_data(list);
-	size_t left = nl_len(list);
-	while ((a = nl_next(&at, &left))) {
-		if (memchr(nl_data(a), '\0', nl_len(a)))
-			names = arena_printf(s->arena, "%s%s%s", names, names[0] ? " " : "", nl_str(a));
-	}
-	return names;
-}
-
 static int on_chain(void *user, const struct nlmsghdr *nlh)
 {
 	static const uint16_t policy[NFTA_CHAIN_MAX + 1] = {
@@ -313,7 +297,7 @@ static int on_chain(void *user, const struct nlmsghdr *nlh)
 		.priority = (int32_t)nl_be32(hook[NFTA_HOOK_PRIORITY]),
 		.type = text_of(s, tb[NFTA_CHAIN_TYPE]),
 		.policy = tb[NFTA_CHAIN_POLICY] ? nl_be32(tb[NFTA_CHAIN_POLICY]) : NF_ACCEPT,
-		.devices = hook[NFTA_HOOK_DEV] ? text_of(s, hook[NFTA_HOOK_DEV]) : devices_of(s, hook[NFTA_HOOK_DEVS]),
+		.devices = hook[NFTA_HOOK_DEV] ? text_of(s, hook[NFTA_HOOK_DEV]) : snap_names(s, hook[NFTA_HOOK_DEVS], 0),
 	};
 	return 0;
 }

@@ -35,17 +35,6 @@ int snap_dump(struct snap_reader *r, struct nl *nl, nl_fn fn, void *user, size_t
 	return e;
 }
 
-bool snap_ip(const struct nlattr *a, uint8_t family, struct ip *ret)
-{
-	size_t n = family == AF_INET ? 4 : 16;
-
-	if (!a || (family != AF_INET && family != AF_INET6) || nl_len(a) < n)
-		return false;
-	*ret = (struct ip){ .family = family };
-	memcpy(ret->b, nl_data(a), n);
-	return true;
-}
-
 struct mac snap_mac(const struct nlattr *a)
 {
 	struct mac mac = { .b = { 0 } };
@@ -53,6 +42,22 @@ struct mac snap_mac(const struct nlattr *a)
 	if (nl_len(a) == sizeof(mac))
 		memcpy(&mac, nl_data(a), sizeof(mac));
 	return mac;
+}
+
+const char *snap_names(struct snapshot *s, const struct nlattr *nest, uint16_t type)
+{
+	const char *names = "";
+	const struct nlattr *a;
+
+	if (!nest)
+		return names;
+	const void *at = nl_data(nest);
+	size_t left = nl_len(nest);
+	while ((a = nl_next(&at, &left))) {
+		if ((type == 0 || nl_type(a) == type) && memchr(nl_data(a), '\0', nl_len(a)))
+			names = arena_printf(s->arena, "%s%s%s", names, names[0] ? " " : "", nl_str(a));
+	}
+	return names;
 }
 
 int snap_file(const char *path, char **ret)

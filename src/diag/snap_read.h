@@ -54,9 +54,10 @@ int snap_file(const char *path, char **ret);
 /* The next line of *at, without its end, terminated in place; NULL: none left. */
 char *snap_line(char **at);
 
-/* An address of @family from an attribute. Return: false when the size is wrong. */
-bool snap_ip(const struct nlattr *a, uint8_t family, struct ip *ret);
 struct mac snap_mac(const struct nlattr *a);	/* zero when it isn't 6 bytes */
+
+/* The names in a nest, those of attribute @type (0: all), with blanks between; "" for NULL. */
+const char *snap_names(struct snapshot *s, const struct nlattr *nest, uint16_t type);
 
 /* Append a zeroed element to s->FIELD. */
 #define SNAP_ADD(s, field)                                                       \
@@ -66,17 +67,6 @@ struct mac snap_mac(const struct nlattr *a);	/* zero when it isn't 6 bytes */
 		memset(&s_->field[s_->n_##field], 0, sizeof(s_->field[0]));      \
 		&s_->field[s_->n_##field++];                                     \
 	})
-
-/* As ARENA_GROW() of an array whose capacity is the power of two above its count. */
-#define ARENA_GROW_POW2(arena, arr, n)                                                    \
-	do {                                                                              \
-		if ((n) == 0 || ((n) >= 8 && ((n) & ((n) - 1)) == 0)) {                     \
-			__typeof__(arr) new_ = arena_alloc((arena), (n) ? (n) * 2 : 8, sizeof(*(arr))); \
-			if ((n) > 0)                                                      \
-				memcpy(new_, (arr), (n) * sizeof(*(arr)));                \
-			(arr) = new_;                                                     \
-		}                                                                         \
-	} while (0)
 
 /* Before snapshot_finish(): does a program run here? */
 bool snap_runs(const struct snapshot *s, const char *name);

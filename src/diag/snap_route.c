@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <time.h>
+#include "kern/rtnl.h"
 
 #define IFA_PROTO_ 11		/* 5.18 */
 #define NEXTHOPS_MAX 256
@@ -37,8 +38,8 @@ static int on_addr(void *user, const struct nlmsghdr *nlh)
 		return 0;
 	memcpy(&ifa, (const uint8_t *)nlh + NLMSG_HDRLEN, sizeof(ifa));
 	/* IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL, when it is there, is ours. */
-	bool local = snap_ip(tb[IFA_LOCAL], ifa.ifa_family, &ip);
-	if (!snap_ip(tb[IFA_ADDRESS], ifa.ifa_family, local ? &peer : &ip) && !local)
+	bool local = nl_ip(tb[IFA_LOCAL], ifa.ifa_family, &ip);
+	if (!nl_ip(tb[IFA_ADDRESS], ifa.ifa_family, local ? &peer : &ip) && !local)
 		return 0;
 	if (ifa.ifa_prefixlen > ip_bits(&ip))
 		return 0;
@@ -94,19 +95,6 @@ static const uint16_t route_policy[RTA_MAX + 1] = {
 	[RTA_VIA] = 2,
 };
 
-/* RTA_GATEWAY, or RTA_VIA (an IPv4 route by an IPv6 router). */
-static void parse_gateway(const struct nlattr *const *tb, uint8_t family, struct ip *ret)
-{
-	if (snap_ip(tb[RTA_GATEWAY], family, ret) || !tb[RTA_VIA])
-		return;
-	uint16_t via_family = nl_u16(tb[RTA_VIA]);
-	size_t n = via_family == AF_INET ? 4 : via_family == AF_INET6 ? 16 : 0;
-	if (n == 0 || nl_len(tb[RTA_VIA]) < 2 + n)
-		return;
-	*ret = (struct ip){ .family = (uint8_t)via_family };
-	memcpy(ret->b, (const uint8_t *)nl_data(tb[RTA_VIA]) + 2, n);
-}
-
 static void add_multipath(struct snapshot *s, const struct nlattr *multi, const struct snap_route *route)
 {
 	const uint8_t *p = nl_data(multi);
@@ -127,7 +115,7 @@ static void add_multipath(struct snapshot *s, const struct nlattr *multi, const 
 		r->flags |= nh.rtnh_flags;
 		r->weight = (uint16_t)(nh.rtnh_hops + 1);
 		r->nexthop = n++;
-		parse_gateway(tb, route->dst.ip.family, &r->gateway);
+		rtnl_parse_gateway(tb, route->dst.ip.family, &r->gateway);
 		size_t step = NLMSG_ALIGN(nh.rtnh_len);
 		if (step >= left)
 			break;
@@ -172,13 +160,13 @@ static int on_route(void *user, const struct nlmsghdr *nlh)
 		.expires_s = nl_u32(tb[RTA_EXPIRES]),
 		.n_nexthops = 1,
 	};
-	if (tb[RTA_DST] && !snap_ip(tb[RTA_DST], rtm.rtm_family, &r.dst.ip))
+	if (tb[RTA_DST] && !nl_ip(tb[RTA_DST], rtm.rtm_family, &r.dst.ip))
 		return 0;
 	if (r.dst.len > ip_bits(&r.dst.ip))
 		return 0;
-	if (rtm.rtm_src_len > 0 && rtm.rtm_src_len <= 128 && snap_ip(tb[RTA_SRC], rtm.rtm_family, &r.src.ip))
+	if (rtm.rtm_src_len > 0 && rtm.rtm_src_len <= 128 && nl_ip(tb[RTA_SRC], rtm.rtm_family, &r.src.ip))
 		r.src.len = rtm.rtm_src_len;
-	(void)snap_ip(tb[RTA_PREFSRC], rtm.rtm_family, &r.source);
+	(void)nl_ip(tb[RTA_PREFSRC], rtm.rtm_family, &r.source);
 	if (tb[RTA_CACHEINFO]) {
 		struct rta_cacheinfo ci;
 
@@ -191,7 +179,7 @@ static int on_route(void *user, const struct nlmsghdr *nlh)
 		add_multipath(s, tb[RTA_MULTIPATH], &r);
 		return 0;
 	}
-	parse_gateway(tb, rtm.rtm_family, &r.gateway);
+	rtnl_parse_gateway(tb, rtm.rtm_family, &r.gateway);
 	*SNAP_ADD(s, routes) = r;
 	return 0;
 }
@@ -251,9 +239,9 @@ static int on_rule(void *user, const struct nlmsghdr *nlh)
 	};
 	if (tb[FRA_SUPPRESS_PREFIXLEN] && nl_u32(tb[FRA_SUPPRESS_PREFIXLEN]) != UINT32_MAX)
 		r->suppress_prefixlen = nl_u32(tb[FRA_SUPPRESS_PREFIXLEN]);
-	if (snap_ip(tb[FRA_SRC], h.family, &r->src.ip))
+	if (nl_ip(tb[FRA_SRC], h.family, &r->src.ip))
 		r->src.len = h.src_len <= ip_bits(&r->src.ip) ? h.src_len : 0;
-	if (snap_ip(tb[FRA_DST], h.family, &r->dst.ip))
+	if (nl_ip(tb[FRA_DST], h.family, &r->dst.ip))
 		r->dst.len = h.dst_len <= ip_bits(&r->dst.ip) ? h.dst_len : 0;
 	parse_ports(tb[FRA_SPORT_RANGE], &r->sport_first, &r->sport_last);
 	parse_ports(tb[FRA_DPORT_RANGE], &r->dport_first, &r->dport_last);

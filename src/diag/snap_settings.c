@@ -37,19 +37,10 @@ static void normalise(char *key)
 		*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
 }
 
-static char *trim(char *s)
-{
-	s += strspn(s, " \t\r");
-	size_t n = strlen(s);
-	while (n > 0 && strchr(" \t\r", s[n - 1]))
-		s[--n] = '\0';
-	return s;
-}
-
 /* One line of such a file, changed in place; only what is below net/ is kept. */
 static void take_line(struct snapshot *s, char *line, const char *file, uint32_t number, const char *by)
 {
-	char *key = trim(line), *eq;
+	char *key = str_trim(line), *eq;
 	bool excluded = false;
 
 	if (key[0] == '\0' || key[0] == '#' || key[0] == ';')
@@ -64,13 +55,13 @@ static void take_line(struct snapshot *s, char *line, const char *file, uint32_t
 	}
 	if (key[0] == '-')
 		key++;	/* failures don't matter */
-	key = trim(key);
+	key = str_trim(key);
 	normalise(key);
 	if (strncmp(key, "net/", 4) != 0)
 		return;
 	*SNAP_ADD(s, sysctl_lines) = (struct snap_sysctl_line){
 		.path = arena_strdup(s->arena, key),
-		.value = eq ? arena_strdup(s->arena, trim(eq + 1)) : "",
+		.value = eq ? arena_strdup(s->arena, str_trim(eq + 1)) : "",
 		.file = arena_strdup(s->arena, file),
 		.line = number,
 		.excluded = excluded,
@@ -150,7 +141,7 @@ static bool says_yes(const char *path, const char *name)
 		return false;
 	at = text;
 	while ((line = snap_line(&at))) {
-		line = trim(line);
+		line = str_trim(line);
 		if (strncmp(line, name, n) == 0 && line[n] == '=')
 			return strncasecmp(line + n + 1 + (line[n + 1] == '"'), "yes", 3) == 0;
 	}

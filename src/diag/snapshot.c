@@ -34,16 +34,13 @@ struct snapshot *snapshot_free(struct snapshot *s)
 void snapshot_add_unread(struct snapshot *s, const char *part, const char *subject, const char *fmt, ...)
 {
 	struct snap_unread *u = SNAP_ADD(s, unread);
-	_cleanup_(freep) char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	u->why = arena_vprintf(s->arena, fmt, ap);
 	va_end(ap);
 	u->part = part;
 	u->subject = arena_strdup(s->arena, subject);
-	u->why = arena_strdup(s->arena, text);
 }
 
 /* ----------------------------------------------------------------------- texts */

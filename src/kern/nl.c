@@ -144,6 +144,26 @@ void nlb_cancel(struct nlb *b, size_t nest)
 
 /* ------------------------------------------------------------------- parsing */
 
+bool nl_ip(const struct nlattr *a, uint8_t family, struct ip *ret)
+{
+	size_t n = family == AF_INET ? 4 : 16;
+
+	if (!a || (family != AF_INET && family != AF_INET6) || nl_len(a) < n)
+		return false;
+	*ret = (struct ip){ .family = family };
+	memcpy(ret->b, nl_data(a), n);
+	return true;
+}
+
+int32_t nl_entry(const struct nlattr *a, size_t i)
+{
+	int32_t v = 0;
+
+	if (a && nl_len(a) >= (i + 1) * sizeof(v))
+		memcpy(&v, (const uint8_t *)nl_data(a) + i * sizeof(v), sizeof(v));
+	return v;
+}
+
 const struct nlattr *nl_next(const void **at, size_t *left)
 {
 	const struct nlattr *a = *at;

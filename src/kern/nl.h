@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include "net/addr.h"
 
 #define NL_BUF (64 * 1024)
 #define NL_WHY_MAX 256
@@ -112,6 +113,12 @@ static inline uint32_t nl_be32(const struct nlattr *a)
 	return __builtin_bswap32(nl_u32(a)) * (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) +
 	       nl_u32(a) * (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__);
 }
+
+/* An address of @family. Return: false when there is none, or too few bytes. */
+bool nl_ip(const struct nlattr *a, uint8_t family, struct ip *ret);
+
+/* Entry @i of an array of int32_t that may be shorter on other kernels; 0: it is, or NULL. */
+int32_t nl_entry(const struct nlattr *a, size_t i);
 
 /*
  * Every message in @len bytes at @buf; broken ones end the walk. Not by mnl_nlmsg_ok(): libmnl 1.0.4 takes lengths above

@@ -76,16 +76,6 @@ static const uint16_t inet6_policy[IFLA_INET6_MAX + 1] = {
 	[IFLA_INET6_ADDR_GEN_MODE] = 1,
 };
 
-/* Entry @i of an array of int32_t that may be shorter on older kernels. */
-static int32_t conf_at(const struct nlattr *a, size_t i)
-{
-	int32_t v = 0;
-
-	if (a && nl_len(a) >= (i + 1) * sizeof(v))
-		memcpy(&v, (const uint8_t *)nl_data(a) + i * sizeof(v), sizeof(v));
-	return v;
-}
-
 static void parse_af_spec(const struct nlattr *spec, struct w_link *link)
 {
 	static const uint16_t any[IFLA_INET_MAX + 1];
@@ -99,15 +89,15 @@ static void parse_af_spec(const struct nlattr *spec, struct w_link *link)
 
 			nl_parse_nest(af, tb, IFLA_INET_MAX, any);
 			link->have_inet = true;
-			link->forwarding4 = conf_at(tb[IFLA_INET_CONF], IPV4_DEVCONF_FORWARDING - 1) != 0;
+			link->forwarding4 = nl_entry(tb[IFLA_INET_CONF], IPV4_DEVCONF_FORWARDING - 1) != 0;
 		} else if (nl_type(af) == AF_INET6) {
 			const struct nlattr *tb[IFLA_INET6_MAX + 1];
 
 			nl_parse_nest(af, tb, IFLA_INET6_MAX, inet6_policy);
 			link->have_inet6 = true;
-			link->forwarding6 = conf_at(tb[IFLA_INET6_CONF], DEVCONF_FORWARDING) != 0;
-			link->accept_ra = conf_at(tb[IFLA_INET6_CONF], DEVCONF_ACCEPT_RA);
-			link->disable_ipv6 = conf_at(tb[IFLA_INET6_CONF], DEVCONF_DISABLE_IPV6) != 0;
+			link->forwarding6 = nl_entry(tb[IFLA_INET6_CONF], DEVCONF_FORWARDING) != 0;
+			link->accept_ra = nl_entry(tb[IFLA_INET6_CONF], DEVCONF_ACCEPT_RA);
+			link->disable_ipv6 = nl_entry(tb[IFLA_INET6_CONF], DEVCONF_DISABLE_IPV6) != 0;
 			link->addr_gen_mode = nl_u8(tb[IFLA_INET6_ADDR_GEN_MODE]);
 		}
 	}
@@ -241,17 +231,6 @@ bool rtnl_is_hardware(const struct nlmsghdr *nlh, const struct w_link *link)
 }
 
 /* An address of @family from an attribute; false: the wrong size. */
-static bool parse_ip(const struct nlattr *a, uint8_t family, struct ip *ret)
-{
-	size_t n = family == AF_INET ? 4 : 16;
-
-	if (!a || (family != AF_INET && family != AF_INET6) || nl_len(a) < n)
-		return false;
-	*ret = (struct ip){ .family = family };
-	memcpy(ret->b, nl_data(a), n);
-	return true;
-}
-
 bool rtnl_parse_addr(const struct nlmsghdr *nlh, struct w_addr *ret)
 {
 	static const uint16_t policy[IFA_PROTO_ + 1] = {
@@ -276,8 +255,8 @@ bool rtnl_parse_addr(const struct nlmsghdr *nlh, struct w_addr *ret)
 		.preferred_s = UINT32_MAX,
 	};
 	/* IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL, when it is there, is ours. */
-	if (!parse_ip(tb[IFA_LOCAL], ifa.ifa_family, &a.prefix.ip) &&
-	    !parse_ip(tb[IFA_ADDRESS], ifa.ifa_family, &a.prefix.ip))
+	if (!nl_ip(tb[IFA_LOCAL], ifa.ifa_family, &a.prefix.ip) &&
+	    !nl_ip(tb[IFA_ADDRESS], ifa.ifa_family, &a.prefix.ip))
 		return false;
 	if (a.prefix.len > ip_bits(&a.prefix.ip))
 		return false;
@@ -300,10 +279,9 @@ static const uint16_t route_policy[RTA_MAX + 1] = {
 	[RTA_VIA] = 2,
 };
 
-/* RTA_GATEWAY, or RTA_VIA (an IPv4 route by an IPv6 router). */
-static void parse_gateway(const struct nlattr *const *tb, uint8_t family, struct ip *ret)
+void rtnl_parse_gateway(const struct nlattr *const *tb, uint8_t family, struct ip *ret)
 {
-	if (parse_ip(tb[RTA_GATEWAY], family, ret) || !tb[RTA_VIA])
+	if (nl_ip(tb[RTA_GATEWAY], family, ret) || !tb[RTA_VIA])
 		return;
 	uint16_t via_family = nl_u16(tb[RTA_VIA]);
 	size_t n = via_family == AF_INET ? 4 : via_family == AF_INET6 ? 16 : 0;
@@ -329,7 +307,7 @@ static size_t parse_multipath(const struct nlattr *multi, const struct w_route *
 		nl_parse(p + sizeof(nh), nh.rtnh_len - sizeof(nh), tb, RTA_MAX, route_policy);
 		ret[n] = *route;
 		ret[n].oif = (uint32_t)nh.rtnh_ifindex;
-		parse_gateway(tb, route->dst.ip.family, &ret[n].gateway);
+		rtnl_parse_gateway(tb, route->dst.ip.family, &ret[n].gateway);
 		n++;
 		size_t step = NLMSG_ALIGN(nh.rtnh_len);
 		if (step >= left)
@@ -363,7 +341,7 @@ size_t rtnl_parse_route(const struct nlmsghdr *nlh, struct w_route ret[static RT
 		.type = rtm.rtm_type,
 		.scope = rtm.rtm_scope,
 	};
-	if (tb[RTA_DST] && !parse_ip(tb[RTA_DST], rtm.rtm_family, &r.dst.ip))
+	if (tb[RTA_DST] && !nl_ip(tb[RTA_DST], rtm.rtm_family, &r.dst.ip))
 		return 0;
 	if (r.dst.len > ip_bits(&r.dst.ip))
 		return 0;
@@ -375,8 +353,8 @@ size_t rtnl_parse_route(const struct nlmsghdr *nlh, struct w_route ret[static RT
 	}
 	if (tb[RTA_MULTIPATH])
 		return parse_multipath(tb[RTA_MULTIPATH], &r, ret);
-	parse_gateway(tb, rtm.rtm_family, &r.gateway);
-	(void)parse_ip(tb[RTA_PREFSRC], rtm.rtm_family, &r.src);
+	rtnl_parse_gateway(tb, rtm.rtm_family, &r.gateway);
+	(void)nl_ip(tb[RTA_PREFSRC], rtm.rtm_family, &r.src);
 	ret[0] = r;
 	return 1;
 }

@@ -2,7 +2,7 @@
 /*
  * rtnl - rtnetlink messages to and from structs
  *
- * Inside kern/ only. Parsing takes any bytes (fuzzed); building needs no
+ * Inside kern/, but for what says otherwise. Parsing takes any bytes (fuzzed); building needs no
  * kernel.
  */
 #pragma once
@@ -24,6 +24,12 @@ bool rtnl_parse_addr(const struct nlmsghdr *nlh, struct w_addr *ret);
 #define RTNL_NEXTHOPS 32
 /* One struct for each nexthop. Return: how many; 0 for what isn't a unicast route that somebody made. */
 size_t rtnl_parse_route(const struct nlmsghdr *nlh, struct w_route ret[static RTNL_NEXTHOPS]);
+
+/*
+ * The router of a route of @family: RTA_GATEWAY, or RTA_VIA (an IPv4 route by an IPv6 router), which the policy says is
+ * 2 bytes at least. @ret stays as it is when there is none. diag/ reads routes by it, too.
+ */
+void rtnl_parse_gateway(const struct nlattr *const *tb, uint8_t family, struct ip *ret);
 
 /* Make a link (of link->kind), down. What the kernel takes only from a link that is there comes after, by its index. */
 void rtnl_put_link_add(struct nlb *b, const struct op_link *link);

@@ -185,8 +185,7 @@ static size_t place_of(const struct fw_chain *chain, uint64_t handle)
 	return i;
 }
 
-/* Before the first rule of a chain that ends it for everybody. 0: there is none. */
-static uint64_t end_of(const struct fw_chain *chain)
+uint64_t foreign_end(const struct fw_chain *chain)
 {
 	for (size_t i = 0; i < chain->n_rules; i++)
 		if (chain->rules[i].n_conds == 0 && chain->rules[i].verdict != FW_VERDICT_NONE &&
@@ -225,7 +224,7 @@ static void look(struct make *m, const struct net *net, const struct fw_table *t
 			return;
 	*end = w = ARENA_NEW(m->arena, struct want);
 	*w = (struct want){ net, table, to, chain->hook, foreign_owner(table, first.point), .works = works,
-			    .before = first.point ? end_of(to) : first.at };
+			    .before = first.point ? foreign_end(to) : first.at };
 	w->rules.arena = m->arena;
 	w->rules.comment = arena_printf(m->arena, FW_COMMENT_PREFIX "%s", net->target->name);
 	if (chain->hook == FW_HOOK_FORWARD)

@@ -51,6 +51,9 @@ bool foreign_drops(const struct fw_table *table, const struct fw_chain *chain, c
 const struct fw_rule *foreign_decides(const struct fw_table *table, const struct fw_chain *chain,
 				      const struct fw_packet *packet);
 
+/* Handle of the first rule of a chain that ends it for everybody, before which others are of use; 0: there is none. */
+uint64_t foreign_end(const struct fw_chain *chain);
+
 /* "ip filter FORWARD", in @arena; of names that others chose, only what is safe to print. */
 const char *foreign_name(struct arena *arena, const struct fw_table *table, const struct fw_chain *chain);
 /* Whose it is: "docker", "ufw", "firewalld"; NULL: not known. */

@@ -249,8 +249,8 @@ static struct op_link wanted_bridge(struct make *m, const struct net *net)
 	return want;
 }
 
-static struct op *link_op(struct make *m, const struct net *net, enum op_kind kind, enum op_action action,
-			  const char *name, const char *what, const char *why)
+struct op *link_op(struct make *m, const struct net *net, enum op_kind kind, enum op_action action, const char *name,
+		   const char *what, const char *why)
 {
 	struct op *op = ops_add(m->ops, kind, action);
 

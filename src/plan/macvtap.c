@@ -269,18 +269,6 @@ void find_macvtap(struct make *m, struct net *net)
 
 /* ---- devices ---- */
 
-struct op *macvtap_link_op(struct make *m, const struct net *net, enum op_kind kind, enum op_action action,
-			   const char *name, const char *what, const char *why)
-{
-	struct op *op = ops_add(m->ops, kind, action);
-
-	op->network = net->target->name;
-	op->object = arena_printf(m->arena, "link %s", name);
-	op->what = what;
-	op->why = why;
-	return op;
-}
-
 /* Guests must not configure their host: written before the device comes up, gone with it. */
 void macvtap_emit_sysctl(struct make *m, const struct net *net, const char *path, const char *value, const char *why)
 {
@@ -380,12 +368,12 @@ static void emit_new_device(struct make *m, const struct net *net, const struct 
 {
 	const char *what = arena_printf(m->arena, "macvtap %s on %s, %s", macvlan_mode_name(want->macvlan_mode),
 					net->lower->name, MAC_STR(&want->mac));
-	struct op *op = macvtap_link_op(m, net, OP_LINK_ADD, OP_ACTION_CREATE, want->name, what, "");
+	struct op *op = link_op(m, net, OP_LINK_ADD, OP_ACTION_CREATE, want->name, what, "");
 
 	op->link = *want;
 	op->link.mask = CREATE_MASK;
 	macvtap_emit_accept_ra(m, net, want->name, NULL);
-	op = macvtap_link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, want->name,
+	op = link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, want->name,
 			     want->allmulti ? "up, all multicast" : "up", "");
 	op->link = *want;
 	op->link.mask = OP_LINK_UP | (want->allmulti ? OP_LINK_ALLMULTI : 0);
@@ -411,7 +399,7 @@ static void emit_device(struct make *m, const struct net *net, const struct d_gu
 	want.mask = device_diff(m, net, have, &want, &what);
 	if (want.mask == 0)
 		return;
-	op = macvtap_link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, have->name, what,
+	op = link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, have->name, what,
 			     arena_printf(m->arena, "NIC of guest %s", guest->name));
 	op->link = want;
 	op->link.up = true;
@@ -429,7 +417,7 @@ static bool runs(const struct net *net, const char *guest)
 static void emit_device_gone(struct make *m, const struct net *net, const struct w_link *device)
 {
 	struct op *op =
-		macvtap_link_op(m, net, OP_LINK_DEL, OP_ACTION_REMOVE, device->name, "macvtap", "its guest has ended");
+		link_op(m, net, OP_LINK_DEL, OP_ACTION_REMOVE, device->name, "macvtap", "its guest has ended");
 
 	describe_link(device, m->world, &op->old_link);
 	op->old_link.mask = CREATE_MASK;
@@ -453,7 +441,7 @@ void emit_macvtap_down(struct make *m, struct net *net)
 		}
 		if (net->target->want != PLAN_WANT_DOWN || !(device->flags & IFF_UP))
 			continue;
-		op = macvtap_link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, device->name, "up → down",
+		op = link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, device->name, "up → down",
 				     arena_printf(m->arena, "guest %s runs on, without this network", guest));
 		describe_link(device, m->world, &op->old_link);
 		op->link = op->old_link;

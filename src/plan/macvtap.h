@@ -25,8 +25,6 @@
 	} while (0)
 
 const char *macvlan_mode_name(uint32_t kernel);	/* of MACVLAN_MODE_* */
-struct op *macvtap_link_op(struct make *m, const struct net *net, enum op_kind kind, enum op_action action, const char *name,
-			   const char *what, const char *why);
 /* A setting of a device of ours: written before it comes up, gone with it. */
 void macvtap_emit_sysctl(struct make *m, const struct net *net, const char *path, const char *value, const char *why);
 /* @have: the device as it is; NULL: it is made by this plan. */

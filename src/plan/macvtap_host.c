@@ -106,7 +106,7 @@ static void emit_host_link(struct make *m, struct net *net)
 	(void)str_copy(want.name, sizeof(want.name), net->d->bridge);
 	if (!have) {
 		what = arena_printf(m->arena, "macvlan on %s, %s", net->lower->name, MAC_STR(&want.mac));
-		op = macvtap_link_op(m, net, OP_LINK_ADD, OP_ACTION_CREATE, want.name, what,
+		op = link_op(m, net, OP_LINK_ADD, OP_ACTION_CREATE, want.name, what,
 				     "host and guests can't talk through the NIC itself");
 		op->link = want;
 		op->link.mask = CREATE_MASK;
@@ -120,7 +120,7 @@ static void emit_host_link(struct make *m, struct net *net)
 		ADD_WORDS(OP_LINK_MACVLAN, have->macvlan_mode != want.macvlan_mode, "mode %s → bridge",
 			  macvlan_mode_name(have->macvlan_mode));
 		if (mask) {
-			op = macvtap_link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, want.name, what, "");
+			op = link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, want.name, what, "");
 			op->link = want;
 			op->link.mask = mask;
 			op->link.ifindex = have->ifindex;
@@ -427,7 +427,7 @@ void emit_macvtap_host(struct make *m, struct net *net)
 		return;
 	emit_host_addresses(m, net);
 	if (!have || !(have->flags & IFF_UP)) {
-		struct op *op = macvtap_link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, net->d->bridge, "up", "");
+		struct op *op = link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, net->d->bridge, "up", "");
 
 		(void)str_copy(op->link.name, sizeof(op->link.name), net->d->bridge);
 		(void)str_copy(op->link.kind, sizeof(op->link.kind), "macvlan");

@@ -56,6 +56,9 @@ void emit_link(struct make *m, struct net *net);
 void emit_link_down(struct make *m, struct net *net);
 void emit_ports(struct make *m, struct net *net);
 void emit_hairpin(struct make *m, struct net *net, bool on);
+/* An op about link @name; @what and @why live as long as it does. */
+struct op *link_op(struct make *m, const struct net *net, enum op_kind kind, enum op_action action, const char *name,
+		   const char *what, const char *why);
 void describe_link(const struct w_link *link, const struct world *world, struct op_link *ret);
 
 /* macvtap.c */

@@ -209,13 +209,14 @@ static size_t label_of(const char *name, char ret[static DNS_LABEL_MAX + 1])
 
 	if (!dns_name_parse(name, &parsed) || dns_name_labels(&parsed) != 1)
 		return 0;
-	for (size_t i = 0; i < parsed.b[0]; i++) {
+	size_t n = parsed.b[0] & DNS_LABEL_MAX;	/* as it is, and so that also compilers see it fits */
+	for (size_t i = 0; i < n; i++) {
 		uint8_t c = parsed.b[1 + i];
 
 		ret[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 	}
-	ret[parsed.b[0]] = '\0';
-	return parsed.b[0];
+	ret[n] = '\0';
+	return n;
 }
 
 enum dns_table_result dns_table_add(struct dns_table *table, const char *network, const char *name,
