@@ -4,6 +4,7 @@ import contextlib, json, os, signal
 from lab import OUTSIDE4, OUTSIDE6, SIXTAP, Who, wait
 from doctorlab import DoctorLab, HOST4, NET4, NET6
 from libfault import Fault, check
+from test_firewall import Firewalld, Ufw
 
 PORT = 8088
 
@@ -352,3 +353,33 @@ def test_rules_of_ours_are_gone(world):
     w.sixtap("doctor", "--fix", check=False)
     wait(lambda: g.ping(OUTSIDE4, timeout=1), 10, "the guest reaches the outside again")
     assert not [f for f in w.sixtap.json("doctor", check=False)["findings"] if f["id"] == "firewall.rules-missing"]
+
+
+def test_ufw(lab):
+    """The real ufw: its own point for others is named, and a rule there mends it."""
+    t = DoctorLab(lab)
+    t.world = t
+    fw = Ufw(t)
+    wait(lambda: t.nat_out(4) and t.nat_out(6), 5, "guests reach the outside")
+    fw.up()
+    wait(lambda: not t.nat_out(4) and not t.nat_out(6), 5, "ufw drops what guests send")
+    f = {x["id"]: x for x in t.doctor()["findings"]}["firewall.foreign-drop"]
+    assert f["subject"] == "br0" and "ufw's chain" in f["what"], f["what"]
+    assert "ufw route allow in on br0 out on eth0" in str(f["fix"]), f["fix"]
+    t.doctor("--fix")
+    wait(lambda: t.nat_out(4) and t.nat_out(6), 5, "guests reach the outside again")
+    assert "firewall.foreign-drop" not in {x["id"] for x in t.doctor()["findings"]}
+
+
+def test_firewalld(lab):
+    t = DoctorLab(lab)
+    fw = Firewalld(t)
+    fw.up()
+    wait(lambda: not t.nat_out(4), 5, "firewalld drops what guests send")
+    f = {x["id"]: x for x in t.doctor()["findings"]}["firewall.foreign-drop"]
+    assert f["subject"] == "br0" and "firewalld's chain" in f["what"], f["what"]
+    assert "firewall-cmd --zone=trusted --add-interface=br0" in str(f["fix"]), f["fix"]
+    # The zone by its own tool, as the command says: it lets everything of br0 pass.
+    fw.run("firewall-cmd", "--zone=trusted", "--add-interface=br0")
+    found = {x["id"] for x in t.doctor()["findings"]}
+    assert ("firewall.foreign-drop" in found) == (not t.nat_out(4) or not t.nat_out(6)), found
