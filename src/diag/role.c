@@ -154,15 +154,15 @@ static bool way_out(const struct snapshot *snap, uint8_t family, uint32_t ifinde
 	       (role_default(snap, AF_INET, ifindex, 0, -1) || !role_default(snap, AF_INET, 0, ifindex, -1));
 }
 
-/* A link with a subnet of its own that @ip isn't in is a network's, whatever host route leads there. @ip NULL: any subnet. */
-static bool has_subnet(const struct snapshot *snap, uint32_t ifindex, const struct ip *ip)
+/* Has the link a subnet of its own of @ip's family? @but_of_ip: one that @ip is in doesn't count. */
+static bool has_subnet(const struct snapshot *snap, uint32_t ifindex, const struct ip *ip, bool but_of_ip)
 {
 	size_t n;
 	const struct snap_addr *a = snap_addrs(snap, ifindex, &n);
 
 	for (size_t i = 0; i < n; i++)
 		if (!ip_is_link_local(&a[i].prefix.ip) && a[i].prefix.len < ip_bits(&a[i].prefix.ip) - 1 &&
-		    (!ip || (a[i].prefix.ip.family == ip->family && !prefix_contains(&a[i].prefix, ip))))
+		    a[i].prefix.ip.family == ip->family && !(but_of_ip && prefix_contains(&a[i].prefix, ip)))
 			return true;
 	return false;
 }
@@ -180,7 +180,9 @@ static void by_host_routes(struct roles *roles)
 		    r->protocol == RTPROT_KERNEL || r->protocol == RTPROT_RA || !r->oif)
 			continue;
 		l = snap_link(snap, r->oif);
-		if (l && !has_subnet(snap, l->ifindex, &r->dst.ip) && (str_eq(l->kind, "veth") || str_eq(l->kind, "tun") || is_vif(l)) && !l->master &&
+		/* A link with a subnet that the address isn't in is a network's, whatever host route leads there. */
+		if (l && !has_subnet(snap, l->ifindex, &r->dst.ip, true) &&
+		    (str_eq(l->kind, "veth") || str_eq(l->kind, "tun") || is_vif(l)) && !l->master &&
 		    !role_default(snap, AF_INET, l->ifindex, 0, -1) && !way_out(snap, AF_INET6, l->ifindex))
 			set(roles, l->ifindex, ROLE_GUEST);
 	}
@@ -195,7 +197,7 @@ static void by_neighbours(struct roles *roles)
 		const struct snap_neigh *n = &snap->neighs[i];
 		const struct snap_link *l = mac_is_zero(&n->mac) || !ip_is_global(&n->ip) ? NULL : snap_link(snap, n->ifindex);
 
-		if (l && str_eq(l->kind, "veth") && !l->master && !has_subnet(snap, l->ifindex, NULL) && !role_ra_heard(snap, l, NULL) &&
+		if (l && str_eq(l->kind, "veth") && !l->master && !has_subnet(snap, l->ifindex, &n->ip, false) && !role_ra_heard(snap, l, NULL) &&
 		    !role_default(snap, AF_INET, l->ifindex, 0, -1) && !way_out(snap, AF_INET6, l->ifindex))
 			set(roles, l->ifindex, ROLE_GUEST);
 	}
