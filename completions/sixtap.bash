@@ -129,7 +129,7 @@ _sixtap_argument() {
 	adopt) _sixtap_reply "$(_sixtap_macvtaps; echo all)" ;;
 	release) _sixtap_reply "$(_sixtap_adopted)" ;;
 	doctor) _sixtap_reply "$(_sixtap_interfaces; _sixtap_networks; _sixtap_guests)" ;;
-	path) _sixtap_reply "$(_sixtap_guests; echo outside)" ;;
+	path) _sixtap_reply "$(_sixtap_guests; echo host; echo outside)" ;;
 	slaac | rs) _sixtap_reply "$(_sixtap_interfaces)" ;;
 	watch) _sixtap_reply "$(_sixtap_interfaces; printf '%s\n' arp rs ra ns na redirect nd mld dhcp4 dhcp6 dhcp)" ;;
 	ns | nd) if ((n == 1)); then _sixtap_reply "$(_sixtap_interfaces)"; fi ;;
