@@ -398,17 +398,41 @@ static bool from_macvtap(struct path_walk *w, const struct snap_link *tap, const
 
 /* ---------------------------------------------------------------------- the two ends */
 
+/* The bridge that a guest with this address would be behind, by the host's addresses; NULL: none. */
+static const struct snap_link *bridge_for(const struct snapshot *s, const struct ip *ip)
+{
+	for (size_t i = 0; i < s->n_links; i++) {
+		bool on_link;
+
+		if (is_bridge(&s->links[i]) && bridge_has_address(s, &s->links[i], (uint8_t)ip->family, ip, &on_link) && on_link)
+			return &s->links[i];
+	}
+	return NULL;
+}
+
+/* A guest that doesn't run, or that nothing was heard of: from the bridge on, that much can be said. */
+static bool from_unknown_port(struct path_walk *w, const struct path_end *from, const struct path_end *to, bool *arrived)
+{
+	const struct snap_link *bridge = bridge_for(w->s, &w->p.src);
+
+	if (!bridge || to->kind == PATH_GUEST) {
+		*arrived = true;
+		return path_step(w, "tap", PATH_UNKNOWN, from->name, "", "which interface %s is behind isn't known",
+				 from->name);
+	}
+	w->p.iif = bridge->ifindex;
+	return path_step(w, "tap", PATH_UNKNOWN, from->name, "", "%s isn't running, or wasn't heard: as if it were a port of %s",
+			 from->name, bridge->name);
+}
+
 bool path_from_guest(struct path_walk *w, const struct path_end *from, const struct path_end *to, bool *arrived)
 {
 	const struct snap_link *link = snap_link(w->s, from->device), *bridge = bridge_of(w->s, link), *target;
 	bool on_link, routes;
 
 	*arrived = false;
-	if (!link) {
-		*arrived = true;
-		return path_step(w, "tap", PATH_UNKNOWN, from->name, "", "which interface %s is behind isn't known",
-				 from->name);
-	}
+	if (!link)
+		return from_unknown_port(w, from, to, arrived);
 	w->p.ethernet = true;
 	w->p.smac = from->mac;
 	if (is_macvtap(link))
