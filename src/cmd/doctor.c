@@ -14,7 +14,7 @@
 #include "diag/explain.h"
 #include "diag/rule.h"
 
-#define SETTLE_MS 1500		/* duplicate address detection takes one second */
+#define SETTLE_MS 1500 /* duplicate address detection takes one second */
 
 enum {
 	OPT_FIX = 1,
@@ -192,7 +192,8 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 		return EXIT_FAILED;
 	for (size_t i = 0; i < doctor->n_subjects; i++)
 		if (!is_known(snap, doctor->subjects[i])) {
-			struct finding *f = report_error(cmd->report, doctor->subjects[i], "no such interface, guest, network or fault");
+			struct finding *f = report_error(cmd->report, doctor->subjects[i],
+							 "no such interface, guest, network or fault");
 
 			report_help(f, "sixtap map shows what there is");
 			f->exit_status = EXIT_UNDETERMINED;
@@ -231,9 +232,12 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 int cmd_doctor(struct cmd *cmd, int argc, char **argv)
 {
 	static const struct option own[] = {
-		{ "fix", optional_argument, NULL, OPT_FIX },     { "probe", no_argument, NULL, OPT_PROBE },
-		{ "save", required_argument, NULL, OPT_SAVE },   { "from", required_argument, NULL, OPT_FROM },
-		{ "compare", no_argument, NULL, OPT_COMPARE },   { "explain", required_argument, NULL, OPT_EXPLAIN },
+		{ "fix", optional_argument, NULL, OPT_FIX },
+		{ "probe", no_argument, NULL, OPT_PROBE },
+		{ "save", required_argument, NULL, OPT_SAVE },
+		{ "from", required_argument, NULL, OPT_FROM },
+		{ "compare", no_argument, NULL, OPT_COMPARE },
+		{ "explain", required_argument, NULL, OPT_EXPLAIN },
 		{ 0 },
 	};
 	struct doctor doctor = { .cmd = cmd };

@@ -14,7 +14,7 @@
 #define VALUE_MAX 60
 
 struct difference {
-	const char *glyph;	/* GLYPH_CREATE and so on, as a word for JSON */
+	const char *glyph; /* GLYPH_CREATE and so on, as a word for JSON */
 	char *what, *before, *after;
 };
 
@@ -24,9 +24,32 @@ struct differences {
 };
 
 static const char *const volatile_keys[] = {
-	"taken", "took_us", "stats", "counters", "age_ms", "valid_s", "preferred_s", "expires_s", "timer", "timer4", "timer6", "packets",
-	"bytes", "carrier_changes", "entries", "querier4_other_ms", "querier6_other_ms", "neighs", "expires", "pid", "program",
-	"inet6_flags", "users", "uptime", "state_age", "evidence",
+	"taken",
+	"took_us",
+	"stats",
+	"counters",
+	"age_ms",
+	"valid_s",
+	"preferred_s",
+	"expires_s",
+	"timer",
+	"timer4",
+	"timer6",
+	"packets",
+	"bytes",
+	"carrier_changes",
+	"entries",
+	"querier4_other_ms",
+	"querier6_other_ms",
+	"neighs",
+	"expires",
+	"pid",
+	"program",
+	"inet6_flags",
+	"users",
+	"uptime",
+	"state_age",
+	"evidence",
 };
 
 static bool is_volatile(const char *key)
@@ -52,14 +75,14 @@ static json_t *still(const json_t *v)
 
 	if (json_is_object(v)) {
 		copy = json_object();
-		json_object_foreach((json_t *)v, key, e)
+		json_object_foreach ((json_t *)v, key, e)
 			if (!is_volatile(key))
 				(void)json_object_set_new(copy, key, still(e));
 		return copy;
 	}
 	if (json_is_array(v)) {
 		copy = json_array();
-		json_array_foreach(v, i, e)
+		json_array_foreach (v, i, e)
 			(void)json_array_append_new(copy, still(e));
 		return copy;
 	}
@@ -68,7 +91,8 @@ static json_t *still(const json_t *v)
 
 static char *value_text(const json_t *v)
 {
-	char *s = json_is_string(v) ? xstrdup(json_string_value(v)) : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
+	char *s = json_is_string(v) ? xstrdup(json_string_value(v))
+				    : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
 
 	if (s && strlen(s) > VALUE_MAX && json_is_string(v))
 		(void)strcpy(s + VALUE_MAX - 4, "...");
@@ -108,7 +132,7 @@ static const json_t *partner(const json_t *list, const json_t *e)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
+	json_array_foreach (list, i, o)
 		if (same_element(o, e))
 			return o;
 	return NULL;
@@ -121,7 +145,7 @@ static void walk_list(struct differences *d, const char *where, const json_t *a,
 	const json_t *e, *o;
 	size_t i;
 
-	json_array_foreach(a, i, e) {
+	json_array_foreach (a, i, e) {
 		o = partner(b, e);
 		if (!o) {
 			add(d, "remove", identity(e) ? xasprintf("%s %s", where, identity(e)) : xstrdup(where),
@@ -132,7 +156,7 @@ static void walk_list(struct differences *d, const char *where, const json_t *a,
 			walk(d, below, e, o, depth + 1);
 		}
 	}
-	json_array_foreach(b, i, e)
+	json_array_foreach (b, i, e)
 		if (!partner(a, e))
 			add(d, "create", identity(e) ? xasprintf("%s %s", where, identity(e)) : xstrdup(where), NULL,
 			    identity(e) ? NULL : value_text(e));
@@ -148,7 +172,7 @@ static void walk(struct differences *d, const char *where, const json_t *a, cons
 	if (json_is_array(a) && json_is_array(b)) {
 		walk_list(d, where, a, b, depth);
 	} else if (json_is_object(a) && json_is_object(b)) {
-		json_object_foreach((json_t *)a, key, e) {
+		json_object_foreach ((json_t *)a, key, e) {
 			_cleanup_(freep) char *below = xasprintf("%s%s%s", where, *where ? " " : "", key);
 
 			if (json_object_get(b, key))
@@ -158,7 +182,7 @@ static void walk(struct differences *d, const char *where, const json_t *a, cons
 			else
 				add(d, "change", xstrdup(below), value_text(e), nothing(e));
 		}
-		json_object_foreach((json_t *)b, key, e) {
+		json_object_foreach ((json_t *)b, key, e) {
 			_cleanup_(freep) char *below = xasprintf("%s%s%s", where, *where ? " " : "", key);
 
 			if (json_object_get(a, key))
@@ -173,7 +197,8 @@ static void walk(struct differences *d, const char *where, const json_t *a, cons
 	}
 }
 
-static void show_findings(const struct cmd *cmd, const struct findings *here, const struct findings *there, const char *word)
+static void show_findings(const struct cmd *cmd, const struct findings *here, const struct findings *there,
+			  const char *word)
 {
 	for (size_t i = 0; i < here->n; i++)
 		if (!findings_find(there, here->list[i]->rule->id, here->list[i]->subject)) {
@@ -198,14 +223,18 @@ static void show(struct cmd *cmd, const struct findings *was, const struct findi
 	show_findings(cmd, was, is, "gone");
 	for (size_t i = 0; i < d->n; i++) {
 		const struct difference *x = &d->list[i];
-		enum cmd_glyph glyph = str_eq(x->glyph, "create") ? GLYPH_CREATE : str_eq(x->glyph, "remove") ? GLYPH_REMOVE :
-														GLYPH_CHANGE;
+		enum cmd_glyph glyph = str_eq(x->glyph, "create")   ? GLYPH_CREATE
+				       : str_eq(x->glyph, "remove") ? GLYPH_REMOVE
+								    : GLYPH_CHANGE;
 
 		(void)printf("  %s %s", cmd_glyph(cmd, glyph), x->what);
 		if (x->before && x->after)
 			(void)printf("   %s → %s\n", x->before, x->after);
 		else
-			(void)printf("%s%s\n", x->before || x->after ? "   " : "", x->before ? x->before : x->after ? x->after : "");
+			(void)printf("%s%s\n", x->before || x->after ? "   " : "",
+				     x->before	? x->before
+				     : x->after ? x->after
+						: "");
 	}
 	if (d->n == 0 && was->n == is->n)
 		(void)printf("%s nothing that matters differs\n", cmd_glyph(cmd, GLYPH_OK));

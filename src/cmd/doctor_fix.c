@@ -25,14 +25,14 @@
 #include "kern/kern.h"
 #include "plan/explain.h"
 
-#define WAIT_MS 4000		/* for an RA, or a DAD, to show whether it helped */
+#define WAIT_MS 4000 /* for an RA, or a DAD, to show whether it helped */
 #define LOOK_MS 250
-#define TEST_MS 2500		/* duplicate address detection, with its random delay */
+#define TEST_MS 2500 /* duplicate address detection, with its random delay */
 
 /* A finding that is being mended. */
 struct patient {
 	char *key;
-	const struct diag_finding *f;	/* of the findings before; they live until the batch ends */
+	const struct diag_finding *f; /* of the findings before; they live until the batch ends */
 	const struct diag_fix *fix;
 	bool applied;
 };
@@ -41,8 +41,8 @@ struct mender {
 	struct doctor *doctor;
 	const char *way;
 	struct kern *kern;
-	const char *sysctl_d;	/* NULL: settings aren't kept */
-	char **tried;		/* keys */
+	const char *sysctl_d; /* NULL: settings aren't kept */
+	char **tried; /* keys */
 	size_t n_tried, cap_tried;
 	json_t *fixed;
 };
@@ -83,7 +83,8 @@ static bool is_there(const struct findings *found, const char *key)
 /* sixtap itself, with the options that this one was given. Its words go to stderr. */
 static int run_self(const struct cmd *cmd, const struct diag_fix *fix)
 {
-	const char *argv[FIX_RUN + 8] = { "sixtap", "-q", "-c", cmd->config, "--run-dir", cmd->run_dir, "--state-dir", cmd->state_dir };
+	const char *argv[FIX_RUN + 8] = { "sixtap",    "-q",	     "-c",	    cmd->config,
+					  "--run-dir", cmd->run_dir, "--state-dir", cmd->state_dir };
 	size_t n = 8;
 	int status;
 	pid_t pid;
@@ -108,15 +109,16 @@ static int run_self(const struct cmd *cmd, const struct diag_fix *fix)
 
 static void record(struct mender *m, const struct patient *p, const char *result)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "id", p->f->rule->id, "subject", p->f->subject, "way", p->fix->way, "result",
-			      result);
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "id", p->f->rule->id, "subject", p->f->subject, "way",
+			      p->fix->way, "result", result);
 
 	if (p->fix->ops)
 		(void)json_object_set_new(o, "changes", ops_json(p->fix->ops));
 	(void)json_array_append_new(m->fixed, o);
 }
 
-static void say(const struct mender *m, enum cmd_glyph glyph, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void say(const struct mender *m, enum cmd_glyph glyph, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static void say(const struct mender *m, enum cmd_glyph glyph, const char *fmt, ...)
 {
 	const struct cmd *cmd = m->doctor->cmd;
@@ -188,8 +190,8 @@ static bool is_testing(const struct snapshot *snap)
 		const struct snap_addr *a = &snap->addrs[i];
 		const struct snap_link *l = snap_link(snap, a->ifindex);
 
-		if ((a->flags & IFA_F_TENTATIVE) && !(a->flags & (IFA_F_OPTIMISTIC | IFA_F_DADFAILED)) && l && l->carrier &&
-		    a->age_ms < TEST_MS)
+		if ((a->flags & IFA_F_TENTATIVE) && !(a->flags & (IFA_F_OPTIMISTIC | IFA_F_DADFAILED)) && l &&
+		    l->carrier && a->age_ms < TEST_MS)
 			return true;
 	}
 	return false;
@@ -276,9 +278,11 @@ static int batch(struct mender *m, struct snapshot **snap, struct findings **fou
 int doctor_fix(struct doctor *doctor, const char *way, struct snapshot **snap, struct findings **found, json_t **ret)
 {
 	struct cmd *cmd = doctor->cmd;
-	const char *dir = getenv("SIXTAP_SYSCTL_D");	/* for tests */
+	const char *dir = getenv("SIXTAP_SYSCTL_D"); /* for tests */
 	struct mender m = { .doctor = doctor, .way = way, .fixed = json_array() };
-	const struct kern_conf conf = { .run_dir = PATHS_JOIN(cmd->run_dir, "state"), .proc_sys_fd = -1, .tun_fd_dir = -1 };
+	const struct kern_conf conf = { .run_dir = PATHS_JOIN(cmd->run_dir, "state"),
+					.proc_sys_fd = -1,
+					.tun_fd_dir = -1 };
 	int r = 0;
 
 	*ret = m.fixed;
@@ -290,7 +294,8 @@ int doctor_fix(struct doctor *doctor, const char *way, struct snapshot **snap, s
 	while (r == 0)
 		r = batch(&m, snap, found);
 	if (json_array_size(m.fixed) == 0 && (*found)->n > 0)
-		say(&m, GLYPH_INFO, way ? "nothing here can be mended in that way" : "nothing here can be mended by --fix alone");
+		say(&m, GLYPH_INFO,
+		    way ? "nothing here can be mended in that way" : "nothing here can be mended by --fix alone");
 	for (size_t i = 0; i < m.n_tried; i++)
 		free(m.tried[i]);
 	free(m.tried);

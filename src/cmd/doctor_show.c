@@ -12,10 +12,10 @@
 #include "cmd/table.h"
 #include "diag/rule.h"
 
-#define INDENT 3		/* of what follows from something */
-#define LABEL 7			/* "  mend   " */
+#define INDENT 3 /* of what follows from something */
+#define LABEL 7 /* "  mend   " */
 #define KEY_MAX 24
-#define COMMAND_MAX 58		/* what stands beside a command goes to its own line beyond that */
+#define COMMAND_MAX 58 /* what stands beside a command goes to its own line beyond that */
 #define PARTS_SHOWN 4
 
 /* Print @s from column @at on, wrapped at words, later lines indented to @at, too. */
@@ -53,13 +53,14 @@ void doctor_show_heading(const struct cmd *cmd, const struct diag_finding *f, in
 	char plain[512];
 	int columns, room;
 
-	(void)snprintf(plain, sizeof(plain), "%s%s%s%s%s", f->subject, f->guest ? " · guest " : "", f->guest ? f->guest : "",
+	(void)snprintf(plain, sizeof(plain), "%s%s%s%s%s", f->subject, f->guest ? " · guest " : "",
+		       f->guest ? f->guest : "",
 		       !f->guest && f->network && !str_eq(f->network, f->subject) ? " · network " : "",
 		       !f->guest && f->network && !str_eq(f->network, f->subject) ? f->network : "");
 	columns = indent + 2 + ascii_columns(plain);
 	room = table_terminal() - columns - (int)strlen(f->rule->id);
-	(void)printf("%*s%s %s%s%s%s", indent, "", cmd_glyph(cmd, glyph_of(f->severity)), cmd_bold(cmd), f->subject, cmd_plain(cmd),
-		     plain + strlen(f->subject));
+	(void)printf("%*s%s %s%s%s%s", indent, "", cmd_glyph(cmd, glyph_of(f->severity)), cmd_bold(cmd), f->subject,
+		     cmd_plain(cmd), plain + strlen(f->subject));
 	(void)printf("%*s%s\n", room > 2 ? room : 2, "", f->rule->id);
 }
 
@@ -68,8 +69,9 @@ static const char *label(const char *key, char buf[static 64])
 {
 	(void)str_copy(buf, 64, key);
 	/* A setting's or an interface's name stays what it is. */
-	if (strchr(buf, '.') || strncmp(buf, "accept_", 7) == 0 || strncmp(buf, "proxy_", 6) == 0 || strncmp(buf, "keep_", 5) == 0 ||
-	    strncmp(buf, "addr_", 5) == 0 || strncmp(buf, "disable_", 8) == 0 || strncmp(buf, "rp_", 3) == 0)
+	if (strchr(buf, '.') || strncmp(buf, "accept_", 7) == 0 || strncmp(buf, "proxy_", 6) == 0 ||
+	    strncmp(buf, "keep_", 5) == 0 || strncmp(buf, "addr_", 5) == 0 || strncmp(buf, "disable_", 8) == 0 ||
+	    strncmp(buf, "rp_", 3) == 0)
 		return buf;
 	for (char *c = buf; *c; c++)
 		if (*c == '_')
@@ -111,8 +113,8 @@ static void show_evidence(const struct cmd *cmd, const struct diag_finding *f, i
 			TABLE_ROW(&t, more);
 			break;
 		}
-		table_row(&t, (const char *const[TABLE_COLUMNS]){ f->rows[i][0], f->rows[i][1], f->rows[i][2], f->rows[i][3],
-								  f->rows[i][4] });
+		table_row(&t, (const char *const[TABLE_COLUMNS]){ f->rows[i][0], f->rows[i][1], f->rows[i][2],
+								  f->rows[i][3], f->rows[i][4] });
 	}
 	if (f->head[0])
 		table_print(cmd, &t, indent + 2);
@@ -147,8 +149,8 @@ static void beside(const struct diag_finding *f, const struct diag_fix *fix, boo
 		(void)snprintf(buf, size, "%s%s%s%s%s", by, *by && (*lasts || fix->note) ? " · " : "", lasts,
 			       *lasts && fix->note ? "; " : "", fix->note ? fix->note : "");
 	else
-		(void)snprintf(buf, size, "%s%s%s%s%s", lasts, *lasts && fix->note ? "; " : "", fix->note ? fix->note : "",
-			       *by && (*lasts || fix->note) ? "   " : "", by);
+		(void)snprintf(buf, size, "%s%s%s%s%s", lasts, *lasts && fix->note ? "; " : "",
+			       fix->note ? fix->note : "", *by && (*lasts || fix->note) ? "   " : "", by);
 }
 
 static void show_fixes(const struct cmd *cmd, const struct diag_finding *f, int indent)
@@ -173,7 +175,8 @@ static void show_fixes(const struct cmd *cmd, const struct diag_finding *f, int 
 			(void)printf("%*s%s", indent, "", i == 0 && k == 0 ? "mend   " : "       ");
 			if (!last || !text[0] || fix->n_commands == 0) {
 				(void)printf("%s\n", command);
-			} else if (ascii_columns(command) <= width && at + width + 3 + ascii_columns(text) <= table_terminal()) {
+			} else if (ascii_columns(command) <= width &&
+				   at + width + 3 + ascii_columns(text) <= table_terminal()) {
 				cmd_column(command, width + 3);
 				(void)printf("%s%s%s\n", cmd_dim(cmd), text, cmd_plain(cmd));
 			} else {
@@ -248,7 +251,8 @@ static void show_unchecked(const struct doctor *doctor, const struct snapshot *s
 		if (i == PARTS_SHOWN)
 			(void)printf(", …");
 		else
-			(void)printf("%s%.*s", i ? ", " : "", snap->root ? (int)strlen(parts[i]) : (int)colon, parts[i]);
+			(void)printf("%s%.*s", i ? ", " : "", snap->root ? (int)strlen(parts[i]) : (int)colon,
+				     parts[i]);
 	}
 	(void)printf("%s\n", snap->root ? "" : " (sudo sixtap doctor)");
 }
@@ -267,16 +271,18 @@ void doctor_show(const struct doctor *doctor, const struct snapshot *snap, const
 	show_unchecked(doctor, snap, found);
 	counts(found, what, sizeof(what));
 	if (what[0]) {
-		(void)printf("%zu faults looked for · %s · %.1f s\n", found->n_rules - findings_n_unchecked(found), what, seconds);
+		(void)printf("%zu faults looked for · %s · %.1f s\n", found->n_rules - findings_n_unchecked(found),
+			     what, seconds);
 		return;
 	}
 	for (size_t i = 0; i < snap->n_networks; i++)
 		n_up += str_eq(snap->networks[i].state, "up");
 	for (size_t i = 0; i < snap->n_guests; i++)
 		n_guests += snap->guests[i].running;
-	(void)printf("%s %zu faults looked for, none found", cmd_glyph(cmd, GLYPH_OK), found->n_rules - findings_n_unchecked(found));
+	(void)printf("%s %zu faults looked for, none found", cmd_glyph(cmd, GLYPH_OK),
+		     found->n_rules - findings_n_unchecked(found));
 	if (n_up + n_guests > 0)
-		(void)printf(" · %zu network%s, %zu guest%s", n_up, n_up == 1 ? "" : "s", n_guests, n_guests == 1 ? "" : "s");
+		(void)printf(" · %zu network%s, %zu guest%s", n_up, n_up == 1 ? "" : "s", n_guests,
+			     n_guests == 1 ? "" : "s");
 	(void)printf(" · %.1f s\n", seconds);
-	(void)doctor;
 }

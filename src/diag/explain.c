@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include "base/mem.h"
-#include "explain_text.h"	/* explain_text[]: made by tools/embed */
+#include "explain_text.h" /* explain_text[]: made by tools/embed */
 
 /* Not inlined: gcc 12 takes what memchr() finds for something behind the end. */
 static __attribute__((noinline)) const char *text_end(void)
@@ -50,7 +50,8 @@ static size_t heading_id(const char *s, const char **ret)
 
 const char *explain_page(const char *id, size_t *ret_len)
 {
-	for (const char *s = next_heading((const char *)explain_text); s < text_end(); s = next_heading(next_line(s, text_end()))) {
+	for (const char *s = next_heading((const char *)explain_text); s < text_end();
+	     s = next_heading(next_line(s, text_end()))) {
 		const char *name;
 		size_t n = heading_id(s, &name);
 
@@ -70,7 +71,8 @@ const char *explain_page(const char *id, size_t *ret_len)
 
 int explain_id(size_t i, char *buf, size_t size)
 {
-	for (const char *s = next_heading((const char *)explain_text); s < text_end(); s = next_heading(next_line(s, text_end()))) {
+	for (const char *s = next_heading((const char *)explain_text); s < text_end();
+	     s = next_heading(next_line(s, text_end()))) {
 		const char *name;
 		size_t n = heading_id(s, &name);
 
@@ -98,7 +100,7 @@ static void print_line(const char *line, const char *eol, FILE *to, const char *
 	bool in_bold = false, in_underline = false;
 
 	if (eol - line >= 2 && eol[-1] == '+' && eol[-2] == '+')
-		eol -= 2;	/* scdoc's line break */
+		eol -= 2; /* scdoc's line break */
 	for (const char *s = line; s < eol; s++) {
 		if (*s == '\\' && s + 1 < eol) {
 			(void)fputc(*++s, to);

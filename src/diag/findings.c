@@ -41,13 +41,13 @@ struct findings *findings_free(struct findings *found)
 	return NULL;
 }
 
-#define FORMAT(arena, fmt)                              \
-	({                                              \
-		va_list ap_;                            \
-		va_start(ap_, fmt);                     \
-		const char *s_ = arena_vprintf(arena, fmt, ap_); \
-		va_end(ap_);                            \
-		s_;                                     \
+#define FORMAT(arena, fmt)                                                                                             \
+	({                                                                                                             \
+		va_list ap_;                                                                                           \
+		va_start(ap_, fmt);                                                                                    \
+		const char *s_ = arena_vprintf(arena, fmt, ap_);                                                       \
+		va_end(ap_);                                                                                           \
+		s_;                                                                                                    \
 	})
 
 /* --------------------------------------------------------------- to add them */
@@ -198,7 +198,7 @@ void fix_sysctl_live(struct diag_finding *f, struct diag_fix *fix, const char *p
 		.path = arena_strdup(a, path),
 		.value = arena_strdup(a, value),
 		.old = old ? arena_strdup(a, old) : NULL,
-		.unrecorded = true,	/* the user's wish: `down` must not take it back */
+		.unrecorded = true, /* the user's wish: `down` must not take it back */
 	};
 	fix_command(f, fix, "sysctl -w %s=%s", name, value);
 }
@@ -234,8 +234,8 @@ void fix_route(struct diag_finding *f, struct diag_fix *fix, bool add, const cha
 	(void)str_copy(op->route.device, sizeof(op->route.device), device);
 	op->object = arena_printf(a, "route %s", device);
 	op->what = arena_printf(a, "%s%s", dst, via);
-	fix_command(f, fix, "ip %sroute %s %s%s dev %s", route->dst.ip.family == AF_INET6 ? "-6 " : "", add ? "replace" : "del", dst, via,
-		    device);
+	fix_command(f, fix, "ip %sroute %s %s%s dev %s", route->dst.ip.family == AF_INET6 ? "-6 " : "",
+		    add ? "replace" : "del", dst, via, device);
 }
 
 bool fix_can(const struct diag_fix *fix)
@@ -334,7 +334,8 @@ static int compare(const void *pa, const void *pb)
 }
 
 /* @f and all that follows from it, to the end of @to. */
-static void put(const struct findings *found, struct diag_finding *f, unsigned int depth, struct diag_finding **to, size_t *n)
+static void put(const struct findings *found, struct diag_finding *f, unsigned int depth, struct diag_finding **to,
+		size_t *n)
 {
 	f->depth = depth;
 	to[(*n)++] = f;
@@ -469,7 +470,8 @@ json_t *findings_json(const struct findings *found)
 	}
 	for (size_t i = 0; i < found->n; i++)
 		(void)json_array_append_new(list, finding_json(found->list[i]));
-	(void)json_object_set_new(o, "checked", json_integer((json_int_t)(found->n_rules - findings_n_unchecked(found))));
+	(void)json_object_set_new(o, "checked",
+				  json_integer((json_int_t)(found->n_rules - findings_n_unchecked(found))));
 	(void)json_object_set_new(o, "unchecked", unchecked);
 	(void)json_object_set_new(o, "findings", list);
 	return o;

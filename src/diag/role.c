@@ -12,7 +12,7 @@
 
 struct roles {
 	const struct snapshot *snap;
-	struct role *of;	/* beside snap->links */
+	struct role *of; /* beside snap->links */
 	struct arena *arena;
 };
 
@@ -65,7 +65,8 @@ bool role_ra_heard(const struct snapshot *snap, const struct snap_link *link, ui
 	return (counted && n > 0) || (link->inet6_flags & SNAP_IF_RA_RCVD);
 }
 
-const struct snap_route *role_default(const struct snapshot *snap, uint8_t family, uint32_t oif, uint32_t not_oif, int proto)
+const struct snap_route *role_default(const struct snapshot *snap, uint8_t family, uint32_t oif, uint32_t not_oif,
+				      int proto)
 {
 	size_t n;
 	const struct snap_route *r = snap_routes(snap, family, RT_TABLE_MAIN, &n), *best = NULL;
@@ -75,7 +76,8 @@ const struct snap_route *role_default(const struct snapshot *snap, uint8_t famil
 
 		if (r[i].dst.len != 0 || r[i].type != RTN_UNICAST || (r[i].flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)))
 			continue;
-		if ((oif && r[i].oif != oif) || (not_oif && r[i].oif == not_oif) || (proto >= 0 && r[i].protocol != proto))
+		if ((oif && r[i].oif != oif) || (not_oif && r[i].oif == not_oif) ||
+		    (proto >= 0 && r[i].protocol != proto))
 			continue;
 		link = snap_link(snap, r[i].oif);
 		if (link && (link->flags & IFF_LOOPBACK))
@@ -126,7 +128,7 @@ static void by_kind(struct roles *roles)
 		if ((str_eq(l->kind, "tun") && l->tun.tap) || str_eq(l->kind, "macvtap") || is_vif(l))
 			r->bits |= ROLE_GUEST;
 		if (str_eq(l->kind, "veth") && is_bridge_port(snap, l))
-			r->bits |= ROLE_GUEST;	/* a container's, unless by_default_route() knows better */
+			r->bits |= ROLE_GUEST; /* a container's, unless by_default_route() knows better */
 		if (str_eq(l->kind, "macvtap"))
 			set(roles, l->lower, ROLE_LOWER);
 	}
@@ -176,8 +178,8 @@ static void by_host_routes(struct roles *roles)
 		const struct snap_route *r = &snap->routes[i];
 		const struct snap_link *l;
 
-		if (r->table != RT_TABLE_MAIN || r->dst.len != ip_bits(&r->dst.ip) || r->type != RTN_UNICAST || r->gateway.family ||
-		    r->protocol == RTPROT_KERNEL || r->protocol == RTPROT_RA || !r->oif)
+		if (r->table != RT_TABLE_MAIN || r->dst.len != ip_bits(&r->dst.ip) || r->type != RTN_UNICAST ||
+		    r->gateway.family || r->protocol == RTPROT_KERNEL || r->protocol == RTPROT_RA || !r->oif)
 			continue;
 		l = snap_link(snap, r->oif);
 		/* A link with a subnet that the address isn't in is a network's, whatever host route leads there. */
@@ -195,10 +197,12 @@ static void by_neighbours(struct roles *roles)
 
 	for (size_t i = 0; i < snap->n_neighs; i++) {
 		const struct snap_neigh *n = &snap->neighs[i];
-		const struct snap_link *l = mac_is_zero(&n->mac) || !ip_is_global(&n->ip) ? NULL : snap_link(snap, n->ifindex);
+		const struct snap_link *l =
+			mac_is_zero(&n->mac) || !ip_is_global(&n->ip) ? NULL : snap_link(snap, n->ifindex);
 
-		if (l && str_eq(l->kind, "veth") && !l->master && !has_subnet(snap, l->ifindex, &n->ip, false) && !role_ra_heard(snap, l, NULL) &&
-		    !role_default(snap, AF_INET, l->ifindex, 0, -1) && !way_out(snap, AF_INET6, l->ifindex))
+		if (l && str_eq(l->kind, "veth") && !l->master && !has_subnet(snap, l->ifindex, &n->ip, false) &&
+		    !role_ra_heard(snap, l, NULL) && !role_default(snap, AF_INET, l->ifindex, 0, -1) &&
+		    !way_out(snap, AF_INET6, l->ifindex))
 			set(roles, l->ifindex, ROLE_GUEST);
 	}
 }
@@ -263,7 +267,8 @@ static void by_default_route(struct roles *roles)
 		struct role *port;
 		uint32_t ifindex;
 
-		if (r->table != RT_TABLE_MAIN || r->dst.len != 0 || r->type != RTN_UNICAST || role_is(roles, r->oif, ROLE_GUEST_ONLY))
+		if (r->table != RT_TABLE_MAIN || r->dst.len != 0 || r->type != RTN_UNICAST ||
+		    role_is(roles, r->oif, ROLE_GUEST_ONLY))
 			continue;
 		if (!way_out(snap, r->dst.ip.family, r->oif))
 			continue;
@@ -296,7 +301,7 @@ static void of_bridges(struct roles *roles)
 			struct role *bridge = role_at(roles, snap->links[i].master);
 
 			if (!(bridge->bits & ROLE_NETWORK))
-				bridge->bits |= ROLE_UPLINK;	/* of the LAN, at least */
+				bridge->bits |= ROLE_UPLINK; /* of the LAN, at least */
 		}
 	for (size_t i = 0; i < snap->n_links; i++) {
 		struct role *r = &roles->of[i];
@@ -332,7 +337,8 @@ static void of_uplinks(struct roles *roles)
 		/* A guest's RA makes no uplink of what faces guests; the host's own route by hand does. */
 		if ((role->bits & ROLE_GUEST_ONLY) &&
 		    ((role->bits & (ROLE_NETWORK | ROLE_OURS)) ||
-		     (r->protocol == RTPROT_RA && !(way_out(snap, AF_INET6, r->oif) && has_unknown_port(roles, r->oif)))))
+		     (r->protocol == RTPROT_RA &&
+		      !(way_out(snap, AF_INET6, r->oif) && has_unknown_port(roles, r->oif)))))
 			continue;
 		role->bits |= ROLE_UPLINK;
 		if (!(role->bits & ROLE_GUEST))
@@ -342,8 +348,8 @@ static void of_uplinks(struct roles *roles)
 		struct role *r = &roles->of[i];
 		const struct snap_link *l = &snap->links[i];
 
-		if (!(r->bits & (ROLE_GUEST_ONLY | ROLE_GUEST)) && !is_bridge_port(snap, l) && !(l->flags & IFF_LOOPBACK) &&
-		    role_ra_heard(snap, l, NULL))
+		if (!(r->bits & (ROLE_GUEST_ONLY | ROLE_GUEST)) && !is_bridge_port(snap, l) &&
+		    !(l->flags & IFF_LOOPBACK) && role_ra_heard(snap, l, NULL))
 			r->bits |= ROLE_HEARD;
 	}
 }

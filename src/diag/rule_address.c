@@ -12,11 +12,12 @@
 #include "diag/rules.h"
 #include "diag/snapshot.h"
 
-#define TENTATIVE_MAX_MS 2000	/* one probe and a second; a tunnel's random delay, too */
+#define TENTATIVE_MAX_MS 2000 /* one probe and a second; a tunnel's random delay, too */
 
 static bool depends(const struct findings *found, const struct snap_link *l)
 {
-	return role_is(found->roles, l->ifindex, ROLE_UPLINK | ROLE_HEARD | ROLE_NETWORK | ROLE_GUEST_BRIDGE | ROLE_GUEST | ROLE_LOWER);
+	return role_is(found->roles, l->ifindex,
+		       ROLE_UPLINK | ROLE_HEARD | ROLE_NETWORK | ROLE_GUEST_BRIDGE | ROLE_GUEST | ROLE_LOWER);
 }
 
 /* --------------------------------------------------------- address.duplicate */
@@ -39,7 +40,8 @@ static const char *own_double(const struct snapshot *snap, const struct snap_add
 	for (size_t i = 0; i < snap->n_addrs; i++)
 		if (snap->addrs[i].ifindex != a->ifindex && ip_eq(&snap->addrs[i].prefix.ip, &a->prefix.ip) &&
 		    !ip_is_link_local(&a->prefix.ip))
-			return arena_printf(arena, "this host itself, on %s", snap_link_name(snap, snap->addrs[i].ifindex));
+			return arena_printf(arena, "this host itself, on %s",
+					    snap_link_name(snap, snap->addrs[i].ifindex));
 	return NULL;
 }
 
@@ -89,8 +91,8 @@ static void judge_duplicate(const struct snapshot *snap, struct findings *found)
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
 		finding_what(f, "%s on %s can't be used: %s.", IP_STR(&a->prefix.ip), l->name, state);
 		finding_why(f, "Duplicate address detection asked the link for it before its use, and %s.",
-			    a->flags & IFA_F_DADFAILED ? "got an answer: two have the same address, or the same MAC" :
-							 "could not come to an end");
+			    a->flags & IFA_F_DADFAILED ? "got an answer: two have the same address, or the same MAC"
+						       : "could not come to an end");
 		finding_value(f, "address", "%s", PREFIX_STR(&a->prefix));
 		finding_value(f, "state", "%s", a->flags & IFA_F_DADFAILED ? "dadfailed" : "tentative");
 		if (guest) {
@@ -144,7 +146,8 @@ static struct diag_finding *anycast(struct findings *found, const char *subject,
 	struct ip next = ip_add(ip, 2);
 
 	finding_about(f, IP_STR(ip));
-	finding_why(f, "The first address of a prefix belongs to the link's routers (RFC 4291 2.6.1): each of them answers for it.");
+	finding_why(f, "The first address of a prefix belongs to the link's routers (RFC 4291 2.6.1): each of them "
+		       "answers for it.");
 	finding_value(f, "address", "%s", IP_STR(ip));
 	fix_note(f, fix, "take another address, %s say", IP_STR(&next));
 	return f;
@@ -160,16 +163,20 @@ static void judge_subnet_anycast(const struct snapshot *snap, struct findings *f
 		if (!l || !is_first_of_prefix(&a->prefix) || (!(a->flags & IFA_F_DADFAILED) && !depends(found, l)))
 			continue;
 		/* While this host is the only router there, it is no harm. */
-		if (!(a->flags & IFA_F_DADFAILED) && !(role_ra_heard(snap, l, NULL) && !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))
+		if (!(a->flags & IFA_F_DADFAILED) &&
+		    !(role_ra_heard(snap, l, NULL) && !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))
 			continue;
 		f = anycast(found, l->name, &a->prefix.ip);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
-		finding_value(f, "state", "%s", a->flags & IFA_F_DADFAILED ? "dadfailed" : "works until it is tested again");
+		finding_value(f, "state", "%s",
+			      a->flags & IFA_F_DADFAILED ? "dadfailed" : "works until it is tested again");
 		if (a->flags & IFA_F_DADFAILED) {
-			finding_what(f, "%s on %s can't be used: it is the router's own.", IP_STR(&a->prefix.ip), l->name);
+			finding_what(f, "%s on %s can't be used: it is the router's own.", IP_STR(&a->prefix.ip),
+				     l->name);
 		} else {
 			f->severity = SEVERITY_WARNING;
-			finding_what(f, "%s on %s is the router's own, and will fail at the next boot.", IP_STR(&a->prefix.ip), l->name);
+			finding_what(f, "%s on %s is the router's own, and will fail at the next boot.",
+				     IP_STR(&a->prefix.ip), l->name);
 		}
 		finding_seen_in(f, "ip -6 addr show dev %s, /proc/net/anycast6 of the router", l->name);
 	}
@@ -183,8 +190,8 @@ static void judge_subnet_anycast(const struct snapshot *snap, struct findings *f
 		f = anycast(found, snap_link_name(snap, a->ifindex), &g->ip);
 		finding_guest(f, g->guest);
 		finding_network(f, role_of(found->roles, a->ifindex)->network);
-		finding_what(f, "%s can't use %s: the host, its router, owns the first address of %s.", g->guest, IP_STR(&g->ip),
-			     PREFIX_STR(&a->prefix));
+		finding_what(f, "%s can't use %s: the host, its router, owns the first address of %s.", g->guest,
+			     IP_STR(&g->ip), PREFIX_STR(&a->prefix));
 		finding_seen_in(f, "/proc/net/anycast6");
 	}
 }
@@ -201,13 +208,14 @@ static bool counts(const struct snap_addr *a)
 static bool replaced(const struct snap_addr *a, size_t n, const struct snap_addr *old)
 {
 	for (size_t i = 0; i < n; i++)
-		if (counts(&a[i]) && !(a[i].flags & IFA_F_DEPRECATED) && ip_is_ula(&a[i].prefix.ip) == ip_is_ula(&old->prefix.ip))
+		if (counts(&a[i]) && !(a[i].flags & IFA_F_DEPRECATED) &&
+		    ip_is_ula(&a[i].prefix.ip) == ip_is_ula(&old->prefix.ip))
 			return true;
 	return false;
 }
 
-static void deprecated(const struct snapshot *snap, struct findings *found, const struct snap_link *l, const struct snap_addr *a,
-		       size_t n, const struct snap_addr *first)
+static void deprecated(struct findings *found, const struct snap_link *l, const struct snap_addr *a, size_t n,
+		       const struct snap_addr *first)
 {
 	struct diag_finding *f = findings_add(found, l->name);
 	const struct prefix prefix = { prefix_network(&first->prefix), first->prefix.len };
@@ -215,8 +223,10 @@ static void deprecated(const struct snapshot *snap, struct findings *found, cons
 
 	finding_about(f, IP_STR(&first->prefix.ip));
 	finding_network(f, role_of(found->roles, l->ifindex)->network);
-	finding_what(f, "Every address of %s on %s is deprecated, and there is no other of its kind.", PREFIX_STR(&prefix), l->name);
-	finding_why(f, "The preferred lifetime is over: new connections avoid it as a source where they can, and what they take "
+	finding_what(f, "Every address of %s on %s is deprecated, and there is no other of its kind.",
+		     PREFIX_STR(&prefix), l->name);
+	finding_why(f, "The preferred lifetime is over: new connections avoid it as a source where they can, and what "
+		       "they take "
 		       "instead may not be answered.");
 	finding_seen_in(f, "ip -6 addr show dev %s deprecated", l->name);
 	FINDING_HEAD(f, "address", "valid_for");
@@ -228,7 +238,7 @@ static void deprecated(const struct snapshot *snap, struct findings *found, cons
 		(void)snprintf(valid, sizeof(valid), a[i].valid_s == UINT32_MAX ? "ever" : "%u s", a[i].valid_s);
 		FINDING_ROW(f, PREFIX_STR(&a[i].prefix), valid);
 		if (a[i].valid_s != UINT32_MAX)
-			continue;	/* by RA or DHCP: whoever gave it must renew it */
+			continue; /* by RA or DHCP: whoever gave it must renew it */
 		if (!fix)
 			fix = finding_fix(f, "prefer", FIX_LASTS_LIVE);
 		struct op *op = fix_op(fix, OP_ADDR_ADD, OP_ACTION_CHANGE);
@@ -238,17 +248,18 @@ static void deprecated(const struct snapshot *snap, struct findings *found, cons
 		op->addr = (struct op_addr){
 			.prefix = a[i].prefix,
 			.scope = a[i].scope,
-			.flags = a[i].flags & (IFA_F_NODAD | IFA_F_NOPREFIXROUTE | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR),
+			.flags = a[i].flags &
+				 (IFA_F_NODAD | IFA_F_NOPREFIXROUTE | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR),
 		};
 		(void)str_copy(op->addr.device, sizeof(op->addr.device), l->name);
-		fix_command(f, fix, "ip -6 addr change %s dev %s preferred_lft forever", PREFIX_STR(&a[i].prefix), l->name);
+		fix_command(f, fix, "ip -6 addr change %s dev %s preferred_lft forever", PREFIX_STR(&a[i].prefix),
+			    l->name);
 	}
 	if (!fix) {
 		fix = finding_fix(f, "router", FIX_LASTS_REBOOT_SAFE);
 		fix_note(f, fix, "at the router, which must announce the prefix again, or a new one");
 		fix_command(f, fix, "sixtap rs %s", l->name);
 	}
-	(void)snap;
 }
 
 static void judge_deprecated(const struct snapshot *snap, struct findings *found)
@@ -269,7 +280,7 @@ static void judge_deprecated(const struct snapshot *snap, struct findings *found
 			for (size_t j = 0; j < i; j++)
 				seen |= counts(&a[j]) && prefix_contains(&prefix, &a[j].prefix.ip);
 			if (!seen)
-				deprecated(snap, found, l, a, n, &a[i]);
+				deprecated(found, l, a, n, &a[i]);
 		}
 	}
 }
@@ -288,7 +299,8 @@ static bool loses_by_label(const struct snapshot *snap, const struct ip *ula)
 }
 
 /* A guest of @net that has a ULA and IPv4, and no global address. @ret_n: how many. */
-static const struct snap_guest_addr *ula_guest(const struct snapshot *snap, const struct snap_network *net, size_t *ret_n)
+static const struct snap_guest_addr *ula_guest(const struct snapshot *snap, const struct snap_network *net,
+					       size_t *ret_n)
 {
 	const struct snap_guest_addr *example = NULL;
 
@@ -325,21 +337,26 @@ static void judge_ula_below_ipv4(const struct snapshot *snap, struct findings *f
 		struct diag_fix *fix;
 		size_t n;
 
-		if (!net->nat6 || !net->ifindex || !ip_is_ula(&net->ipv6.ip) || !net->ipv4.ip.family || str_eq(net->state, "down") ||
-		    !role_default(snap, AF_INET6, 0, 0, -1))
+		if (!net->nat6 || !net->ifindex || !ip_is_ula(&net->ipv6.ip) || !net->ipv4.ip.family ||
+		    str_eq(net->state, "down") || !role_default(snap, AF_INET6, 0, 0, -1))
 			continue;
 		example = ula_guest(snap, net, &n);
 		if (!example || !loses_by_label(snap, &example->ip))
 			continue;
 		f = findings_add(found, net->device[0] ? net->device : net->name);
 		finding_network(f, net->name);
-		finding_what(f, "Guests of %s have IPv6 and use IPv4: a ULA comes after it in glibc's order.", net->name);
-		finding_why(f, "Rule 5 of RFC 6724 compares labels: a source in %s has another than a global destination, IPv4's are "
-			       "equal. That comes before precedence, where IPv6 would win.", PREFIX_STR(&net->ipv6));
+		finding_what(f, "Guests of %s have IPv6 and use IPv4: a ULA comes after it in glibc's order.",
+			     net->name);
+		finding_why(f,
+			    "Rule 5 of RFC 6724 compares labels: a source in %s has another than a global destination, "
+			    "IPv4's are "
+			    "equal. That comes before precedence, where IPv6 would win.",
+			    PREFIX_STR(&net->ipv6));
 		finding_value(f, "guests", "%zu", n);
 		finding_value(f, "example", "%s: %s", example->guest, IP_STR(&example->ip));
-		finding_value(f, "judged_by", "%s", snap_text(snap, GAI_CONF) ? "this host's gai.conf, as if it were the guests'" :
-									       "glibc's own tables");
+		finding_value(f, "judged_by", "%s",
+			      snap_text(snap, GAI_CONF) ? "this host's gai.conf, as if it were the guests'"
+							: "glibc's own tables");
 		fix = finding_fix(f, "gai-conf", FIX_LASTS_REBOOT_SAFE);
 		fix_note(f, fix, "prints the guest's gai.conf; or give guests a global prefix");
 		fix_command(f, fix, "sixtap addrsel --guest %s --advise ipv6 DESTINATION", example->guest);

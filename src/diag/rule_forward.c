@@ -31,13 +31,14 @@ static const char *conf6(const char *device, const char *name, char buf[static 1
 #define CONF6(device, name) conf6((device), (name), (char[128]){ 0 })
 
 /* Forwarding is about to be switched on: whoever lives on RAs must go on listening. */
-static void keep_ra_routes(const struct snapshot *snap, struct diag_finding *f, struct diag_fix *fix, const struct snap_link *only)
+static void keep_ra_routes(const struct snapshot *snap, struct diag_finding *f, struct diag_fix *fix,
+			   const struct snap_link *only)
 {
 	for (size_t i = 0; i < snap->n_links; i++) {
 		const struct snap_link *l = &snap->links[i];
 
-		if ((!only || l == only) && l->conf6.present && l->conf6.accept_ra == 1 && role_kernel_ra(snap, l->ifindex) &&
-		    role_default(snap, AF_INET6, l->ifindex, 0, RTPROT_RA))
+		if ((!only || l == only) && l->conf6.present && l->conf6.accept_ra == 1 &&
+		    role_kernel_ra(snap, l->ifindex) && role_default(snap, AF_INET6, l->ifindex, 0, RTPROT_RA))
 			fix_sysctl(f, fix, CONF6(l->name, "accept_ra"), "1", "2");
 	}
 }
@@ -46,7 +47,8 @@ static void keep_ra_routes(const struct snapshot *snap, struct diag_finding *f, 
 static void confirm_ra_routes(const struct snapshot *snap, struct diag_fix *fix)
 {
 	for (size_t i = 0; i < snap->n_links; i++)
-		if (role_default(snap, AF_INET6, snap->links[i].ifindex, 0, RTPROT_RA) && role_kernel_ra(snap, snap->links[i].ifindex))
+		if (role_default(snap, AF_INET6, snap->links[i].ifindex, 0, RTPROT_RA) &&
+		    role_kernel_ra(snap, snap->links[i].ifindex))
 			fix_confirm_route(fix, snap->links[i].name);
 }
 
@@ -63,7 +65,8 @@ struct needs {
 	size_t n, cap;
 };
 
-static struct need *need_of(struct findings *found, struct needs *needs, const struct snap_link *dev, const char *network)
+static struct need *need_of(struct findings *found, struct needs *needs, const struct snap_link *dev,
+			    const char *network)
 {
 	for (size_t i = 0; i < needs->n; i++)
 		if (needs->list[i].dev == dev)
@@ -124,8 +127,8 @@ static bool translates(const struct snapshot *snap, uint8_t family)
 				for (size_t e = 0; e < chain->rules[r].n_exprs; e++) {
 					const char *name = chain->rules[r].exprs[e].name;
 
-					if (str_eq(name, "masq") || str_eq(name, "nat") || strncmp(name, "xt:MASQ", 7) == 0 ||
-					    strncmp(name, "xt:SNAT", 7) == 0)
+					if (str_eq(name, "masq") || str_eq(name, "nat") ||
+					    strncmp(name, "xt:MASQ", 7) == 0 || strncmp(name, "xt:SNAT", 7) == 0)
 						return true;
 				}
 		}
@@ -242,16 +245,23 @@ static void judge_all_off(const struct snapshot *snap, struct findings *found)
 		}
 		finding_about(f, n->dev->name);
 		FINDING_ROW(f, n->network ? n->network : n->dev->name, n->why,
-			    lacks4 && lacks6 ? "IPv4 and IPv6" : lacks4 ? "IPv4" : "IPv6");
+			    lacks4 && lacks6 ? "IPv4 and IPv6"
+			    : lacks4	     ? "IPv4"
+					     : "IPv6");
 		v4 |= lacks4;
 		v6 |= lacks6;
 	}
 	if (!f)
 		return;
 	finding_what(f, "%s is off on this host: no packet passes between %s and the outside.",
-		     v4 && v6 ? "Forwarding" : v4 ? "IPv4 forwarding" : "IPv6 forwarding", f->subject);
-	finding_why(f, "%s", v6 ? "IPv6 forwards only when net.ipv6.conf.all.forwarding is 1, whatever the interfaces' own settings." :
-				  "Without net.ipv4.ip_forward only packets for the host itself are taken.");
+		     v4 && v6 ? "Forwarding"
+		     : v4     ? "IPv4 forwarding"
+			      : "IPv6 forwarding",
+		     f->subject);
+	finding_why(
+		f, "%s",
+		v6 ? "IPv6 forwards only when net.ipv6.conf.all.forwarding is 1, whatever the interfaces' own settings."
+		   : "Without net.ipv4.ip_forward only packets for the host itself are taken.");
 	if (v6)
 		finding_value(f, "net.ipv6.conf.all.forwarding", "0");
 	if (v4)
@@ -271,7 +281,8 @@ static bool on_guest_side(const struct snapshot *snap, const struct findings *fo
 }
 
 /* Entries for IPv6 that are where they belong. Return: how many; the first as an example. */
-static size_t entries(const struct snapshot *snap, const struct findings *found, const struct snap_link *l, struct ip *ret_example)
+static size_t entries(const struct snapshot *snap, const struct findings *found, const struct snap_link *l,
+		      struct ip *ret_example)
 {
 	size_t n, count = 0;
 	const struct snap_proxy *p = snap_proxies(snap, l->ifindex, &n);
@@ -285,8 +296,8 @@ static size_t entries(const struct snapshot *snap, const struct findings *found,
 	return count;
 }
 
-static struct diag_finding *proxy_finding(struct findings *found, const struct snapshot *snap, const struct snap_link *l, size_t n,
-					  const struct ip *example)
+static struct diag_finding *proxy_finding(struct findings *found, const struct snapshot *snap,
+					  const struct snap_link *l, size_t n, const struct ip *example)
 {
 	struct diag_finding *f = findings_add(found, l->name);
 	const struct snap_guest_addr *guest = role_guest_addr(snap, example);
@@ -307,7 +318,8 @@ static void settings(struct diag_finding *f, const struct snapshot *snap, const 
 	finding_value(f, "forwarding", "%d", l->conf6.forwarding);
 }
 
-static void fix_proxy_ndp(struct diag_finding *f, struct diag_fix *fix, const struct snapshot *snap, const struct snap_link *l)
+static void fix_proxy_ndp(struct diag_finding *f, struct diag_fix *fix, const struct snapshot *snap,
+			  const struct snap_link *l)
 {
 	if (!l->conf6.proxy_ndp)
 		fix_sysctl(f, fix, CONF6(l->name, "proxy_ndp"), "0", "1");
@@ -348,7 +360,8 @@ static void judge_proxy_forwarding(const struct snapshot *snap, struct findings 
 		f = proxy_finding(found, snap, l, n, &example);
 		finding_what(f, "Nobody answers on %s for guests, though proxy entries%s are set.", l->name,
 			     l->conf6.proxy_ndp || snap->conf6_all.proxy_ndp ? " and proxy_ndp" : "");
-		finding_why(f, "The kernel answers for others only as a router: forwarding is 0 on %s itself.", l->name);
+		finding_why(f, "The kernel answers for others only as a router: forwarding is 0 on %s itself.",
+			    l->name);
 		settings(f, snap, l);
 		fix = finding_fix(f, "forward", FIX_LASTS_LIVE);
 		keep_ra_routes(snap, f, fix, l);
@@ -368,8 +381,11 @@ static void judge_unicast_refused(const struct snapshot *snap, struct findings *
 		if (n == 0 || !l->conf6.present || !l->conf6.proxy_ndp || snap->conf6_all.proxy_ndp)
 			continue;
 		f = proxy_finding(found, snap, l, n, &example);
-		finding_what(f, "Guests behind %s stall every 15 to 40 seconds: unicast solicitations for them are refused.", l->name);
-		finding_why(f, "A router checks a neighbour that it knows by unicast, and the kernel forwards that instead of answering "
+		finding_what(
+			f, "Guests behind %s stall every 15 to 40 seconds: unicast solicitations for them are refused.",
+			l->name);
+		finding_why(f, "A router checks a neighbour that it knows by unicast, and the kernel forwards that "
+			       "instead of answering "
 			       "it unless proxy_ndp of `all` is 1, too.");
 		settings(f, snap, l);
 		fix_proxy_ndp(f, finding_fix(f, "proxy-ndp", FIX_LASTS_LIVE), snap, l);
@@ -391,11 +407,12 @@ static void judge_proxy_delay(const struct snapshot *snap, struct findings *foun
 		f = proxy_finding(found, snap, l, n, &example);
 		finding_what(f, "The first packet to a guest behind %s waits up to %llu ms.", l->name,
 			     (unsigned long long)t->proxy_delay_ms);
-		finding_why(f, "Before it answers for another, the kernel waits a random part of proxy_delay, so that the owner could be "
+		finding_why(f, "Before it answers for another, the kernel waits a random part of proxy_delay, so that "
+			       "the owner could be "
 			       "first. Behind a proxy there is none on the link.");
 		finding_value(f, "proxy_delay_ms", "%llu", (unsigned long long)t->proxy_delay_ms);
 		(void)snprintf(path, sizeof(path), "net/ipv6/neigh/%s/proxy_delay", l->name);
-		(void)snprintf(old, sizeof(old), "%llu", (unsigned long long)t->proxy_delay_ms / 10);	/* USER_HZ */
+		(void)snprintf(old, sizeof(old), "%llu", (unsigned long long)t->proxy_delay_ms / 10); /* USER_HZ */
 		fix_sysctl(f, finding_fix(f, "proxy-delay", FIX_LASTS_LIVE), path, old, "0");
 	}
 }
@@ -415,7 +432,8 @@ static void proxy_op(struct diag_finding *f, struct diag_fix *fix, bool add, con
  * The interface whose on-link prefix has @ip in it, other than @not; shorter than the prefix that @not itself has for
  * it, if there is one: two of one length are another fault (route.overlap).
  */
-static const struct snap_link *on_link(const struct snapshot *snap, const struct findings *found, const struct ip *ip, uint32_t not)
+static const struct snap_link *on_link(const struct snapshot *snap, const struct findings *found, const struct ip *ip,
+				       uint32_t not )
 {
 	const struct snap_addr *own = gateway_address(snap, not, ip);
 	const uint8_t below = own ? own->prefix.len : 128;
@@ -423,7 +441,8 @@ static const struct snap_link *on_link(const struct snapshot *snap, const struct
 	for (size_t i = 0; i < snap->n_addrs; i++) {
 		const struct snap_addr *a = &snap->addrs[i];
 
-		if (a->ifindex != not && a->prefix.len < below && a->prefix.ip.family == AF_INET6 && prefix_contains(&a->prefix, ip) &&
+		if (a->ifindex != not &&a->prefix.len < below && a->prefix.ip.family == AF_INET6 &&
+		    prefix_contains(&a->prefix, ip) &&
 		    !role_is(found->roles, a->ifindex, ROLE_GUEST | ROLE_GUEST_ONLY | ROLE_NETWORK | ROLE_OURS))
 			return snap_link(snap, a->ifindex);
 	}
@@ -431,9 +450,10 @@ static const struct snap_link *on_link(const struct snapshot *snap, const struct
 	for (size_t i = 0; i < snap->n_routes; i++) {
 		const struct snap_route *r = &snap->routes[i];
 
-		if (r->table == RT_TABLE_MAIN && r->oif != not && r->dst.ip.family == AF_INET6 && r->dst.len > 0 && r->dst.len < below &&
-		    !r->gateway.family && r->type == RTN_UNICAST && prefix_contains(&r->dst, ip) &&
-		    role_is(found->roles, r->oif, ROLE_UPLINK | ROLE_HEARD) && !role_is(found->roles, r->oif, ROLE_GUEST_ONLY))
+		if (r->table == RT_TABLE_MAIN && r->oif != not &&r->dst.ip.family == AF_INET6 && r->dst.len > 0 &&
+		    r->dst.len < below && !r->gateway.family && r->type == RTN_UNICAST &&
+		    prefix_contains(&r->dst, ip) && role_is(found->roles, r->oif, ROLE_UPLINK | ROLE_HEARD) &&
+		    !role_is(found->roles, r->oif, ROLE_GUEST_ONLY))
 			return snap_link(snap, r->oif);
 	}
 	return NULL;
@@ -478,15 +498,20 @@ static void judge_missing_entry(const struct snapshot *snap, struct findings *fo
 			f = findings_add(found, up->name);
 			finding_network(f, g[i].network);
 			finding_guest(f, g[i].guest);
-			finding_what(f, "Answers don't find back to %s: nobody on %s says that the host has it.", IP_STR(&g[i].ip), up->name);
-			finding_why(f, "The address is inside %s's own on-link prefix, so the router looks for it on that link, where only a "
-				       "proxy entry would answer.", up->name);
+			finding_what(f, "Answers don't find back to %s: nobody on %s says that the host has it.",
+				     IP_STR(&g[i].ip), up->name);
+			finding_why(f,
+				    "The address is inside %s's own on-link prefix, so the router looks for it on that "
+				    "link, where only a "
+				    "proxy entry would answer.",
+				    up->name);
 			settings(f, snap, up);
 			finding_seen_in(f, "ip -6 neigh show proxy dev %s, ip -6 route get", up->name);
 			FINDING_HEAD(f, "address", "route", "guest");
 			fix = finding_fix(f, "proxy", FIX_LASTS_LIVE);
 			fix_proxy_ndp(f, fix, snap, up);
-			fix_note(f, fix, "until the link goes down; a network of mode routed with address on-link keeps it");
+			fix_note(f, fix,
+				 "until the link goes down; a network of mode routed with address on-link keeps it");
 		}
 		finding_about(f, IP_STR(&g[i].ip));
 		FINDING_ROW(f, IP_STR(&g[i].ip), snap_link_name(snap, g[i].dev), g[i].guest ? g[i].guest : "");
@@ -509,9 +534,12 @@ static void judge_guest_side(const struct snapshot *snap, struct findings *found
 		finding_guest(f, guest ? guest->guest : role_of(found->roles, l->ifindex)->guest);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
 		finding_about(f, IP_STR(&p->ip));
-		finding_what(f, "The host answers on %s for %s, which the guest there has: the guest gives it up (dadfailed).", l->name,
-			     IP_STR(&p->ip));
-		finding_why(f, "A proxy entry also answers duplicate address detection; on the guest's own side it is the guest's.");
+		finding_what(
+			f,
+			"The host answers on %s for %s, which the guest there has: the guest gives it up (dadfailed).",
+			l->name, IP_STR(&p->ip));
+		finding_why(f, "A proxy entry also answers duplicate address detection; on the guest's own side it is "
+			       "the guest's.");
 		finding_value(f, "entry", "%s on %s", IP_STR(&p->ip), l->name);
 		finding_value(f, "route", "%s is behind %s", IP_STR(&p->ip), l->name);
 		settings(f, snap, l);
@@ -531,7 +559,12 @@ static const struct rule rules[] = {
 	  { { "forwarding.all-off", RULE_SCOPE_HOST } } },
 	{ "proxy.unicast-refused", SEVERITY_WARNING, RULE_SUBJECT_INTERFACE, { 0 }, judge_unicast_refused, { { 0 } } },
 	{ "proxy.delay", SEVERITY_WARNING, RULE_SUBJECT_INTERFACE, { 0 }, judge_proxy_delay, { { 0 } } },
-	{ "proxy.missing-entry", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_missing_entry, { { "route.guest-missing", RULE_SCOPE_SHARED } } },
+	{ "proxy.missing-entry",
+	  SEVERITY_ERROR,
+	  RULE_SUBJECT_INTERFACE,
+	  { 0 },
+	  judge_missing_entry,
+	  { { "route.guest-missing", RULE_SCOPE_SHARED } } },
 	{ "proxy.on-guest-side", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_guest_side, { { 0 } } },
 };
 

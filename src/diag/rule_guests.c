@@ -56,9 +56,9 @@ static void of_routes(const struct snapshot *snap, const struct roles *roles, st
 	for (size_t i = 0; i < snap->n_routes; i++) {
 		const struct snap_route *r = &snap->routes[i];
 
-		if (r->table != RT_TABLE_MAIN || r->dst.len != ip_bits(&r->dst.ip) || r->type != RTN_UNICAST || r->gateway.family ||
-		    r->protocol == RTPROT_KERNEL || r->protocol == RTPROT_RA || ip_is_link_local(&r->dst.ip) ||
-		    !role_is(roles, r->oif, ROLE_GUEST_ONLY))
+		if (r->table != RT_TABLE_MAIN || r->dst.len != ip_bits(&r->dst.ip) || r->type != RTN_UNICAST ||
+		    r->gateway.family || r->protocol == RTPROT_KERNEL || r->protocol == RTPROT_RA ||
+		    ip_is_link_local(&r->dst.ip) || !role_is(roles, r->oif, ROLE_GUEST_ONLY))
 			continue;
 		add(list, &r->dst.ip, r->oif, "route")->host_route = true;
 	}
@@ -69,8 +69,8 @@ static void of_neighbours(const struct snapshot *snap, const struct roles *roles
 	for (size_t i = 0; i < snap->n_neighs; i++) {
 		const struct snap_neigh *n = &snap->neighs[i];
 
-		if (mac_is_zero(&n->mac) || (n->state & (NUD_FAILED | NUD_NOARP | NUD_INCOMPLETE)) || ip_is_link_local(&n->ip) ||
-		    ip_is_multicast(&n->ip) || !role_is(roles, n->ifindex, ROLE_GUEST_ONLY))
+		if (mac_is_zero(&n->mac) || (n->state & (NUD_FAILED | NUD_NOARP | NUD_INCOMPLETE)) ||
+		    ip_is_link_local(&n->ip) || ip_is_multicast(&n->ip) || !role_is(roles, n->ifindex, ROLE_GUEST_ONLY))
 			continue;
 		add(list, &n->ip, n->ifindex, "neighbour");
 	}
@@ -110,8 +110,8 @@ const struct snap_addr *gateway_address(const struct snapshot *snap, uint32_t if
 	const struct snap_addr *a = snap_addrs(snap, ifindex, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (a[i].prefix.ip.family == ip->family && a[i].prefix.len < ip_bits(ip) && !ip_is_link_local(&a[i].prefix.ip) &&
-		    prefix_contains(&a[i].prefix, ip))
+		if (a[i].prefix.ip.family == ip->family && a[i].prefix.len < ip_bits(ip) &&
+		    !ip_is_link_local(&a[i].prefix.ip) && prefix_contains(&a[i].prefix, ip))
 			return &a[i];
 	return NULL;
 }

@@ -21,7 +21,7 @@
 #include "diag/rules.h"
 #include "diag/snapshot.h"
 
-#define IFAPROT_KERNEL_RA 2	/* linux/if_addr.h of 5.18 */
+#define IFAPROT_KERNEL_RA 2 /* linux/if_addr.h of 5.18 */
 #define GEN_MODE_NONE 1
 #define MTU_IPV6 1280
 #define MTU_USUAL 1500
@@ -144,17 +144,19 @@ static void judge_ignored_forwarding(const struct snapshot *snap, struct finding
 			continue;
 		route = role_default(snap, AF_INET6, l->ifindex, 0, RTPROT_RA);
 		if (!route && way_out(snap, found))
-			continue;	/* a static one, or another way out */
+			continue; /* a static one, or another way out */
 		f = findings_add(found, l->name);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
 		if (route) {
 			f->severity = SEVERITY_WARNING;
-			finding_what(f, "%s ignores router advertisements: the host's IPv6 default route ends in %u s.", l->name,
-				     route->expires_s);
+			finding_what(f, "%s ignores router advertisements: the host's IPv6 default route ends in %u s.",
+				     l->name, route->expires_s);
 		} else {
-			finding_what(f, "The host has no IPv6 default route: %s ignores router advertisements.", l->name);
+			finding_what(f, "The host has no IPv6 default route: %s ignores router advertisements.",
+				     l->name);
 		}
-		finding_why(f, "With accept_ra=1 the kernel ignores them on an interface that forwards, and something has turned "
+		finding_why(f, "With accept_ra=1 the kernel ignores them on an interface that forwards, and something "
+			       "has turned "
 			       "forwarding on.");
 		ra_evidence(snap, f, l);
 		finding_value(f, "default_route", "%s", route ? "by RA, not renewed any more" : "none");
@@ -183,7 +185,8 @@ static void judge_all_has_no_effect(const struct snapshot *snap, struct findings
 		f = findings_add(found, l->name);
 		finding_what(f, "net.ipv6.conf.all.accept_ra=2 was set and has no effect on %s, which has %d.", l->name,
 			     l->conf6.accept_ra);
-		finding_why(f, "Some `all` settings are copied to interfaces, some are combined with theirs; accept_ra of `all` is "
+		finding_why(f, "Some `all` settings are copied to interfaces, some are combined with theirs; accept_ra "
+			       "of `all` is "
 			       "never looked at.");
 		finding_value(f, "all", "%d", snap->conf6_all.accept_ra);
 		finding_value(f, "default", "%d", snap->conf6_default.accept_ra);
@@ -203,7 +206,8 @@ struct knob {
 	bool applies;
 };
 
-static void not_accepted(const struct snapshot *snap, struct findings *found, const struct snap_link *l, const struct knob *k)
+static void not_accepted(const struct snapshot *snap, struct findings *found, const struct snap_link *l,
+			 const struct knob *k)
 {
 	struct diag_finding *f = findings_add(found, l->name);
 	struct diag_fix *fix = finding_fix(f, k->name, FIX_LASTS_LIVE);
@@ -211,11 +215,13 @@ static void not_accepted(const struct snapshot *snap, struct findings *found, co
 
 	finding_network(f, role_of(found->roles, l->ifindex)->network);
 	finding_what(f, "A router advertises itself on %s, and %s has no %s: %s=%d.", l->name,
-		     role_is(found->roles, l->ifindex, ROLE_UPLINK) ? "the host" : l->name, k->missing, k->name, k->value);
-	finding_why(f, "%s", str_eq(k->name, "accept_ra")	? "With accept_ra=0 nothing of a router advertisement is used." :
-			     str_eq(k->name, "accept_ra_defrtr") ? "With accept_ra_defrtr=0 no default route is made of it." :
-			     str_eq(k->name, "accept_ra_pinfo")  ? "With accept_ra_pinfo=0 its prefixes are not looked at." :
-								   "With autoconf=0 no address is made of its prefixes.");
+		     role_is(found->roles, l->ifindex, ROLE_UPLINK) ? "the host" : l->name, k->missing, k->name,
+		     k->value);
+	finding_why(f, "%s",
+		    str_eq(k->name, "accept_ra") ? "With accept_ra=0 nothing of a router advertisement is used."
+		    : str_eq(k->name, "accept_ra_defrtr") ? "With accept_ra_defrtr=0 no default route is made of it."
+		    : str_eq(k->name, "accept_ra_pinfo")  ? "With accept_ra_pinfo=0 its prefixes are not looked at."
+							  : "With autoconf=0 no address is made of its prefixes.");
 	ra_evidence(snap, f, l);
 	if (!str_eq(k->name, "accept_ra"))
 		finding_value(f, k->name, "%d", k->value);
@@ -237,15 +243,17 @@ static void judge_not_accepted(const struct snapshot *snap, struct findings *fou
 		if (!may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !role_ra_heard(snap, l, NULL))
 			continue;
 		bool no_route = !way_out(snap, found);
-		bool no_address = !any_address(snap, l->ifindex, RT_SCOPE_UNIVERSE) &&
-				  !(l->inet6_flags & SNAP_IF_RA_MANAGED);
+		bool no_address =
+			!any_address(snap, l->ifindex, RT_SCOPE_UNIVERSE) && !(l->inet6_flags & SNAP_IF_RA_MANAGED);
 		const struct knob knobs[] = {
 			/* With an address of its own and a way out it's a router, or static, on purpose. */
 			{ "accept_ra", c->accept_ra, no_route ? "IPv6 default route" : "IPv6 address",
-			  c->accept_ra == 0 && (no_route || (no_address && role_is(found->roles, l->ifindex, ROLE_UPLINK))) },
+			  c->accept_ra == 0 &&
+				  (no_route || (no_address && role_is(found->roles, l->ifindex, ROLE_UPLINK))) },
 			{ "accept_ra_defrtr", c->accept_ra_defrtr, "IPv6 default route",
 			  c->accept_ra != 0 && c->accept_ra_defrtr == 0 && no_route },
-			{ "accept_ra_pinfo", c->accept_ra_pinfo, "IPv6 address", c->accept_ra != 0 && c->accept_ra_pinfo == 0 && no_address },
+			{ "accept_ra_pinfo", c->accept_ra_pinfo, "IPv6 address",
+			  c->accept_ra != 0 && c->accept_ra_pinfo == 0 && no_address },
 			{ "autoconf", c->autoconf, "IPv6 address",
 			  c->accept_ra != 0 && c->accept_ra_pinfo != 0 && c->autoconf == 0 && no_address },
 		};
@@ -294,9 +302,10 @@ static void judge_userspace(const struct snapshot *snap, struct findings *found)
 		if (!line || m->accepts_ra == 0)
 			continue;
 		f = findings_add(found, l->name);
-		finding_what(f, "%s:%u has no effect: %s handles router advertisements on %s, not the kernel.", line->file, line->line,
-			     m->manager, l->name);
-		finding_why(f, "A program that handles them itself turns the kernel's accept_ra off on its interfaces.");
+		finding_what(f, "%s:%u has no effect: %s handles router advertisements on %s, not the kernel.",
+			     line->file, line->line, m->manager, l->name);
+		finding_why(f,
+			    "A program that handles them itself turns the kernel's accept_ra off on its interfaces.");
 		finding_value(f, "handler", "%s", m->manager);
 		finding_value(f, "line", "%s = %s", line->path, line->value);
 		if (m->file[0])
@@ -316,10 +325,10 @@ static void judge_userspace_refuses(const struct snapshot *snap, struct findings
 		    way_out(snap, found))
 			continue;
 		f = findings_add(found, l->name);
-		finding_what(f, "The host has no IPv6 default route: %s holds %s and takes no router advertisements.", m->manager,
-			     l->name);
-		finding_why(f, "It turns the kernel's accept_ra off and doesn't listen itself%s%s.", m->ra_setting[0] ? ": " : "",
-			    m->ra_setting);
+		finding_what(f, "The host has no IPv6 default route: %s holds %s and takes no router advertisements.",
+			     m->manager, l->name);
+		finding_why(f, "It turns the kernel's accept_ra off and doesn't listen itself%s%s.",
+			    m->ra_setting[0] ? ": " : "", m->ra_setting);
 		ra_evidence(snap, f, l);
 		finding_value(f, "handler", "%s", m->manager);
 		if (m->file[0])
@@ -327,7 +336,8 @@ static void judge_userspace_refuses(const struct snapshot *snap, struct findings
 		fix = finding_fix(f, "by-hand", FIX_LASTS_REBOOT_SAFE);
 		fix_note(f, fix, "%s owns this setting", m->manager);
 		if (str_eq(m->manager, "systemd-networkd")) {
-			fix_command(f, fix, "in %s, section [Network]:  IPv6AcceptRA=yes", m->source[0] ? m->source : m->file);
+			fix_command(f, fix, "in %s, section [Network]:  IPv6AcceptRA=yes",
+				    m->source[0] ? m->source : m->file);
 			fix_command(f, fix, "networkctl reload");
 		} else if (str_eq(m->manager, "NetworkManager")) {
 			fix_command(f, fix, "nmcli device modify %s ipv6.method auto", l->name);
@@ -348,12 +358,11 @@ static void judge_no_default_router(const struct snapshot *snap, struct findings
 		struct diag_fix *fix;
 
 		if (!may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !processed(&l->conf6) ||
-		    l->conf6.accept_ra_defrtr == 0 || !(l->inet6_flags & SNAP_IF_RA_RCVD) ||
-		    way_out(snap, found))
+		    l->conf6.accept_ra_defrtr == 0 || !(l->inet6_flags & SNAP_IF_RA_RCVD) || way_out(snap, found))
 			continue;
 		address = ra_address(snap, l->ifindex);
 		if (!address && l->conf6.autoconf && l->conf6.accept_ra_pinfo)
-			continue;	/* nothing has come of an RA yet */
+			continue; /* nothing has come of an RA yet */
 		f = findings_add(found, l->name);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
 		finding_what(f, "The host has no IPv6 default route: no router on %s offers itself as one.", l->name);
@@ -391,7 +400,8 @@ static void judge_prefix_not_64(const struct snapshot *snap, struct findings *fo
 		f = findings_add(found, l->name);
 		finding_what(f, "%s has no IPv6 address: the prefix that is announced there, %s, isn't a /64.", l->name,
 			     PREFIX_STR(&r[i].dst));
-		finding_why(f, "An interface identifier has 64 bits (RFC 4862 5.5.3), so the kernel makes an on-link route of another "
+		finding_why(f, "An interface identifier has 64 bits (RFC 4862 5.5.3), so the kernel makes an on-link "
+			       "route of another "
 			       "length, and no address.");
 		finding_value(f, "prefix", "%s", PREFIX_STR(&r[i].dst));
 		finding_seen_in(f, "ip -6 route show dev %s", l->name);
@@ -409,13 +419,15 @@ static const struct snap_neigh *router_neigh(const struct snapshot *snap, const 
 }
 
 /* Addresses that the host made of a guest's RA. */
-static void fix_believed(const struct snapshot *snap, struct diag_finding *f, struct diag_fix *fix, const struct snap_link *l)
+static void fix_believed(const struct snapshot *snap, struct diag_finding *f, struct diag_fix *fix,
+			 const struct snap_link *l)
 {
 	size_t n;
 	const struct snap_addr *a = snap_addrs(snap, l->ifindex, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (a[i].prefix.ip.family == AF_INET6 && a[i].scope == RT_SCOPE_UNIVERSE && !(a[i].flags & IFA_F_PERMANENT))
+		if (a[i].prefix.ip.family == AF_INET6 && a[i].scope == RT_SCOPE_UNIVERSE &&
+		    !(a[i].flags & IFA_F_PERMANENT))
 			fix_addr_del(f, fix, snap, &a[i]);
 }
 
@@ -439,9 +451,12 @@ static void judge_rogue(const struct snapshot *snap, struct findings *found)
 		f = findings_add(found, l->name);
 		finding_guest(f, role_of(found->roles, l->ifindex)->guest);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
-		finding_what(f, "The host has an IPv6 default route through %s, which faces guests: a guest sends router advertisements.",
+		finding_what(f,
+			     "The host has an IPv6 default route through %s, which faces guests: a guest sends router "
+			     "advertisements.",
 			     l->name);
-		finding_why(f, "%s accepts router advertisements, so whoever is behind it can take the host's traffic.", l->name);
+		finding_why(f, "%s accepts router advertisements, so whoever is behind it can take the host's traffic.",
+			    l->name);
 		finding_value(f, "router", "%s", IP_STR(&r[i].gateway));
 		if (neigh && !mac_is_zero(&neigh->mac))
 			finding_value(f, "mac", "%s", MAC_STR(&neigh->mac));
@@ -451,7 +466,10 @@ static void judge_rogue(const struct snapshot *snap, struct findings *found)
 		fix_sysctl(f, fix, CONF_PATH(l->name, "accept_ra"), NUMBER(l->conf6.accept_ra), "0");
 		/* What was believed already stays until it expires, unless it is taken away. */
 		fix_route(f, fix, false, l->name,
-			  &(struct op_route){ .dst = r[i].dst, .gateway = r[i].gateway, .metric = r[i].metric, .protocol = RTPROT_RA });
+			  &(struct op_route){ .dst = r[i].dst,
+					      .gateway = r[i].gateway,
+					      .metric = r[i].metric,
+					      .protocol = RTPROT_RA });
 		fix_believed(snap, f, fix, l);
 	}
 }
@@ -501,7 +519,8 @@ static void judge_disabled(const struct snapshot *snap, struct findings *found)
 		finding_why(f, "disable_ipv6=1 takes every IPv6 address away and ignores all packets.");
 		finding_value(f, "disable_ipv6", "%d", l->conf6.disable_ipv6);
 		if (snap->conf6_all.disable_ipv6)
-			finding_value(f, "all", "%d (copied to every interface when it was set)", snap->conf6_all.disable_ipv6);
+			finding_value(f, "all", "%d (copied to every interface when it was set)",
+				      snap->conf6_all.disable_ipv6);
 		set_by(snap, f, CONF_PATH(l->name, "disable_ipv6"));
 		fix = finding_fix(f, "enable", FIX_LASTS_LIVE);
 		fix_sysctl(f, fix, CONF_PATH(l->name, "disable_ipv6"), "1", "0");
@@ -521,12 +540,15 @@ static void judge_no_link_local(const struct snapshot *snap, struct findings *fo
 		struct diag_fix *fix;
 
 		if (!may_need_ra(found, l) || l->conf6.addr_gen_mode != GEN_MODE_NONE ||
-		    (!processed(&l->conf6) && !role_ra_heard(snap, l, NULL)) || !role_kernel_ra(snap, l->ifindex) || any_address(snap, l->ifindex, RT_SCOPE_LINK) ||
+		    (!processed(&l->conf6) && !role_ra_heard(snap, l, NULL)) || !role_kernel_ra(snap, l->ifindex) ||
+		    any_address(snap, l->ifindex, RT_SCOPE_LINK) ||
 		    !role_is(found->roles, l->ifindex, ROLE_UPLINK | ROLE_HEARD))
 			continue;
 		f = findings_add(found, l->name);
-		finding_what(f, "%s has no link-local address, so it asks no router for an address or a route.", l->name);
-		finding_why(f, "addr_gen_mode=1 (none) makes no link-local address, and without one the kernel sends no router "
+		finding_what(f, "%s has no link-local address, so it asks no router for an address or a route.",
+			     l->name);
+		finding_why(f, "addr_gen_mode=1 (none) makes no link-local address, and without one the kernel sends "
+			       "no router "
 			       "solicitation; an RA comes when the router likes.");
 		finding_value(f, "addr_gen_mode", "%d", l->conf6.addr_gen_mode);
 		set_by(snap, f, CONF_PATH(l->name, "addr_gen_mode"));
@@ -560,12 +582,13 @@ static void judge_mtu(const struct snapshot *snap, struct findings *found)
 		uint32_t mtu = MTU_USUAL;
 
 		/* Of an interface that isn't a tunnel nothing else may be left to tell who depended on it. */
-		if (l->mtu >= MTU_IPV6 || l->conf6.present || is_port(l) || (l->flags & IFF_LOOPBACK) || !(l->flags & IFF_UP) ||
-		    (!(role & (ROLE_UPLINK | ROLE_NETWORK | ROLE_GUEST_BRIDGE | ROLE_GUEST | ROLE_LOWER)) && l->kind[0] &&
-		     !str_eq(l->kind, "veth")))
+		if (l->mtu >= MTU_IPV6 || l->conf6.present || is_port(l) || (l->flags & IFF_LOOPBACK) ||
+		    !(l->flags & IFF_UP) ||
+		    (!(role & (ROLE_UPLINK | ROLE_NETWORK | ROLE_GUEST_BRIDGE | ROLE_GUEST | ROLE_LOWER)) &&
+		     l->kind[0] && !str_eq(l->kind, "veth")))
 			continue;
 		if (str_eq(l->kind, "macvtap"))
-			continue;	/* the host's side of it needs none */
+			continue; /* the host's side of it needs none */
 		if (l->max_mtu && l->max_mtu < mtu)
 			mtu = l->max_mtu;
 		if (str_eq(l->kind, "bridge") && least_port_mtu(snap, l->ifindex) < mtu)
@@ -574,14 +597,15 @@ static void judge_mtu(const struct snapshot *snap, struct findings *found)
 		finding_guest(f, role_of(found->roles, l->ifindex)->guest);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
 		finding_what(f, "IPv6 is gone from %s: its MTU is %u.", l->name, l->mtu);
-		finding_why(f, "IPv6 needs 1280; below that the kernel removes it from the interface, and brings it back with default "
+		finding_why(f, "IPv6 needs 1280; below that the kernel removes it from the interface, and brings it "
+			       "back with default "
 			       "settings.");
 		finding_value(f, "mtu", "%u", l->mtu);
 		if (str_eq(l->kind, "bridge"))
 			finding_value(f, "least_mtu_of_its_ports", "%u", least_port_mtu(snap, l->ifindex));
 		finding_seen_in(f, "ip link show %s; /proc/sys/net/ipv6/conf/%s isn't there", l->name, l->name);
 		if (mtu < MTU_IPV6)
-			continue;	/* its ports, or its hardware, come first */
+			continue; /* its ports, or its hardware, come first */
 		fix = finding_fix(f, "mtu", FIX_LASTS_LIVE);
 		op = fix_op(fix, OP_LINK_SET, OP_ACTION_CHANGE);
 		op->object = arena_printf(fix->ops->arena, "link %s", l->name);
@@ -592,7 +616,8 @@ static void judge_mtu(const struct snapshot *snap, struct findings *found)
 		op->old_link.mtu = l->mtu;
 		fix_command(f, fix, "ip link set %s mtu %u", l->name, mtu);
 		/* As for a new interface: `default` decides; with forwarding on, an uplink would ignore RAs now. */
-		if ((role & ROLE_UPLINK) && !(role & ROLE_GUEST_ONLY) && snap->conf6_all.forwarding && role_kernel_ra(snap, l->ifindex))
+		if ((role & ROLE_UPLINK) && !(role & ROLE_GUEST_ONLY) && snap->conf6_all.forwarding &&
+		    role_kernel_ra(snap, l->ifindex))
 			fix_sysctl(f, fix, CONF_PATH(l->name, "accept_ra"), "1", "2");
 		fix_note(f, fix, "settings and static IPv6 addresses that it had must be set again");
 	}
@@ -610,25 +635,26 @@ static bool libvirt_address6(const char *xml, struct prefix *ret)
 
 		if (!end || !six || six > end || !a || a > end || !p || p > end)
 			continue;
-		(void)snprintf(text, sizeof(text), "%.*s/%.*s", (int)strcspn(a + 9, "'"), a + 9, (int)strcspn(p + 8, "'"), p + 8);
+		(void)snprintf(text, sizeof(text), "%.*s/%.*s", (int)strcspn(a + 9, "'"), a + 9,
+			       (int)strcspn(p + 8, "'"), p + 8);
 		if (prefix_parse(text, ret) && ret->ip.family == AF_INET6)
 			return true;
 	}
 	return false;
 }
 
-static void lost(const struct snapshot *snap, struct findings *found, const struct snap_link *l, const struct prefix *prefix,
-		 const char *network, bool ours)
+static void lost(struct findings *found, const struct snap_link *l, const struct prefix *prefix, const char *network,
+		 bool ours)
 {
 	struct diag_finding *f = findings_add(found, l->name);
 	struct diag_fix *fix = finding_fix(f, ours ? "up" : "add", FIX_LASTS_LIVE);
 
-	(void)snap;
 	if (ours)
 		finding_network(f, network);
 	finding_what(f, "%s has lost %s, which network %s is configured with; its IPv4 address is there.", l->name,
 		     PREFIX_STR(prefix), network);
-	finding_why(f, "When a link goes down the kernel keeps IPv4 addresses and removes IPv6 ones, with routes and proxy entries, "
+	finding_why(f, "When a link goes down the kernel keeps IPv4 addresses and removes IPv6 ones, with routes and "
+		       "proxy entries, "
 		       "unless keep_addr_on_down=1.");
 	finding_value(f, "missing", "%s", PREFIX_STR(prefix));
 	finding_value(f, "keep_addr_on_down", "%d", l->conf6.keep_addr_on_down);
@@ -670,19 +696,19 @@ static void judge_lost_on_flap(const struct snapshot *snap, struct findings *fou
 		const struct snap_network *n = &snap->networks[i];
 		const struct snap_link *l = n->ifindex ? snap_link(snap, n->ifindex) : NULL;
 
-		if (l && n->ipv6.ip.family && !n->adopted && !str_eq(n->state, "down") && (l->flags & IFF_UP) && l->conf6.present &&
-		    !l->conf6.disable_ipv6 && !snap_addr(snap, l->ifindex, &n->ipv6.ip) &&
+		if (l && n->ipv6.ip.family && !n->adopted && !str_eq(n->state, "down") && (l->flags & IFF_UP) &&
+		    l->conf6.present && !l->conf6.disable_ipv6 && !snap_addr(snap, l->ifindex, &n->ipv6.ip) &&
 		    (!n->ipv4.ip.family || snap_addr(snap, l->ifindex, &n->ipv4.ip)))
-			lost(snap, found, l, &n->ipv6, n->name, true);
+			lost(found, l, &n->ipv6, n->name, true);
 	}
 	for (size_t i = 0; i < snap->n_libvirt_nets; i++) {
 		const struct snap_libvirt_net *n = &snap->libvirt_nets[i];
 		const struct snap_link *l = n->active ? snap_link_by_name(snap, n->bridge) : NULL;
 		struct prefix prefix;
 
-		if (l && libvirt_address6(n->live_xml, &prefix) && (l->flags & IFF_UP) && l->conf6.present && !l->conf6.disable_ipv6 &&
-		    !snap_addr(snap, l->ifindex, &prefix.ip) && has_ipv4(snap, l->ifindex))
-			lost(snap, found, l, &prefix, n->name, false);
+		if (l && libvirt_address6(n->live_xml, &prefix) && (l->flags & IFF_UP) && l->conf6.present &&
+		    !l->conf6.disable_ipv6 && !snap_addr(snap, l->ifindex, &prefix.ip) && has_ipv4(snap, l->ifindex))
+			lost(found, l, &prefix, n->name, false);
 	}
 }
 
@@ -696,7 +722,12 @@ static const struct rule rules[] = {
 	  { { "ra.ignored-forwarding", RULE_SCOPE_SHARED }, { "ra.not-accepted", RULE_SCOPE_SHARED } } },
 	{ "ra.not-accepted", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_not_accepted, { { 0 } } },
 	{ "ra.userspace", SEVERITY_INFO, RULE_SUBJECT_INTERFACE, { SNAP_PART_MANAGERS }, judge_userspace, { { 0 } } },
-	{ "ra.userspace-refuses", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { SNAP_PART_MANAGERS }, judge_userspace_refuses, { { 0 } } },
+	{ "ra.userspace-refuses",
+	  SEVERITY_ERROR,
+	  RULE_SUBJECT_INTERFACE,
+	  { SNAP_PART_MANAGERS },
+	  judge_userspace_refuses,
+	  { { 0 } } },
 	{ "ra.no-default-router", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_no_default_router, { { 0 } } },
 	{ "ra.prefix-not-64", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_prefix_not_64, { { 0 } } },
 	{ "ra.rogue", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_rogue, { { 0 } } },

@@ -83,22 +83,25 @@ static void judge_guest_missing(const struct snapshot *snap, struct findings *fo
 		finding_guest(f, g[i].guest ? g[i].guest : role_of(found->roles, dev->ifindex)->guest);
 		finding_network(f, g[i].network);
 		finding_about(f, IP_STR(&g[i].ip));
-		finding_what(f, "What comes for %s never reaches it: it is behind %s, and the route leads to %s.", IP_STR(&g[i].ip),
-			     dev->name, elsewhere);
+		finding_what(f, "What comes for %s never reaches it: it is behind %s, and the route leads to %s.",
+			     IP_STR(&g[i].ip), dev->name, elsewhere);
 		finding_why(f, "The host has no route of its own for this address by %s.", dev->name);
 		finding_value(f, "address", "%s", IP_STR(&g[i].ip));
 		finding_value(f, "known_from", "%s", g[i].source);
 		finding_value(f, "route_leads_to", "%s", elsewhere);
 		finding_seen_in(f, "ip route get %s", IP_STR(&g[i].ip));
 		if (snap_addr(snap, 0, &g[i].ip))
-			continue;	/* a route wouldn't help */
+			continue; /* a route wouldn't help */
 		fix = finding_fix(f, "route", FIX_LASTS_LIVE);
 		const struct snap_route *r = snap_route_lookup(snap, RT_TABLE_MAIN, &g[i].ip);
 		const struct prefix host = { g[i].ip, (uint8_t)ip_bits(&g[i].ip) };
 
-		if (r && r->dst.len == host.len)	/* it has one, to the wrong place */
+		if (r && r->dst.len == host.len) /* it has one, to the wrong place */
 			fix_route(f, fix, false, snap_link_name(snap, r->oif),
-				  &(struct op_route){ .dst = r->dst, .gateway = r->gateway, .metric = r->metric, .protocol = r->protocol });
+				  &(struct op_route){ .dst = r->dst,
+						      .gateway = r->gateway,
+						      .metric = r->metric,
+						      .protocol = r->protocol });
 		fix_route(f, fix, true, dev->name, &(struct op_route){ .dst = host, .protocol = RTPROT_STATIC });
 	}
 }
@@ -141,14 +144,19 @@ static void judge_reverse_path(const struct snapshot *snap, struct findings *fou
 		for (size_t k = 0; k < n; k++)
 			v4 |= a[k].prefix.ip.family == AF_INET;
 		/* A second way in, beside the one that the default route leaves by. */
-		if (!v4 || (l->flags & IFF_LOOPBACK) || !(l->flags & IFF_UP) || !l->conf4.present || l->ifindex == best->oif ||
-		    role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY | ROLE_GUEST | ROLE_OURS) || effective_rp(snap, l) != RP_STRICT)
+		if (!v4 || (l->flags & IFF_LOOPBACK) || !(l->flags & IFF_UP) || !l->conf4.present ||
+		    l->ifindex == best->oif ||
+		    role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY | ROLE_GUEST | ROLE_OURS) ||
+		    effective_rp(snap, l) != RP_STRICT)
 			continue;
 		f = findings_add(found, l->name);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
-		finding_what(f, "IPv4 packets that come in by %s are dropped unless their answer leaves by it, too.", l->name);
-		finding_why(f, "rp_filter is strict, and the way back to all but %s's own subnet is %s, by the default route.", l->name,
-			    snap_link_name(snap, best->oif));
+		finding_what(f, "IPv4 packets that come in by %s are dropped unless their answer leaves by it, too.",
+			     l->name);
+		finding_why(
+			f,
+			"rp_filter is strict, and the way back to all but %s's own subnet is %s, by the default route.",
+			l->name, snap_link_name(snap, best->oif));
 		finding_value(f, "dropped_so_far", "%llu", (unsigned long long)dropped);
 		finding_value(f, "rp_filter", "%d", l->conf4.rp_filter);
 		finding_value(f, "all.rp_filter", "%d", snap->conf4_all.rp_filter);
@@ -174,7 +182,8 @@ static void judge_overlap(const struct snapshot *snap, struct findings *found)
 		const struct snap_addr *a = &snap->addrs[i];
 		const struct snap_link *l = snap_link(snap, a->ifindex);
 
-		if (!l || !(l->flags & IFF_UP) || !overlap_counts(a) || !role_is(found->roles, a->ifindex, ROLE_GUEST_ONLY))
+		if (!l || !(l->flags & IFF_UP) || !overlap_counts(a) ||
+		    !role_is(found->roles, a->ifindex, ROLE_GUEST_ONLY))
 			continue;
 		for (size_t k = 0; k < snap->n_addrs; k++) {
 			const struct snap_addr *b = &snap->addrs[k];
@@ -182,25 +191,28 @@ static void judge_overlap(const struct snapshot *snap, struct findings *found)
 			struct diag_finding *f;
 			struct diag_fix *fix;
 
-			if (!m || !(m->flags & IFF_UP) || !overlap_counts(b) || !prefix_overlaps(&a->prefix, &b->prefix) ||
-			    a->prefix.len > b->prefix.len)
+			if (!m || !(m->flags & IFF_UP) || !overlap_counts(b) ||
+			    !prefix_overlaps(&a->prefix, &b->prefix) || a->prefix.len > b->prefix.len)
 				continue;
 			/* Two guest networks: once. */
-			if (role_is(found->roles, b->ifindex, ROLE_GUEST_ONLY) && a->prefix.len == b->prefix.len && k < i)
+			if (role_is(found->roles, b->ifindex, ROLE_GUEST_ONLY) && a->prefix.len == b->prefix.len &&
+			    k < i)
 				continue;
 			f = findings_add(found, l->name);
 			finding_network(f, role_of(found->roles, l->ifindex)->network);
 			finding_about(f, m->name);
 			finding_what(f, "%s on %s overlaps %s on %s: of two like addresses only one can be reached.",
 				     PREFIX_STR(&a->prefix), l->name, PREFIX_STR(&b->prefix), m->name);
-			finding_why(f, "A packet goes by the longer prefix, or by the smaller metric, whoever it is meant for.");
+			finding_why(f, "A packet goes by the longer prefix, or by the smaller metric, whoever it is "
+				       "meant for.");
 			finding_value(f, l->name, "%s", PREFIX_STR(&a->prefix));
 			finding_value(f, m->name, "%s", PREFIX_STR(&b->prefix));
 			finding_seen_in(f, "ip addr");
 			fix = finding_fix(f, "renumber", FIX_LASTS_REBOOT_SAFE);
 			fix_note(f, fix, "give the guest network another prefix");
 			if (role_of(found->roles, l->ifindex)->network)
-				fix_command(f, fix, "in the configuration of %s: %s.address", role_of(found->roles, l->ifindex)->network,
+				fix_command(f, fix, "in the configuration of %s: %s.address",
+					    role_of(found->roles, l->ifindex)->network,
 					    a->prefix.ip.family == AF_INET6 ? "ipv6" : "ipv4");
 			break;
 		}
@@ -219,7 +231,8 @@ static const char *single_mac_sign(const struct snapshot *snap, const struct sna
 	if (!r || r->gateway.family != AF_INET)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
-		if (a[i].prefix.ip.family == AF_INET && a[i].prefix.len < 32 && prefix_contains(&a[i].prefix, &r->gateway))
+		if (a[i].prefix.ip.family == AF_INET && a[i].prefix.len < 32 &&
+		    prefix_contains(&a[i].prefix, &r->gateway))
 			return NULL;
 	return arena_printf(arena, "the gateway %s is in no prefix of %s", IP_STR(&r->gateway), bridge->name);
 }
@@ -240,11 +253,13 @@ static void judge_single_mac(const struct snapshot *snap, struct findings *found
 			continue;
 		f = findings_add(found, l->name);
 		finding_network(f, role_of(found->roles, l->ifindex)->network);
-		finding_what(f, "Guests of %s use MACs of their own on a port that lets only the host's through.", l->name);
+		finding_what(f, "Guests of %s use MACs of their own on a port that lets only the host's through.",
+			     l->name);
 		finding_why(f, "Providers that number hosts like this drop other MACs, or shut the port.");
 		finding_value(f, "sign", "%s", sign);
 		for (size_t k = 0; k < snap->n_links; k++)
-			if (snap->links[k].master == l->ifindex && role_is(found->roles, snap->links[k].ifindex, ROLE_UPLINK_PORT)) {
+			if (snap->links[k].master == l->ifindex &&
+			    role_is(found->roles, snap->links[k].ifindex, ROLE_UPLINK_PORT)) {
 				finding_value(f, "uplink", "%s", snap->links[k].name);
 				finding_about(f, snap->links[k].name);
 			}

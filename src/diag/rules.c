@@ -11,23 +11,13 @@
 #include "diag/snapshot.h"
 
 static const struct rule_section *const sections[] = {
-	&rules_macvtap,
-	&rules_bridge,
-	&rules_host,
-	&rules_address,
-	&rules_forward,
-	&rules_route,
-	&rules_firewall,
-	&rules_nat,
-	&rules_service,
+	&rules_macvtap, &rules_bridge,	 &rules_host, &rules_address, &rules_forward,
+	&rules_route,	&rules_firewall, &rules_nat,  &rules_service,
 };
 
 const char *const rule_subject_name[RULE_SUBJECT_N_] = {
-	[RULE_SUBJECT_INTERFACE] = "interface",
-	[RULE_SUBJECT_ADDRESS] = "address",
-	[RULE_SUBJECT_GUEST] = "guest",
-	[RULE_SUBJECT_NETWORK] = "network",
-	[RULE_SUBJECT_HOST] = "host",
+	[RULE_SUBJECT_INTERFACE] = "interface", [RULE_SUBJECT_ADDRESS] = "address", [RULE_SUBJECT_GUEST] = "guest",
+	[RULE_SUBJECT_NETWORK] = "network",	[RULE_SUBJECT_HOST] = "host",
 };
 
 size_t rules_n(void)
