@@ -262,10 +262,11 @@ static void take_command_line(struct qemu *q, const char *text, size_t len)
 
 	for (size_t at = 0, n = 0; at < len && n < ARGS_MAX; at += strlen(text + at) + 1, n++) {
 		const char *arg = text + at;
+		bool option = arg[0] == '-' && arg[1] != '\0';
 
-		if (opt)
+		if (opt && !option)	/* -nodefaults, -S and others have no value */
 			take_argument(q, opt, arg);
-		opt = !opt && arg[0] == '-' ? arg + 1 + (arg[1] == '-') : NULL;
+		opt = option ? arg + 1 + (arg[1] == '-') : NULL;
 	}
 	for (size_t i = 0; i < q->n_monitors && !q->qmp[0]; i++) {
 		for (size_t j = 0; j < q->n_chardevs; j++) {

@@ -223,3 +223,30 @@ def test_macvtap_faults(lab):
     t = Lan(lab)
     for kind in FAULTS:
         check(kind(t), t.doctor, quiet=(), state=t.state)
+
+
+def test_mac_mismatch(lab):
+    """What a guest of another MAC sees, and the doctor's word for it when QEMU says which MAC it gave."""
+    t = Lan(lab)
+    other = "52:54:00:aa:00:0f"
+    t.g2.ns.ip("link", "set", "g0", "address", other)
+    wait(lambda: not t.wire.reaches(t.g2.address), 5, "unicast goes to the MAC that nobody has")
+    t.host.ip("link", "set", "mt2", "address", other)
+    wait(lambda: t.wire.reaches(t.g2.address), 5, "equal MACs")
+
+    t.host.ip("link", "add", "mt3", "link", "eth0", "index", t.index + 1, "address", "52:54:00:aa:00:03", "type", "macvtap",
+              "mode", "bridge")
+    t.host.ip("link", "set", "mt3", "addrgenmode", "none", "up")
+    fd = os.open(t.node(t.index + 1, "mt3"), os.O_RDWR | os.O_CLOEXEC)
+
+    def qemu(mac):
+        return t.host.popen("qemu-system-x86_64", "-S", "-accel", "tcg", "-m", 32, "-display", "none", "-nodefaults",
+                            "-netdev", f"tap,id=n0,fd={fd}", "-device", f"virtio-net-pci,netdev=n0,mac={mac}", pass_fds=[fd])
+    found = lambda: {k for k in t.doctor.look() if k[0] == "macvtap.mac-mismatch"}
+    p = qemu("52:54:00:aa:00:33")
+    wait(lambda: found() == {("macvtap.mac-mismatch", "mt3")}, 10, "QEMU's MAC is another one", interval=0.3)
+    t.doctor.run("doctor", "--fix", check=False)
+    assert t.host.links()["mt3"]["address"] == "52:54:00:aa:00:33" and not found()
+    p.terminate()
+    p.wait(5)
+    os.close(fd)
