@@ -3,9 +3,9 @@
  * adopt_find - by what a guest of somebody else's is known: the MACs of its NICs
  */
 #include <stdio.h>
-#include "attach/libvirt.h"
 #include "cmd/adopt.h"
 #include "ctl/paths.h"
+#include "io/libvirt.h"
 #include "kern/kern.h"
 #include "kern/observe.h"
 
@@ -55,7 +55,7 @@ static int find_interface(struct cmd *cmd, const char *name, struct adopt_found 
 static int find_libvirt(struct cmd *cmd, const char *subject, bool ask, struct adopt_found *ret)
 {
 	const char *name = subject + strlen(LIBVIRT);
-	struct libvirt_guest g;
+	_cleanup_(libvirt_guest_clear) struct libvirt_guest g = { .n = 0 };
 	int r = libvirt_find(name, ask, &g);
 
 	if (r != 0) {
@@ -65,15 +65,14 @@ static int find_libvirt(struct cmd *cmd, const char *subject, bool ask, struct a
 		report_help(f, "virsh list --all names them; networks of libvirt can't be adopted yet");
 		return 1;
 	}
-	if (g.n == 0) {
-		report_help(report_error(cmd->report, subject, "has no macvtap: none of its %zu NICs is <interface type='direct'>",
-					 g.n_others),
-			    "only a macvtap keeps multicast from its guest; there is nothing to look after here");
-		return 1;
-	}
-	for (size_t i = 0; i < g.n && i < CTL_ADOPT_NICS; i++)
-		ret->macs[ret->n_macs++] = g.nics[i].mac;
-	return 0;
+	for (size_t i = 0; i < g.n && ret->n_macs < CTL_ADOPT_NICS; i++)
+		if (str_eq(g.nics[i].type, "direct") && !mac_is_zero(&g.nics[i].mac))
+			ret->macs[ret->n_macs++] = g.nics[i].mac;
+	if (ret->n_macs > 0)
+		return 0;
+	report_help(report_error(cmd->report, subject, "has no macvtap: none of its %zu NICs is <interface type='direct'>", g.n),
+		    "only a macvtap keeps multicast from its guest; there is nothing to look after here");
+	return 1;
 }
 
 int adopt_find(struct cmd *cmd, const char *subject, bool ask, struct adopt_found *ret)

@@ -15,19 +15,16 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #ifdef HAVE_LIBVIRT
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
-#include <libxml/tree.h>
-#include <libxml/xpath.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include "base/time.h"
+#include "io/libvirt.h"
+#include "io/libvirt_lib.h"
 
 #define LIMIT_MS 2000
 #define TEXT_MAX (32U << 20)
@@ -35,87 +32,24 @@
 
 /* --------------------------------------------------------------------- the child */
 
-/* The library is loaded only where it is asked: it would cost every other command ten milliseconds. */
-#define CALLS(F)                                                                                                       \
-	F(virConnectListAllDomains)                                                                                    \
-	F(virConnectListAllNetworks) F(virConnectOpenReadOnly) F(virDomainFree) F(virDomainGetName)                    \
-		F(virDomainGetUUIDString) F(virDomainGetXMLDesc) F(virDomainIsActive) F(virDomainIsPersistent)         \
-			F(virGetLastErrorMessage) F(virNetworkDHCPLeaseFree) F(virNetworkFree)                         \
-				F(virNetworkGetDHCPLeases) F(virNetworkGetAutostart) F(virNetworkGetBridgeName)        \
-					F(virNetworkGetName) F(virNetworkGetXMLDesc) F(virNetworkIsActive)             \
-						F(virNetworkIsPersistent) F(virSetErrorFunc)
-#define MEMBER(fn) __typeof__(&fn) fn;
-#define LOAD(fn)                                                                                                       \
-	*(void **)&lib.fn = dlsym(handle, #fn);                                                                        \
-	ok &= lib.fn != NULL;
-
-static struct {
-	CALLS(MEMBER)
-} lib;
-
-static bool load(void)
-{
-	void *handle = dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
-	bool ok = handle != NULL;
-
-	if (handle) {
-		CALLS(LOAD)
-	}
-	return ok;
-}
-
-/* An attribute of the first element that @path finds below @node; "" if there is none. */
-static void set_attr(json_t *o, const char *key, xmlXPathContextPtr x, xmlNodePtr node, const char *path)
-{
-	xmlXPathObjectPtr found;
-
-	x->node = node;
-	found = xmlXPathEvalExpression((const xmlChar *)path, x);
-	if (found && found->nodesetval && found->nodesetval->nodeNr > 0) {
-		xmlChar *v = xmlNodeGetContent(found->nodesetval->nodeTab[0]);
-
-		if (v && v[0])
-			(void)json_object_set_new(o, key, json_string((const char *)v));
-		xmlFree(v);
-	}
-	if (found)
-		xmlXPathFreeObject(found);
-}
+static struct libvirt_lib lib;
 
 static void add_interfaces(json_t *nics, const char *xml, bool live)
 {
-	xmlDocPtr doc =
-		xml ? xmlReadMemory(xml, (int)strlen(xml), "domain", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
-	xmlXPathContextPtr x = doc ? xmlXPathNewContext(doc) : NULL;
-	xmlXPathObjectPtr found = x ? xmlXPathEvalExpression((const xmlChar *)"/domain/devices/interface", x) : NULL;
+	struct libvirt_guest g;
 
-	for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
-		static const struct {
-			const char *key, *path;
-		} attrs[] = {
-			{ "kind", "@type" },
-			{ "mac", "mac/@address" },
-			{ "device", "target/@dev" },
-			{ "model", "model/@type" },
-			{ "mode", "source/@mode" },
-			{ "trust", "@trustGuestRxFilters" },
-			{ "bridge", "source/@bridge" },
-			{ "network", "source/@network" },
-			{ "dev", "source/@dev" },
-		};
-		json_t *o = json_object();
+	if (!xml || libvirt_parse(xml, strlen(xml), &g) != 0)
+		return;
+	for (size_t i = 0; i < g.n; i++) {
+		const struct libvirt_nic *nic = &g.nics[i];
+		json_t *o = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "live", live, "kind", nic->type, "mac",
+				      MAC_STR(&nic->mac), "device", nic->device, "model", nic->model, "mode", nic->mode,
+				      "trust", nic->trust_rx, "source", nic->source);
 
-		(void)json_object_set_new(o, "live", json_boolean(live));
-		for (size_t k = 0; k < ARRAY_LEN(attrs); k++)
-			set_attr(o, attrs[k].key, x, found->nodesetval->nodeTab[i], attrs[k].path);
-		(void)json_array_append_new(nics, o);
+		if (o)
+			(void)json_array_append_new(nics, o);
 	}
-	if (found)
-		xmlXPathFreeObject(found);
-	if (x)
-		xmlXPathFreeContext(x);
-	if (doc)
-		xmlFreeDoc(doc);
+	libvirt_guest_clear(&g);
 }
 
 static json_t *domains_json(virConnectPtr conn)
@@ -177,36 +111,24 @@ static json_t *networks_json(virConnectPtr conn)
 			persistent ? lib.virNetworkGetXMLDesc(nets[i], VIR_NETWORK_XML_INACTIVE) : NULL;
 		_cleanup_(freep) char *bridge = lib.virNetworkGetBridgeName(nets[i]);
 		const char *xml = live ? live : stored;
-		xmlDocPtr doc =
-			xml ? xmlReadMemory(xml, (int)strlen(xml), "network", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR)
-			    : NULL;
-		xmlXPathContextPtr x = doc ? xmlXPathNewContext(doc) : NULL;
+		char mode[32] = "";
 		int autostart = 0;
 
 		(void)lib.virNetworkGetAutostart(nets[i], &autostart);
-		json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", lib.virNetworkGetName(nets[i]),
-				      "bridge", bridge ? bridge : "", "active", active, "persistent", persistent,
-				      "autostart", autostart, "live", live ? live : "", "stored", stored ? stored : "");
+		if (xml)
+			libvirt_parse_network(xml, strlen(xml), mode);
+		json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", lib.virNetworkGetName(nets[i]),
+				      "bridge", bridge ? bridge : "", "mode", mode, "active", active, "persistent",
+				      persistent, "autostart", autostart, "live", live ? live : "", "stored",
+				      stored ? stored : "");
 		if (o && active)
 			(void)json_object_set_new(o, "leases", leases_json(nets[i]));
-		if (o && x)
-			set_attr(o, "mode", x, xmlDocGetRootElement(doc), "/network/forward/@mode");
 		if (o)
 			(void)json_array_append_new(list, o);
-		if (x)
-			xmlXPathFreeContext(x);
-		if (doc)
-			xmlFreeDoc(doc);
 		(void)lib.virNetworkFree(nets[i]);
 	}
 	free(nets);
 	return list;
-}
-
-static void quiet(void *user, virErrorPtr e)
-{
-	(void)user;
-	(void)e;
 }
 
 static _Noreturn void child(int fd)
@@ -215,9 +137,7 @@ static _Noreturn void child(int fd)
 	json_t *o;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	bool loaded = load();
-	if (loaded)
-		lib.virSetErrorFunc(NULL, quiet);
+	bool loaded = libvirt_load(&lib);
 	conn = loaded ? lib.virConnectOpenReadOnly(URI) : NULL;
 	if (conn) {
 		json_t *domains = domains_json(conn), *networks = networks_json(conn);
@@ -268,21 +188,18 @@ static struct snap_nic *nic_for(struct snapshot *s, const char *guest, const str
 
 static void take_nic(struct snapshot *s, const char *guest, const json_t *o)
 {
-	const char *trust = text(o, "trust"), *source = text(o, "bridge");
 	const struct snap_link *link = snap_link_by_name(s, text(o, "device"));
 	bool live = json_is_true(json_object_get(o, "live"));
 	struct mac mac = { .b = { 0 } };
 
 	(void)mac_parse(text(o, "mac"), &mac);
 	struct snap_nic *n = nic_for(s, guest, &mac, live);
-	if (!source[0])
-		source = text(o, "network")[0] ? text(o, "network") : text(o, "dev");
 	n->kind = link && live && strcmp(link->kind, "macvtap") == 0 ? "macvtap" : keep(s, text(o, "kind"));
-	n->source = keep(s, source);
+	n->source = keep(s, text(o, "source"));
 	n->mode = keep(s, text(o, "mode"));
 	if (!n->model || !n->model[0])
 		n->model = keep(s, text(o, "model"));
-	n->trust_rx = strcmp(trust, "yes") == 0;
+	n->trust_rx = json_is_true(json_object_get(o, "trust"));
 	if (live && link) {
 		n->device = link->name;
 		n->ifindex = link->ifindex;

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libvirt - a guest that libvirt knows: its NICs on macvtap devices
+ * libvirt - what libvirt's XML and files say about guests
  */
-#include "attach/libvirt.h"
+#include "io/libvirt.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
-#ifdef HAVE_LIBVIRT
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
-#endif
 #include "base/mem.h"
+#ifdef HAVE_LIBVIRT
+#include "io/libvirt_lib.h"
+#endif
 
 static const char *const folders[] = { "/run/libvirt/qemu", "/etc/libvirt/qemu" };
 
@@ -30,50 +28,77 @@ static const xmlNode *child(const xmlNode *node, const char *name)
 	return NULL;
 }
 
-/* Return: whether there is such an attribute, and it fits. */
+/* Return: whether there is such an attribute, and it fits; else "" is in @buf. */
 static bool attribute(const xmlNode *node, const char *name, char *buf, size_t size)
 {
 	xmlChar *s = node ? xmlGetProp(node, (const xmlChar *)name) : NULL;
 	bool ok = s && str_copy(buf, size, (const char *)s);
 
 	xmlFree(s);
+	if (!ok)
+		buf[0] = '\0';
 	return ok;
 }
 
 static void read_nic(const xmlNode *node, struct libvirt_guest *g)
 {
-	char type[32], mac[32];
+	const xmlNode *source = child(node, "source");
 	struct libvirt_nic nic = { .device = "" };
+	char mac[32], trust[8];
 
-	if (!attribute(node, "type", type, sizeof(type)) || !str_eq(type, "direct")) {
-		g->n_others++;
-		return;
-	}
-	if (!attribute(child(node, "mac"), "address", mac, sizeof(mac)) || !mac_parse(mac, &nic.mac) || g->n == LIBVIRT_NICS)
-		return;
-	if (!attribute(child(node, "target"), "dev", nic.device, sizeof(nic.device)))
-		nic.device[0] = '\0';
+	(void)attribute(node, "type", nic.type, sizeof(nic.type));
+	if (!attribute(child(node, "mac"), "address", mac, sizeof(mac)) || !mac_parse(mac, &nic.mac))
+		nic.mac = (struct mac){ .b = { 0 } };
+	(void)attribute(child(node, "target"), "dev", nic.device, sizeof(nic.device));
+	(void)attribute(child(node, "model"), "type", nic.model, sizeof(nic.model));
+	(void)attribute(source, "mode", nic.mode, sizeof(nic.mode));
+	if ((!attribute(source, "bridge", nic.source, sizeof(nic.source)) || !nic.source[0]) &&
+	    (!attribute(source, "network", nic.source, sizeof(nic.source)) || !nic.source[0]))
+		(void)attribute(source, "dev", nic.source, sizeof(nic.source));
+	nic.trust_rx = attribute(node, "trustGuestRxFilters", trust, sizeof(trust)) && str_eq(trust, "yes");
+	GROW(g->nics, g->n, g->cap);
 	g->nics[g->n++] = nic;
+}
+
+void libvirt_guest_clear(struct libvirt_guest *guest)
+{
+	free(guest->nics);
+	*guest = (struct libvirt_guest){ .n = 0 };
+}
+
+static xmlDoc *read_xml(const char *xml, size_t len)
+{
+	if (len > LIBVIRT_XML_MAX)
+		return NULL;
+	return xmlReadMemory(xml, (int)len, "libvirt.xml", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 }
 
 int libvirt_parse(const char *xml, size_t len, struct libvirt_guest *ret)
 {
-	if (len > LIBVIRT_XML_MAX)
-		return 1;
-	xmlDoc *doc = xmlReadMemory(xml, (int)len, "domain.xml", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	xmlDoc *doc = read_xml(xml, len);
 	const xmlNode *domain = doc ? xmlDocGetRootElement(doc) : NULL;
 	bool status = is(domain, "domstatus");
 
-	*ret = (struct libvirt_guest){ .running = status };
+	*ret = (struct libvirt_guest){ .n = 0 };
 	if (status)
 		domain = child(domain, "domain");
 	bool found = is(domain, "domain");
+	ret->running = found && status;
 	const xmlNode *devices = found ? child(domain, "devices") : NULL;
 	for (const xmlNode *c = devices ? devices->children : NULL; c; c = c->next)
 		if (is(c, "interface"))
 			read_nic(c, ret);
 	xmlFreeDoc(doc);
 	return found ? 0 : 1;
+}
+
+void libvirt_parse_network(const char *xml, size_t len, char mode[static 32])
+{
+	xmlDoc *doc = read_xml(xml, len);
+	const xmlNode *network = doc ? xmlDocGetRootElement(doc) : NULL;
+
+	(void)attribute(is(network, "network") ? child(network, "forward") : NULL, "mode", mode, 32);
+	xmlFreeDoc(doc);
 }
 
 static int read_file(const char *path, struct libvirt_guest *ret)
@@ -92,60 +117,25 @@ static int read_file(const char *path, struct libvirt_guest *ret)
 }
 
 #ifdef HAVE_LIBVIRT
-/* What we call of it, loaded when it is needed: it brings a dozen libraries along. */
-struct lib {
-	void *handle;
-	__typeof__(&virConnectOpenReadOnly) open;
-	__typeof__(&virConnectClose) close;
-	__typeof__(&virDomainLookupByName) lookup;
-	__typeof__(&virDomainGetXMLDesc) xml;
-	__typeof__(&virDomainIsActive) is_active;
-	__typeof__(&virDomainFree) free;
-	__typeof__(&virSetErrorFunc) on_error;
-};
-
-static void silent(void *user, virErrorPtr error)
-{
-	(void)user;
-	(void)error;
-}
-
-static bool load(struct lib *lib)
-{
-	lib->handle = dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
-	if (!lib->handle)
-		return false;
-	*(void **)&lib->open = dlsym(lib->handle, "virConnectOpenReadOnly");
-	*(void **)&lib->close = dlsym(lib->handle, "virConnectClose");
-	*(void **)&lib->lookup = dlsym(lib->handle, "virDomainLookupByName");
-	*(void **)&lib->xml = dlsym(lib->handle, "virDomainGetXMLDesc");
-	*(void **)&lib->is_active = dlsym(lib->handle, "virDomainIsActive");
-	*(void **)&lib->free = dlsym(lib->handle, "virDomainFree");
-	*(void **)&lib->on_error = dlsym(lib->handle, "virSetErrorFunc");
-	return lib->open && lib->close && lib->lookup && lib->xml && lib->is_active && lib->free && lib->on_error;
-}
-
 static int ask_library(const char *name, struct libvirt_guest *ret)
 {
-	struct lib lib;
+	struct libvirt_lib lib;
 	int r = 1;
 
-	if (!load(&lib))	/* stays loaded: it has threads */
+	if (!libvirt_load(&lib))
 		return 1;
-	lib.on_error(NULL, silent);
-	virConnectPtr conn = lib.open(NULL);
-	virDomainPtr domain = conn ? lib.lookup(conn, name) : NULL;
-	char *xml = domain ? lib.xml(domain, 0) : NULL;
+	virConnectPtr conn = lib.virConnectOpenReadOnly(NULL);
+	virDomainPtr domain = conn ? lib.virDomainLookupByName(conn, name) : NULL;
+	_cleanup_(freep) char *xml = domain ? lib.virDomainGetXMLDesc(domain, 0) : NULL;
 
 	if (xml) {
 		r = libvirt_parse(xml, strlen(xml), ret);
-		ret->running = lib.is_active(domain) == 1;
+		ret->running = r == 0 && lib.virDomainIsActive(domain) == 1;
 	}
-	free(xml);
 	if (domain)
-		(void)lib.free(domain);
+		(void)lib.virDomainFree(domain);
 	if (conn)
-		(void)lib.close(conn);
+		(void)lib.virConnectClose(conn);
 	return r;
 }
 #else
