@@ -47,7 +47,7 @@ def check(build, dest, say):
     for u in units:
         with open(u) as f:
             text = f.read()
-        if "@" in re.sub(r"@(system-service|mount)", "", text):
+        if "@" in re.sub(r"@(system-service|mount)|modprobe@", "", text):
             say(f"{u}: a placeholder is left")
         for program in re.findall(r"^Exec\w+=(\S+)", text, re.M):
             if program != "/bin/kill" and not os.access(dest + program, os.X_OK):

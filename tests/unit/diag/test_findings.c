@@ -127,15 +127,15 @@ static void test_json(void **state)
 	assert_int_equal(json_integer_value(json_object_get(o, "checked")), 2);
 	assert_int_equal(json_array_size(json_object_get(o, "unchecked")), 2);
 	assert_int_equal(json_array_size(json_object_get(json_array_get(json_object_get(o, "unchecked"), 0), "because")), 2);
-	o = json_incref(json_array_get(json_object_get(o, "findings"), 1));
-	assert_string_equal(json_string_value(json_object_get(o, "what")), "eth0 is broken");
-	assert_string_equal(json_string_value(json_object_get(o, "caused_by")), "a.cause");
-	assert_string_equal(json_string_value(json_object_get(json_object_get(o, "evidence"), "accept_ra")), "1");
-	assert_true(json_is_false(json_object_get(o, "fixable")));
+	const json_t *second = json_array_get(json_object_get(o, "findings"), 1);
+	assert_string_equal(json_string_value(json_object_get(second, "what")), "eth0 is broken");
+	assert_string_equal(json_string_value(json_object_get(second, "caused_by")), "a.cause");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(second, "evidence"), "accept_ra")), "1");
+	assert_true(json_is_false(json_object_get(second, "fixable")));
 	assert_string_equal(json_string_value(json_object_get(
-				    json_array_get(json_object_get(json_object_get(o, "evidence"), "table"), 0), "group")),
+				    json_array_get(json_object_get(json_object_get(second, "evidence"), "table"), 0), "group")),
 			    "33:33:00:00:00:01");
-	assert_null(json_object_get(o, "guest"));	/* absent rather than null */
+	assert_null(json_object_get(second, "guest"));	/* absent rather than null */
 	json_decref(o);
 	findings_free(found);
 }
