@@ -11,12 +11,12 @@ struct sip {
 	uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t rotl(uint64_t x, unsigned int n)
+static inline uint64_t rotl(uint64_t x, unsigned int n)
 {
 	return x << n | x >> (64 - n);
 }
 
-static void sip_round(struct sip *s)
+static inline void sip_round(struct sip *s)
 {
 	s->v0 += s->v1;
 	s->v2 += s->v3;
@@ -45,7 +45,7 @@ static void put_le64(uint8_t *p, uint64_t v)
 		p[i] = (uint8_t)(v >> (8 * i));
 }
 
-static void sip_compress(struct sip *s, uint64_t word)
+static inline void sip_compress(struct sip *s, uint64_t word)
 {
 	s->v3 ^= word;
 	sip_round(s);

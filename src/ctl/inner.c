@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -27,9 +28,10 @@ size_t inner_body_size(enum inner_type type)
 	case INNER_UNSERVE:
 		return sizeof(struct inner_unserve);
 	case INNER_RELEASE:
-	case INNER_LEASE:
 	case INNER_LEASE_GONE:
 		return sizeof(struct inner_lease);
+	case INNER_LEASES:
+		return sizeof(struct inner_leases);
 	case INNER_READY:
 		return sizeof(struct inner_ready);
 	case INNER_NEIGHBOUR:
@@ -59,6 +61,21 @@ size_t inner_body_size(enum inner_type type)
 		return sizeof(struct inner_dns_upstream);
 	}
 	return 0;
+}
+
+size_t inner_leases_size(size_t n)
+{
+	return offsetof(struct inner_leases, leases) + n * sizeof(struct lease);
+}
+
+/* May a body of @type have @len bytes? */
+static bool len_ok(enum inner_type type, size_t len)
+{
+	size_t first = offsetof(struct inner_leases, leases);
+
+	if (type == INNER_LEASES)
+		return len > first && len <= sizeof(struct inner_leases) && (len - first) % sizeof(struct lease) == 0;
+	return len != 0 && len == inner_body_size(type);
 }
 
 #define TEXT_OK(array) text_ok((array), sizeof(array))
@@ -145,6 +162,15 @@ static bool lease_ok(const struct lease *l)
 	return NAME_OK(l->network) && NAME_OK(l->hostname) && ip_ok(&l->ip, false) && l->client.len <= CLIENT_ID_MAX;
 }
 
+/* inner_check() has seen that as many came as it says. */
+static bool leases_ok(const struct inner_leases *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (!lease_ok(&l->leases[i]))
+			return false;
+	return true;
+}
+
 static bool follow_ok(const struct inner_follow *f)
 {
 	if (f->id == 0 || !NAME_OK(f->device) || f->may_ask > 1 || mac_is_multicast(&f->mac) || f->n_declared > MCAST_DECLARED_IPS)
@@ -192,9 +218,10 @@ static bool body_ok(const struct inner_msg *m)
 	case INNER_UNSERVE:
 		return NAME_OK(b->unserve.network) && b->unserve.goodbye <= 1;
 	case INNER_RELEASE:
-	case INNER_LEASE:
 	case INNER_LEASE_GONE:
 		return lease_ok(&b->lease.lease);
+	case INNER_LEASES:
+		return leases_ok(&b->leases);
 	case INNER_READY:
 		return NAME_OK(b->ready.network);
 	case INNER_NEIGHBOUR:
@@ -237,9 +264,11 @@ int inner_check(const void *buf, size_t len, struct inner_msg *ret)
 	if (h.version != INNER_VERSION || h.len != len - sizeof(h) || h.len > sizeof(ret->body))
 		return -EBADMSG;
 	ret->type = (enum inner_type)h.type;
-	if (inner_body_size(ret->type) != h.len || h.len == 0)
+	if (!len_ok(ret->type, h.len))
 		return -EBADMSG;
 	memcpy(&ret->body, (const uint8_t *)buf + sizeof(h), h.len);
+	if (ret->type == INNER_LEASES && (ret->body.leases.n > INNER_LEASES_MAX || inner_leases_size(ret->body.leases.n) != h.len))
+		return -EBADMSG;
 	return body_ok(ret) ? 0 : -EBADMSG;
 }
 
@@ -260,7 +289,7 @@ static bool fds_ok(const struct inner_msg *m)
 	case INNER_UNSERVE:
 	case INNER_RELEASE:
 	case INNER_READY:
-	case INNER_LEASE:
+	case INNER_LEASES:
 	case INNER_LEASE_GONE:
 	case INNER_NEIGHBOUR:
 	case INNER_TROUBLE:
@@ -299,7 +328,7 @@ int inner_send(int sock, enum inner_type type, const void *body, size_t len, con
 	} control = { 0 };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	if (n_fds > INNER_FDS || len == 0 || len != inner_body_size(type))
+	if (n_fds > INNER_FDS || !len_ok(type, len))
 		return -EINVAL;
 	if (n_fds == 0)
 		return send_plain(sock, &h, body);

@@ -15,7 +15,8 @@
 #include "model/service.h"
 
 #define INNER_VERSION 1
-#define INNER_MAX 4096		/* bytes of the largest message */
+#define INNER_MAX 16384		/* bytes of the largest message */
+#define INNER_LEASES_MAX 60		/* leases of one message */
 #define INNER_FDS 24		/* DNS: two for each gateway, those of before included */
 
 enum inner_type {
@@ -33,7 +34,7 @@ enum inner_type {
 
 	/* engine → main */
 	INNER_READY = 32,	/* body: struct inner_ready: the network is served */
-	INNER_LEASE,		/* body: struct inner_lease: new or renewed */
+	INNER_LEASES,		/* body: struct inner_leases, as long as inner_leases_size() says: new or renewed */
 	INNER_LEASE_GONE,	/* body: struct inner_lease */
 	INNER_NEIGHBOUR,	/* body: struct inner_neighbour: an address was seen in use */
 	INNER_TROUBLE,		/* body: struct inner_trouble: leases can't be written, … */
@@ -85,11 +86,17 @@ struct inner_unserve {
 struct inner_ready {
 	char network[NETWORK_NAME_MAX + 1];
 	uint64_t hash;
-	uint32_t n_leases;	/* held for this network; sent as INNER_LEASE before */
+	uint32_t n_leases;	/* held for this network; sent as INNER_LEASES before */
 };
 
 struct inner_lease {
 	struct lease lease;
+};
+
+/* Only as many as there are cross the socket: a daemon that starts says 64,000 of them. */
+struct inner_leases {
+	uint32_t n;		/* at least 1 */
+	struct lease leases[INNER_LEASES_MAX];
 };
 
 struct inner_neighbour {
@@ -162,6 +169,7 @@ union inner_body {
 	struct inner_unserve unserve;
 	struct inner_ready ready;
 	struct inner_lease lease;
+	struct inner_leases leases;
 	struct inner_neighbour neighbour;
 	struct inner_trouble trouble;
 	struct inner_stats stats;
@@ -201,5 +209,8 @@ int inner_send(int sock, enum inner_type type, const void *body, size_t len, con
 /* Return: 1 with a message, 0 when the other end closed, -EAGAIN, -EBADMSG (skip it), or another negative errno. */
 int inner_recv(int sock, struct inner_msg *ret);
 
-/* The size of the body that goes with @type; 0: no such type. */
+/* Bytes of a struct inner_leases with @n leases. */
+size_t inner_leases_size(size_t n);
+
+/* The size of the body that goes with @type, of INNER_LEASES the largest; 0: no such type. */
 size_t inner_body_size(enum inner_type type);

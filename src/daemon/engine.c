@@ -147,7 +147,7 @@ static int tell_facts(struct engine *e, struct engine_net *net, bool saved, mono
 		}
 		switch (fact->kind) {
 		case FACT_LEASE:
-			r = tell_lease(e->tell, INNER_LEASE, &fact->lease);
+			r = tell_lease(e->tell, INNER_LEASES, &fact->lease);
 			break;
 		case FACT_LEASE_GONE:
 			r = tell_lease(e->tell, INNER_LEASE_GONE, &fact->lease);
@@ -226,9 +226,14 @@ static int settle(struct engine *e, mono_t now)
 		note_db(e, status, now);
 	}
 	for (struct engine_net *net = e->nets; net && r == 0; net = net->next) {
+		if (net->out->n_facts > 0)
+			r = tell_facts(e, net, status == 0, now);
+	}
+	if (r == 0)
+		(void)tell_flush(e->tell, &r);
+	for (struct engine_net *net = e->nets; net; net = net->next) {
 		if (net->out->n_facts == 0 && net->out->n_frames == 0)
 			continue;
-		r = tell_facts(e, net, status == 0, now);
 		send_frames(e, net, status == 0, now);
 		out_reset(net->out);
 	}
@@ -528,7 +533,7 @@ static int handle_msg(struct engine *e, struct inner_msg *msg, mono_t now)
 	case INNER_SIGHT:
 	case INNER_QMP_GONE:
 	case INNER_READY:
-	case INNER_LEASE:
+	case INNER_LEASES:
 	case INNER_LEASE_GONE:
 	case INNER_NEIGHBOUR:
 	case INNER_TROUBLE:

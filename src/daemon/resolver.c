@@ -134,7 +134,7 @@ static void on_message(struct resolver *r, const struct inner_msg *msg)
 	case INNER_UNSERVE:
 	case INNER_RELEASE:
 	case INNER_READY:
-	case INNER_LEASE:
+	case INNER_LEASES:
 	case INNER_LEASE_GONE:
 	case INNER_NEIGHBOUR:
 	case INNER_TROUBLE:

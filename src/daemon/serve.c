@@ -318,15 +318,17 @@ static struct holder *holder_find(struct daemon_main *d, const char *network, co
 {
 	struct holder_key key = { 0 };
 	struct holder *h = NULL;
+	unsigned int hash;
 
 	(void)str_copy(key.network, sizeof(key.network), network);
 	key.ip.family = ip->family;
 	memcpy(key.ip.b, ip->b, ip_size(ip));
-	HASH_FIND(hh, d->holders, &key, sizeof(key), h);
+	HASH_VALUE(&key, sizeof(key), hash);
+	HASH_FIND_BYHASHVALUE(hh, d->holders, &key, sizeof(key), hash, h);
 	if (!h && make) {
 		h = NEW(struct holder);
 		h->key = key;
-		HASH_ADD(hh, d->holders, key, sizeof(key), h);
+		HASH_ADD_BYHASHVALUE(hh, d->holders, key, sizeof(key), hash, h);
 	}
 	return h;
 }
@@ -421,8 +423,9 @@ static void on_message(struct daemon_main *d, const struct inner_msg *m)
 		if (net->n_drains > 0)	/* its leases are known only now */
 			networks_reconcile_soon(d, 10 * MONO_MS);
 		return;
-	case INNER_LEASE:
-		on_lease(d, &m->body.lease.lease);
+	case INNER_LEASES:
+		for (uint32_t i = 0; i < m->body.leases.n; i++)
+			on_lease(d, &m->body.leases.leases[i]);
 		return;
 	case INNER_LEASE_GONE:
 		on_lease_gone(d, &m->body.lease.lease);

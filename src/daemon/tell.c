@@ -2,8 +2,9 @@
 /*
  * tell - what the engine says to main, in order, without waiting
  *
- * A queue item is one message, or (INNER_READY with leases) a whole list that is
- * told one by one when its turn comes. The array is used from its start again
+ * A queue item is one message, one lease (those of a turn leave in one message,
+ * with tell_flush()), or (INNER_READY with leases) a whole list that is told when
+ * its turn comes. The array is used from its start again
  * whenever the queue runs empty, so that in quiet times it costs one page.
  */
 #include "daemon/tell.h"
@@ -33,6 +34,7 @@ struct tell {
 	int fd;
 	size_t first, n;
 	struct item *items;
+	struct inner_leases pack;	/* of the message that is sent */
 };
 
 int tell_new(struct tell **ret, int fd)
@@ -61,23 +63,54 @@ size_t tell_room(const struct tell *tell)
 	return TELL_ITEMS - tell->n;
 }
 
-static int send_item(struct tell *tell, struct item *item)
+static int send_leases(struct tell *tell)
 {
+	return inner_send(tell->fd, INNER_LEASES, &tell->pack, inner_leases_size(tell->pack.n), NULL, 0);
+}
+
+/* Leases that follow each other in the queue go in one message. Return: how many items went, or a negative errno */
+static int send_queued_leases(struct tell *tell)
+{
+	const struct item *item;
+
+	tell->pack.n = 0;
+	while (tell->pack.n < INNER_LEASES_MAX && tell->pack.n < tell->n) {
+		item = &tell->items[(tell->first + tell->pack.n) % TELL_ITEMS];
+		if (item->type != INNER_LEASES)
+			break;
+		tell->pack.leases[tell->pack.n++] = item->body.lease.lease;
+	}
+	int r = send_leases(tell);
+	return r < 0 ? r : (int)tell->pack.n;
+}
+
+/* Return: how many items of the queue went, or a negative errno */
+static int send_first(struct tell *tell)
+{
+	struct item *item = &tell->items[tell->first];
 	int r = 0;
 
-	for (; r == 0 && item->n_told < item->n_leases; item->n_told += r == 0)
-		r = inner_send(tell->fd, INNER_LEASE, &item->leases[item->n_told], sizeof(struct inner_lease), NULL, 0);
-	if (r == 0)
-		r = inner_send(tell->fd, item->type, &item->body, inner_body_size(item->type), NULL, 0);
-	return r;
+	if (item->type == INNER_LEASES)
+		return send_queued_leases(tell);
+	while (item->n_told < item->n_leases) {
+		size_t n = item->n_leases - item->n_told;
+
+		tell->pack.n = n < INNER_LEASES_MAX ? (uint32_t)n : INNER_LEASES_MAX;
+		memcpy(tell->pack.leases, item->leases + item->n_told, tell->pack.n * sizeof(*item->leases));
+		r = send_leases(tell);
+		if (r < 0)
+			return r;
+		item->n_told += tell->pack.n;
+	}
+	r = inner_send(tell->fd, item->type, &item->body, inner_body_size(item->type), NULL, 0);
+	return r < 0 ? r : 1;
 }
 
 bool tell_flush(struct tell *tell, int *ret_error)
 {
 	*ret_error = 0;
 	while (tell->n > 0) {
-		struct item *item = &tell->items[tell->first];
-		int r = send_item(tell, item);
+		int r = send_first(tell);
 
 		if (r == -EAGAIN || r == -ENOBUFS || r == -EINTR)
 			return true;
@@ -85,10 +118,10 @@ bool tell_flush(struct tell *tell, int *ret_error)
 			*ret_error = r;
 			return true;
 		}
-		free(item->leases);
-		item->leases = NULL;
-		tell->first = (tell->first + 1) % TELL_ITEMS;
-		tell->n--;
+		free(tell->items[tell->first].leases);
+		tell->items[tell->first].leases = NULL;
+		tell->first = (tell->first + (size_t)r) % TELL_ITEMS;
+		tell->n -= (size_t)r;
 	}
 	tell->first = 0;
 	return false;
@@ -123,7 +156,7 @@ int tell_lease(struct tell *tell, enum inner_type type, const struct lease *leas
 	if (!item)
 		return -ENOBUFS;
 	item->body.lease.lease = *lease;
-	return sent(tell);
+	return 0;	/* others of this turn go with it */
 }
 
 int tell_neighbour(struct tell *tell, const struct neighbour *neighbour)

@@ -23,7 +23,7 @@ DEFINE_FREEP(struct tell, tell_free)
 /* How many more messages about leases fit. */
 size_t tell_room(const struct tell *tell);
 
-/* Return: 0, -ENOBUFS (a lease found no room: our bug, and the engine must start anew), or the socket's error. */
+/* Sent by tell_flush() only. Return: 0, -ENOBUFS (a lease found no room: our bug, and the engine must start anew), or the socket's error. */
 int tell_lease(struct tell *tell, enum inner_type type, const struct lease *lease);
 
 /* Missed when there is little room. Return: 0, or the socket's error. */

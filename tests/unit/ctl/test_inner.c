@@ -16,7 +16,7 @@
 #include "ctl/inner.h"
 
 static const enum inner_type types[] = {
-	INNER_SERVE, INNER_HOST, INNER_SERVE_END, INNER_UNSERVE, INNER_RELEASE, INNER_READY, INNER_LEASE, INNER_LEASE_GONE,
+	INNER_SERVE, INNER_HOST, INNER_SERVE_END, INNER_UNSERVE, INNER_RELEASE, INNER_READY, INNER_LEASES, INNER_LEASE_GONE,
 	INNER_NEIGHBOUR, INNER_TROUBLE, INNER_STATS, INNER_DNS_LISTEN, INNER_DNS_STOP, INNER_DNS_NAME, INNER_DNS_NAME_GONE,
 	INNER_DNS_UPSTREAM, INNER_FOLLOW, INNER_FOLLOWED, INNER_UNFOLLOW, INNER_QMP, INNER_GROUP, INNER_SIGHT, INNER_QMP_GONE,
 };
@@ -28,8 +28,14 @@ static union inner_body good_body(enum inner_type type)
 
 	memset(&b, 0, sizeof(b));
 	memcpy(&b, "lan", 3);
-	if (type == INNER_LEASE || type == INNER_LEASE_GONE || type == INNER_RELEASE)
+	if (type == INNER_LEASE_GONE || type == INNER_RELEASE)
 		b.lease.lease.ip.family = AF_INET;
+	if (type == INNER_LEASES) {
+		memset(&b, 0, sizeof(b));
+		b.leases.n = INNER_LEASES_MAX;
+		for (size_t i = 0; i < INNER_LEASES_MAX; i++)
+			b.leases.leases[i].ip.family = AF_INET6;
+	}
 	if (type == INNER_NEIGHBOUR)
 		b.neighbour.neighbour.ip.family = AF_INET6;
 	if (type == INNER_DNS_NAME || type == INNER_DNS_NAME_GONE)
@@ -117,10 +123,16 @@ static void test_bodies(void **state)
 		{ INNER_READY, offsetof(struct inner_ready, network), 0xc3, "not ASCII" },
 		{ INNER_UNSERVE, offsetof(struct inner_unserve, goodbye), 2, "flag" },
 		{ INNER_TROUBLE, offsetof(struct inner_trouble, what), 0x1b, "escape sequence in a text" },
-		{ INNER_LEASE, offsetof(struct lease, ip) + offsetof(struct ip, family), 0, "no family" },
-		{ INNER_LEASE, offsetof(struct lease, ip) + offsetof(struct ip, family), AF_PACKET, "unknown family" },
-		{ INNER_LEASE, offsetof(struct lease, client) + offsetof(struct client_id, len), CLIENT_ID_MAX + 1, "client id too long" },
-		{ INNER_LEASE, offsetof(struct lease, hostname), '/', "slash in a host name" },
+		{ INNER_LEASE_GONE, offsetof(struct lease, ip) + offsetof(struct ip, family), 0, "no family" },
+		{ INNER_LEASE_GONE, offsetof(struct lease, ip) + offsetof(struct ip, family), AF_PACKET, "unknown family" },
+		{ INNER_LEASE_GONE, offsetof(struct lease, client) + offsetof(struct client_id, len), CLIENT_ID_MAX + 1, "client id too long" },
+		{ INNER_LEASE_GONE, offsetof(struct lease, hostname), '/', "slash in a host name" },
+		{ INNER_LEASES, offsetof(struct inner_leases, n), INNER_LEASES_MAX - 1, "fewer than came" },
+		{ INNER_LEASES, offsetof(struct inner_leases, n), INNER_LEASES_MAX + 1, "more than came" },
+		{ INNER_LEASES, offsetof(struct inner_leases, n), 0, "none" },
+		{ INNER_LEASES, offsetof(struct inner_leases, n) + 3, 0xff, "a number whose size overflows" },
+		{ INNER_LEASES, offsetof(struct inner_leases, leases[INNER_LEASES_MAX - 1].ip.family), AF_PACKET, "the last is bad" },
+		{ INNER_LEASES, offsetof(struct inner_leases, leases[0].hostname), '/', "the first is bad" },
 		{ INNER_NEIGHBOUR, offsetof(struct neighbour, ip) + offsetof(struct ip, family), 0, "no family" },
 		{ INNER_SERVE, offsetof(struct service, network), 0, "no name" },
 		{ INNER_SERVE, offsetof(struct service, dhcp4), 2, "a bool that is neither" },
@@ -165,6 +177,42 @@ static void test_bodies(void **state)
 	union inner_body b = good_body(INNER_READY);
 	memset(b.ready.network, 'a', sizeof(b.ready.network));
 	assert_int_equal(check(INNER_READY, &b, &msg), -EBADMSG);
+}
+
+static void test_leases(void **state)
+{
+	static const struct {
+		size_t says, comes;
+		int more, want;
+		const char *why;
+	} t[] = {
+		{ 1, 1, 0, 0, "one" },
+		{ INNER_LEASES_MAX, INNER_LEASES_MAX, 0, 0, "as many as fit" },
+		{ 0, 0, 0, -EBADMSG, "none" },
+		{ 2, 1, 0, -EBADMSG, "fewer than it says" },
+		{ 1, 2, 0, -EBADMSG, "more than it says" },
+		{ 2, 2, -1, -EBADMSG, "the last isn't whole" },
+		{ 1, 1, 1, -EBADMSG, "something after it" },
+		{ INNER_LEASES_MAX + 1, INNER_LEASES_MAX + 1, 0, -EBADMSG, "more than fit" },
+	};
+	struct inner_msg msg;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		union inner_body b = good_body(INNER_LEASES);
+		size_t len = inner_leases_size(t[i].comes) + (size_t)t[i].more;
+		struct inner_header h = { INNER_VERSION, INNER_LEASES, (uint32_t)len };
+		static uint8_t buf[2 * INNER_MAX];
+
+		b.leases.n = (uint32_t)t[i].says;
+		memset(buf, 0, sizeof(buf));
+		memcpy(buf, &h, sizeof(h));
+		memcpy(buf + sizeof(h), &b, sizeof(b));
+		if (inner_check(buf, sizeof(h) + len, &msg) != t[i].want)
+			fail_msg("%s", t[i].why);
+		if (t[i].want == 0)
+			assert_memory_equal(&msg.body, &b, len);
+	}
 }
 
 static void pair(int fds[2])
@@ -249,7 +297,7 @@ static void test_fds(void **state)
 		{ INNER_DNS_LISTEN, 3, 4, -EBADMSG, "fewer" },
 		{ INNER_DNS_LISTEN, 5, 4, -EBADMSG, "more" },
 		{ INNER_DNS_LISTEN, 0, 1, -EBADMSG, "none" },
-		{ INNER_LEASE, 1, 0, -EBADMSG, "with a message that has none" },
+		{ INNER_LEASE_GONE, 1, 0, -EBADMSG, "with a message that has none" },
 		{ INNER_READY, INNER_FDS, 0, -EBADMSG, "eight with a message that has none" },
 	};
 	const unsigned int before = count_fds();
@@ -328,7 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_type), cmocka_unit_test(test_header), cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_send),	   cmocka_unit_test(test_full),	  cmocka_unit_test(test_fds),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_hostile), cmocka_unit_test(test_leases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
