@@ -265,6 +265,12 @@ bool answer_is_idle(const struct daemon_main *d);	/* nothing is up, and nobody b
 int answer_quit(struct daemon_main *d);
 void answer_plan(struct daemon_main *d, const struct plan *plan);
 
+/* status.c: what `status` and `leases` are told; references are the caller's */
+json_t *status_daemon_json(const struct daemon_main *d);
+json_t *status_networks_json(struct daemon_main *d, const struct ctl_request *req);	/* those asked for; all: none named */
+/* @root: with client ids. Those are for root: with one, and the MAC, a guest could ask for another's lease. */
+json_t *status_leases_json(const struct daemon_main *d, const struct ctl_request *req, bool root);
+
 /* forwards.c: those that are added and deleted while a network is up */
 int forwards_restore(struct daemon_main *d);
 int forwards_parse(const char *spec, struct arena *arena, struct d_forward *ret, struct report *report);

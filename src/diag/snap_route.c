@@ -97,18 +97,13 @@ static const uint16_t route_policy[RTA_MAX + 1] = {
 
 static void add_multipath(struct snapshot *s, const struct nlattr *multi, const struct snap_route *route)
 {
-	const uint8_t *p = nl_data(multi);
+	const void *at = nl_data(multi);
+	const struct nlattr *tb[RTA_MAX + 1];
 	size_t left = nl_len(multi), first = s->n_routes;
+	struct rtnexthop nh;
 	uint16_t n = 0;
 
-	while (n < NEXTHOPS_MAX && left >= sizeof(struct rtnexthop)) {
-		const struct nlattr *tb[RTA_MAX + 1];
-		struct rtnexthop nh;
-
-		memcpy(&nh, p, sizeof(nh));
-		if (nh.rtnh_len < sizeof(nh) || nh.rtnh_len > left)
-			break;
-		nl_parse(p + sizeof(nh), nh.rtnh_len - sizeof(nh), tb, RTA_MAX, route_policy);
+	while (n < NEXTHOPS_MAX && rtnl_next_hop(&at, &left, route_policy, &nh, tb)) {
 		struct snap_route *r = SNAP_ADD(s, routes);
 		*r = *route;
 		r->oif = (uint32_t)nh.rtnh_ifindex;
@@ -116,11 +111,6 @@ static void add_multipath(struct snapshot *s, const struct nlattr *multi, const 
 		r->weight = (uint16_t)(nh.rtnh_hops + 1);
 		r->nexthop = n++;
 		rtnl_parse_gateway(tb, route->dst.ip.family, &r->gateway);
-		size_t step = NLMSG_ALIGN(nh.rtnh_len);
-		if (step >= left)
-			break;
-		p += step;
-		left -= step;
 	}
 	for (size_t i = first; i < s->n_routes; i++)
 		s->routes[i].n_nexthops = n;

@@ -291,29 +291,39 @@ void rtnl_parse_gateway(const struct nlattr *const *tb, uint8_t family, struct i
 	memcpy(ret->b, (const uint8_t *)nl_data(tb[RTA_VIA]) + 2, n);
 }
 
+bool rtnl_next_hop(const void **at, size_t *left, const uint16_t *policy, struct rtnexthop *ret, const struct nlattr **tb)
+{
+	const uint8_t *p = *at;
+	struct rtnexthop nh;
+
+	if (*left < sizeof(nh))
+		return false;
+	memcpy(&nh, p, sizeof(nh));
+	if (nh.rtnh_len < sizeof(nh) || nh.rtnh_len > *left)
+		return false;
+	nl_parse(p + sizeof(nh), nh.rtnh_len - sizeof(nh), tb, RTA_MAX, policy);
+	size_t step = NLMSG_ALIGN(nh.rtnh_len);
+	if (step > *left)
+		step = *left;
+	*at = p + step;
+	*left -= step;
+	*ret = nh;
+	return true;
+}
+
 static size_t parse_multipath(const struct nlattr *multi, const struct w_route *route,
 			      struct w_route ret[static RTNL_NEXTHOPS])
 {
-	const uint8_t *p = nl_data(multi);
+	const void *at = nl_data(multi);
+	const struct nlattr *tb[RTA_MAX + 1];
 	size_t left = nl_len(multi), n = 0;
+	struct rtnexthop nh;
 
-	while (n < RTNL_NEXTHOPS && left >= sizeof(struct rtnexthop)) {
-		const struct nlattr *tb[RTA_MAX + 1];
-		struct rtnexthop nh;
-
-		memcpy(&nh, p, sizeof(nh));
-		if (nh.rtnh_len < sizeof(nh) || nh.rtnh_len > left)
-			break;
-		nl_parse(p + sizeof(nh), nh.rtnh_len - sizeof(nh), tb, RTA_MAX, route_policy);
+	while (n < RTNL_NEXTHOPS && rtnl_next_hop(&at, &left, route_policy, &nh, tb)) {
 		ret[n] = *route;
 		ret[n].oif = (uint32_t)nh.rtnh_ifindex;
 		rtnl_parse_gateway(tb, route->dst.ip.family, &ret[n].gateway);
 		n++;
-		size_t step = NLMSG_ALIGN(nh.rtnh_len);
-		if (step >= left)
-			break;
-		p += step;
-		left -= step;
 	}
 	return n;
 }

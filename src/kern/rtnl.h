@@ -6,6 +6,7 @@
  * kernel.
  */
 #pragma once
+#include <linux/rtnetlink.h>
 #include "kern/nl.h"
 #include "model/world.h"
 #include "plan/op.h"
@@ -30,6 +31,17 @@ size_t rtnl_parse_route(const struct nlmsghdr *nlh, struct w_route ret[static RT
  * 2 bytes at least. @ret stays as it is when there is none. diag/ reads routes by it, too.
  */
 void rtnl_parse_gateway(const struct nlattr *const *tb, uint8_t family, struct ip *ret);
+
+/**
+ * rtnl_next_hop() - The next one of RTA_MULTIPATH
+ * @at, @left:	the rest of the attribute; moved on
+ * @policy:	of its attributes, up to RTA_MAX
+ * @ret:	set when true is returned
+ * @tb:		RTA_MAX + 1 entries, likewise
+ *
+ * Return: false at the end, or at one that is broken
+ */
+bool rtnl_next_hop(const void **at, size_t *left, const uint16_t *policy, struct rtnexthop *ret, const struct nlattr **tb);
 
 /* Make a link (of link->kind), down. What the kernel takes only from a link that is there comes after, by its index. */
 void rtnl_put_link_add(struct nlb *b, const struct op_link *link);
