@@ -14,7 +14,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include "ctl/paths.h"
 
@@ -199,7 +198,7 @@ static bool unit_does_it(const struct cmd *cmd, const char *daemon)
 
 	for (size_t i = 0; i < ARRAY_LEN(units); i++)
 		there = there || access(PATHS_JOIN(units[i], "sixtapd.service"), F_OK) == 0;
-	return there && sd_booted() > 0 && str_eq(daemon, SIXTAP_DAEMON) && !cmd->run_dir_option && !cmd->state_dir_option &&
+	return there && access("/run/systemd/system/", F_OK) == 0 && str_eq(daemon, SIXTAP_DAEMON) && !cmd->run_dir_option && !cmd->state_dir_option &&
 	       !getenv("SIXTAP_RUN_DIR") && !getenv("SIXTAP_STATE_DIR") && stat("/proc/self/ns/net", &ours) == 0 &&
 	       stat("/proc/1/ns/net", &systemds) == 0 && ours.st_ino == systemds.st_ino && ours.st_dev == systemds.st_dev;
 }

@@ -4,6 +4,7 @@
  */
 #include "ctl/paths.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -88,11 +89,22 @@ static int kept_secret(const char *state_dir, uint8_t ret[static 16])
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+/* Loaded where it is asked: libsystemd brings libgcrypt along, and most commands need neither. */
+static int machine_id(sd_id128_t *ret)
+{
+	void *handle = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+	__typeof__(&sd_id128_get_machine_app_specific) get = NULL;
+
+	if (handle)
+		*(void **)&get = dlsym(handle, "sd_id128_get_machine_app_specific");
+	return get ? get(APP_ID, ret) : -ENOSYS;
+}
+
 int paths_secret(const char *state_dir, uint8_t ret[static 16])
 {
 	sd_id128_t id;
 
-	if (sd_id128_get_machine_app_specific(APP_ID, &id) < 0)
+	if (machine_id(&id) < 0)
 		return kept_secret(state_dir, ret);
 	memcpy(ret, id.bytes, 16);
 	return 0;

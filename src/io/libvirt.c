@@ -6,12 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libxml/parser.h>
-#include <libxml/tree.h>
 #include "base/mem.h"
 #ifdef HAVE_LIBVIRT
 #include "io/libvirt_lib.h"
 #endif
+#include "io/xml_lib.h"
 
 static const char *const folders[] = { "/run/libvirt/qemu", "/etc/libvirt/qemu" };
 
@@ -31,10 +30,10 @@ static const xmlNode *child(const xmlNode *node, const char *name)
 /* Return: whether there is such an attribute, and it fits; else "" is in @buf. */
 static bool attribute(const xmlNode *node, const char *name, char *buf, size_t size)
 {
-	xmlChar *s = node ? xmlGetProp(node, (const xmlChar *)name) : NULL;
+	xmlChar *s = node ? xml_load()->xmlGetProp(node, (const xmlChar *)name) : NULL;
 	bool ok = s && str_copy(buf, size, (const char *)s);
 
-	xmlFree(s);
+	(*xml_load()->xmlFree)(s);
 	if (!ok)
 		buf[0] = '\0';
 	return ok;
@@ -68,15 +67,23 @@ void libvirt_guest_clear(struct libvirt_guest *guest)
 
 static xmlDoc *read_xml(const char *xml, size_t len)
 {
-	if (len > LIBVIRT_XML_MAX)
+	const struct xml_lib *lib = xml_load();
+
+	if (!lib || len > LIBVIRT_XML_MAX)
 		return NULL;
-	return xmlReadMemory(xml, (int)len, "libvirt.xml", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	return lib->xmlReadMemory(xml, (int)len, "libvirt.xml", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+}
+
+static void free_xml(xmlDoc *doc)
+{
+	if (doc)
+		xml_load()->xmlFreeDoc(doc);
 }
 
 int libvirt_parse(const char *xml, size_t len, struct libvirt_guest *ret)
 {
 	xmlDoc *doc = read_xml(xml, len);
-	const xmlNode *domain = doc ? xmlDocGetRootElement(doc) : NULL;
+	const xmlNode *domain = doc ? xml_load()->xmlDocGetRootElement(doc) : NULL;
 	bool status = is(domain, "domstatus");
 
 	*ret = (struct libvirt_guest){ .n = 0 };
@@ -88,17 +95,17 @@ int libvirt_parse(const char *xml, size_t len, struct libvirt_guest *ret)
 	for (const xmlNode *c = devices ? devices->children : NULL; c; c = c->next)
 		if (is(c, "interface"))
 			read_nic(c, ret);
-	xmlFreeDoc(doc);
+	free_xml(doc);
 	return found ? 0 : 1;
 }
 
 void libvirt_parse_network(const char *xml, size_t len, char mode[static 32])
 {
 	xmlDoc *doc = read_xml(xml, len);
-	const xmlNode *network = doc ? xmlDocGetRootElement(doc) : NULL;
+	const xmlNode *network = doc ? xml_load()->xmlDocGetRootElement(doc) : NULL;
 
 	(void)attribute(is(network, "network") ? child(network, "forward") : NULL, "mode", mode, 32);
-	xmlFreeDoc(doc);
+	free_xml(doc);
 }
 
 static int read_file(const char *path, struct libvirt_guest *ret)
