@@ -30,6 +30,19 @@ BARE = """table ip nat {
 	}
 }
 table ip6 nat {
+	map to_tcp {
+		type inet_service : ipv6_addr . inet_service
+		elements = { %s }
+	}
+	map to_udp {
+		type inet_service : ipv6_addr . inet_service
+		elements = { %s }
+	}
+	chain prerouting {
+		type nat hook prerouting priority dstnat
+		fib daddr type local dnat ip6 to tcp dport map @to_tcp
+		fib daddr type local dnat ip6 to udp dport map @to_udp
+	}
 	chain postrouting {
 		type nat hook postrouting priority srcnat
 		ip6 saddr fd00:70::/64 oifname "eth0" masquerade
@@ -56,8 +69,9 @@ def config(n, more=()):
 
 
 def bare_rules(n):
-    elements = ", ".join(f"{FIRST_PORT + i} : {GUEST4} . 80" for i in range(n // 2 or 1))
-    return BARE % (elements, elements)
+    """The same forwards, of both families as ours are."""
+    four, six = (", ".join(f"{FIRST_PORT + i} : {a} . 80" for i in range(n // 2 or 1)) for a in (GUEST4, GUEST6))
+    return BARE % (four, four, six, six)
 
 
 class Router:
