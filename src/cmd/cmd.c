@@ -74,6 +74,7 @@ static const struct cmd_info commands[] = {
 	  "find what is wrong with the host's and guests' networks, and mend it",
 	  "      --fix[=WAY]     mend what can be mended safely, look again, take back what didn't help\n"
 	  "      --probe         also send a few packets, and measure instead of deducing\n"
+	  "      --full          tell like findings one by one\n"
 	  "      --save FILE     write the state of the host that was judged to a file (-: on stdout)\n"
 	  "      --from FILE     judge such a file instead of this host\n"
 	  "      --compare       what differs between two such files\n"

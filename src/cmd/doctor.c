@@ -23,6 +23,7 @@ enum {
 	OPT_FROM,
 	OPT_COMPARE,
 	OPT_EXPLAIN,
+	OPT_FULL,
 };
 
 struct options {
@@ -238,6 +239,7 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv)
 		{ "from", required_argument, NULL, OPT_FROM },
 		{ "compare", no_argument, NULL, OPT_COMPARE },
 		{ "explain", required_argument, NULL, OPT_EXPLAIN },
+		{ "full", no_argument, NULL, OPT_FULL },
 		{ 0 },
 	};
 	struct doctor doctor = { .cmd = cmd };
@@ -261,6 +263,9 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv)
 			break;
 		case OPT_COMPARE:
 			o.compare = true;
+			break;
+		case OPT_FULL:
+			doctor.full = true;
 			break;
 		case OPT_EXPLAIN:
 			o.explain = optarg;

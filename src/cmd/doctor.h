@@ -17,6 +17,7 @@ struct doctor {
 	char **subjects;	/* what to look at; none: everything */
 	size_t n_subjects;
 	bool probe;
+	bool full;		/* like findings are told one by one */
 };
 
 /* Read this host. Return: 0, or a negative errno with an error in the report. */

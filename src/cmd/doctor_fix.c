@@ -10,6 +10,7 @@
  * No finding is tried twice, so this ends.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,40 +81,80 @@ static bool is_there(const struct findings *found, const char *key)
 	return false;
 }
 
-/* sixtap itself, with the options that this one was given. Its words go to stderr. */
+/* What it says, below the heading of what it mends. */
+static void pass_on(const struct cmd *cmd, int fd)
+{
+	FILE *from = fdopen(fd, "r");
+	char line[512];
+
+	if (!from) {
+		(void)close(fd);
+		return;
+	}
+	while (fgets(line, sizeof(line), from))
+		if (!cmd->json && !cmd->quiet)
+			(void)printf("  %s", line);
+	(void)fclose(from);
+}
+
+/* sixtap itself, with the options that this one was given. */
 static int run_self(const struct cmd *cmd, const struct diag_fix *fix)
 {
-	const char *argv[FIX_RUN + 8] = { "sixtap",    "-q",	     "-c",	    cmd->config,
+	const char *argv[FIX_RUN + 9] = { "sixtap",    "--color",	 cmd->color ? "always" : "never", "-c", cmd->config,
 					  "--run-dir", cmd->run_dir, "--state-dir", cmd->state_dir };
-	size_t n = 8;
-	int status;
+	size_t n = 9;
+	int status, said[2];
 	pid_t pid;
 
 	for (size_t i = 0; i < fix->n_run; i++)
 		argv[n++] = fix->run[i];
 	argv[n] = NULL;
+	if (pipe2(said, O_CLOEXEC) < 0)
+		return -errno;
 	(void)fflush(NULL);
 	pid = fork();
-	if (pid < 0)
-		return -errno;
 	if (pid == 0) {
-		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+		(void)dup2(said[1], STDOUT_FILENO);
 		(void)execv("/proc/self/exe", (char *const *)argv);
 		_exit(127);
 	}
+	int e = errno;
+	(void)close(said[1]);
+	pass_on(cmd, said[0]);
+	if (pid < 0)
+		return -e;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 
-static void record(struct mender *m, const struct patient *p, const char *result)
+/* The answer of one who didn't answer before, or is unheard of by any but this question; NULL: not asked. */
+static const struct snap_probe *answered(const struct diag_finding *f, const struct snapshot *now)
+{
+	const struct snap_link *l = snap_link_by_name(now, f->subject);
+	struct ip ip;
+
+	for (size_t i = 0; l && i < f->n_values; i++)
+		if (str_eq(f->values[i].key, "address") && ip_parse(f->values[i].value, &ip)) {
+			const struct snap_probe *p = snap_probe(now, "ns", l->ifindex, &ip);
+
+			return p && p->n_answers > 0 ? p : NULL;
+		}
+	return NULL;
+}
+
+static void record(struct mender *m, const struct patient *p, const char *result, const struct snap_probe *asked)
 {
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "id", p->f->rule->id, "subject", p->f->subject, "way",
 			      p->fix->way, "result", result);
 
 	if (p->fix->ops)
 		(void)json_object_set_new(o, "changes", ops_json(p->fix->ops));
+	if (asked)
+		(void)json_object_set_new(o, "measured", json_pack("{s:s, s:s, s:f}", "target", IP_STR(&asked->target), "mac",
+								   MAC_STR(&asked->answers[0].mac), "after_ms",
+								   asked->answers[0].after_us / 1000.0));
 	(void)json_array_append_new(m->fixed, o);
 }
 
@@ -154,7 +195,7 @@ static void apply(struct mender *m, struct patient *p)
 	p->applied = r == 0;
 	if (r < 0) {
 		say(m, GLYPH_ERROR, "it could not be done, and nothing was changed");
-		record(m, p, "failed");
+		record(m, p, "failed", NULL);
 	}
 }
 
@@ -168,19 +209,24 @@ static void keep(struct mender *m, const struct patient *p)
 		say(m, GLYPH_INFO, "kept in %s/%s", m->sysctl_d, MEND_SYSCTL_FILE);
 }
 
-static void settle(struct mender *m, struct patient *p, const struct findings *now)
+static void settle(struct mender *m, struct patient *p, const struct findings *now, const struct snapshot *snap)
 {
 	if (!p->applied)
 		return;
 	if (!is_there(now, p->key)) {
+		const struct snap_probe *asked = answered(p->f, snap);
+
 		say(m, GLYPH_OK, "mended: %s is no longer found on %s", p->f->rule->id, p->f->subject);
+		if (asked)
+			say(m, GLYPH_OK, "measured: NS for %s answered by %s in %.1f ms", IP_STR(&asked->target),
+			    MAC_STR(&asked->answers[0].mac), asked->answers[0].after_us / 1000.0);
 		keep(m, p);
-		record(m, p, "mended");
+		record(m, p, "mended", asked);
 		return;
 	}
 	if (mend_undo(m->kern, p->fix, m->doctor->cmd->report) == 0)
-		say(m, GLYPH_WARNING, "it didn't help%s", p->fix->ops ? ", and was taken back" : "");
-	record(m, p, "no help");
+		say(m, GLYPH_WARNING, "it didn't help%s", p->fix->ops ? ", and was taken back" : " yet, and goes on");
+	record(m, p, "no help", NULL);
 }
 
 /* An address that is being tested yet: whether it is a duplicate isn't known. */
@@ -253,7 +299,7 @@ static int batch(struct mender *m, struct snapshot **snap, struct findings **fou
 	} while (r == 0 && now && (left > 0 || is_testing(now_snap)) && mono_now() < end);
 	for (size_t i = 0; i < n; i++) {
 		if (r == 0)
-			settle(m, &patients[i], now);
+			settle(m, &patients[i], now, now_snap);
 		free(patients[i].key);
 	}
 	free(patients);

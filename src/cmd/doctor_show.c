@@ -3,7 +3,8 @@
  * doctor_show - findings for people
  *
  * Glyph, subject and id; what is broken; the evidence; why; ways to mend it.
- * What follows from a finding stands below it, indented.
+ * What follows from a finding stands below it, indented. Like findings fold:
+ * the first of them is told in full, the others are named or counted.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,9 @@
 #define KEY_MAX 24
 #define COMMAND_MAX 58 /* what stands beside a command goes to its own line beyond that */
 #define PARTS_SHOWN 4
+#define FOLD_FROM 4 /* so many like findings become one */
+#define FOLD_SHOWN 6 /* of which so many are named */
+#define FOLD_SENTENCES 3 /* or so many told, where names don't tell them apart */
 
 /* Print @s from column @at on, wrapped at words, later lines indented to @at, too. */
 static void wrapped(const char *s, int at)
@@ -189,8 +193,97 @@ static void show_fixes(const struct cmd *cmd, const struct diag_finding *f, int 
 	}
 }
 
-static void show_finding(const struct cmd *cmd, const struct diag_finding *f)
+/* list[i] and what follows from it end before this one. */
+static size_t end_of(const struct findings *found, size_t i)
 {
+	size_t end = i + 1;
+
+	while (end < found->n && found->list[end]->depth > found->list[i]->depth)
+		end++;
+	return end;
+}
+
+/* Do both tell the same of different things: same fault, same cause, and the same faults follow from it? */
+static bool is_like(const struct findings *found, size_t a, size_t b)
+{
+	size_t n = end_of(found, a) - a;
+
+	if (end_of(found, b) - b != n || found->list[a]->cause != found->list[b]->cause)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (found->list[a + i]->rule != found->list[b + i]->rule ||
+		    found->list[a + i]->severity != found->list[b + i]->severity ||
+		    found->list[a + i]->depth != found->list[b + i]->depth)
+			return false;
+	return true;
+}
+
+/* How many findings are like list[@i], itself included, in list[@i] to list[@end - 1]. Like ones needn't be neighbours. */
+static size_t n_like(const struct findings *found, size_t i, size_t end)
+{
+	size_t n = 0;
+
+	for (size_t k = i; k < end; k = end_of(found, k))
+		n += is_like(found, i, k);
+	return n;
+}
+
+/* Two findings about the same interface are told apart by what they say only. */
+static bool are_named(const struct findings *found, size_t i, size_t end)
+{
+	const struct diag_finding *last = found->list[i];
+
+	for (size_t k = end_of(found, i), n = 0; k < end && n < FOLD_SHOWN; k = end_of(found, k)) {
+		if (!is_like(found, i, k))
+			continue;
+		if (str_eq(found->list[k]->subject, last->subject))
+			return false;
+		last = found->list[k];
+		n++;
+	}
+	return true;
+}
+
+static void show_likes(const struct findings *found, size_t i, size_t end, size_t n)
+{
+	int indent = (int)found->list[i]->depth * INDENT + 2;
+	bool named = are_named(found, i, end);
+	size_t shown = 0, max = named ? FOLD_SHOWN : FOLD_SENTENCES;
+	_cleanup_(freep) char *text = xasprintf("%zu more (--full tells them)%s", n - 1, named ? ": " : ":");
+
+	for (size_t k = end_of(found, i); k < end && shown < max; k = end_of(found, k)) {
+		const struct diag_finding *f = found->list[k];
+
+		if (!is_like(found, i, k))
+			continue;
+		shown++;
+		char *more = named ? xasprintf("%s%s%s%s%s%s", text, shown > 1 ? ", " : "", f->subject, f->guest ? " (" : "",
+					       f->guest ? f->guest : "", f->guest ? ")" : "")
+				   : xasprintf("%s\n%s", text, f->what);
+		free(text);
+		text = more;
+	}
+	if (shown < n - 1) {
+		char *rest = xasprintf("%s%s…", text, named ? ", " : "\n");
+
+		free(text);
+		text = rest;
+	}
+	(void)printf("%*slike   ", indent, "");
+	for (char *line = text, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (line != text)
+			(void)printf("%*s", indent + LABEL, "");
+		wrapped(line, indent + LABEL);
+	}
+}
+
+/* list[@i]; @n are like it, up to list[@end - 1]. */
+static void show_finding(const struct cmd *cmd, const struct findings *found, size_t i, size_t end, size_t n)
+{
+	const struct diag_finding *f = found->list[i];
 	int indent = (int)f->depth * INDENT;
 
 	if (f->depth > 0)
@@ -205,7 +298,27 @@ static void show_finding(const struct cmd *cmd, const struct diag_finding *f)
 		wrapped(f->why, indent + LABEL);
 	}
 	show_fixes(cmd, f, indent);
+	if (n > 1)
+		show_likes(found, i, end, n);
 	(void)printf("%*smore   sixtap doctor --explain %s\n\n", indent, "", f->rule->id);
+}
+
+/* list[@i] to list[@end - 1], whose first one is of the same depth as all that aren't below another. */
+static void show_findings(const struct doctor *doctor, const struct findings *found, size_t i, size_t end)
+{
+	for (size_t begin = i; i < end; i = end_of(found, i)) {
+		size_t n = doctor->full ? 1 : n_like(found, i, end);
+		bool told = false;
+
+		/* Folded under an earlier one? */
+		for (size_t k = begin; k < i && !told && !doctor->full; k = end_of(found, k))
+			told = is_like(found, k, i) && n_like(found, k, end) >= FOLD_FROM;
+		if (told)
+			continue;
+		if (!doctor->cmd->quiet || found->list[i]->severity == SEVERITY_ERROR)
+			show_finding(doctor->cmd, found, i, end, n >= FOLD_FROM ? n : 1);
+		show_findings(doctor, found, i + 1, end_of(found, i));
+	}
 }
 
 /* "2 errors, 1 warning" */
@@ -263,9 +376,7 @@ void doctor_show(const struct doctor *doctor, const struct snapshot *snap, const
 	size_t n_up = 0, n_guests = 0;
 	char what[96];
 
-	for (size_t i = 0; i < found->n; i++)
-		if (!cmd->quiet || found->list[i]->severity == SEVERITY_ERROR)
-			show_finding(cmd, found->list[i]);
+	show_findings(doctor, found, 0, found->n);
 	if (cmd->quiet)
 		return;
 	show_unchecked(doctor, snap, found);

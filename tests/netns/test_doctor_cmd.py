@@ -46,6 +46,29 @@ def test_json(d):
     assert f["fix"][0]["commands"] == ["sysctl -w net.ipv6.conf.eth0.accept_ra=2"] and f["fix"][0]["lasts"] == "reboot-safe"
 
 
+def test_folded(d):
+    """Many like findings are one, with names and a number; what is different stays apart; JSON and --full are whole."""
+    taps = [f"nobody{i}" for i in range(12)]
+    d.batch(d.host, "\n".join(f"tuntap add dev {t} mode tap\nlink set {t} master br0 up" for t in taps))
+    d.batch(d.host, "\n".join(f"addr add 10.30.{i}.{k}/24 dev {dev} noprefixroute" for i in range(5) for k, dev in ((1, "br0"), (2, "eth1"))))
+    a = d.doctor()["findings"]
+    like = [f for f in a if f["id"] == "tap.no-reader"]
+    assert {f["subject"] for f in like} == set(taps)
+    p = text(d)
+    heads = [l for l in p.stdout.splitlines() if l.endswith(" tap.no-reader") and l[0] in "✗!·"]
+    assert len(heads) == 1 and "like   11 more (--full tells them): nobody1, nobody2," in p.stdout and ", nobody6, …" in p.stdout, p.stdout
+    # The same subject: told by what they say.
+    same = [f for f in a if f["id"] == "route.overlap" and f["subject"] == "br0"]
+    assert len(same) == 5 and "like   4 more (--full tells them):\n" in p.stdout and same[1]["what"][:60] in p.stdout, p.stdout
+    assert max(map(len, p.stdout.splitlines())) <= 100 and ", 12 info" in p.stdout.splitlines()[-1]
+    p = text(d, "--full")
+    assert len([l for l in p.stdout.splitlines() if l.endswith(" tap.no-reader") and l[0] in "✗!·"]) == 12 and "like   " not in p.stdout
+    # Three are told one by one.
+    d.batch(d.host, "\n".join(f"link del {t}" for t in taps[3:]))
+    p = text(d)
+    assert len([l for l in p.stdout.splitlines() if l.endswith(" tap.no-reader") and l[0] in "✗!·"]) == 3, p.stdout
+
+
 def test_subjects(d):
     d.host.ip("neigh", "del", "proxy", GUEST6, "dev", "eth0")
     duplicate(d)
