@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Faults of macvtaps, made for real: a Linux stack behind each descriptor, another machine on the wire."""
-import contextlib, os, stat
-from lab import wait
+import contextlib, json, os, re, stat
+from lab import Sixtap, wait
 from libfault import Doctor, Fault, check
 from libmacvtap import Guest, PREFIX, Wire, group_of
 
@@ -87,7 +87,7 @@ class MacvtapFault(Fault):
 
 
 class Filtered(MacvtapFault):
-    id, subject, fixable = "macvtap.multicast-filtered", "mt1", False       # by `adopt`: test_adopt.py
+    id, subject, fixable = "macvtap.multicast-filtered", "mt1", False       # by `adopt`: test_filtered_mended
 
     def make(self):
         self.t.host.ip("maddr", "del", group_of(self.t.g1.address), "dev", "mt1")
@@ -223,6 +223,67 @@ def test_macvtap_faults(lab):
     t = Lan(lab)
     for kind in FAULTS:
         check(kind(t), t.doctor, quiet=(), state=t.state)
+
+
+def adopting(t, guest, *options):
+    """`doctor --fix` of a filtered guest: what it prints. The daemon that comes of it is ended."""
+    sixtap = Sixtap(t.lab, t.host)
+    sixtap.write("networks: {}\n")
+    argv = sixtap.argv("doctor", "--fix", *options)
+    assert not t.wire.reaches(guest.address, 1), "the fault isn't there: this test would prove nothing"
+    p = t.host.run(*argv, check=False, timeout=60, env=dict(sixtap.env, LC_ALL="C.UTF-8"))
+    return sixtap, p
+
+
+def end_daemon(sixtap):
+    sixtap("down", "-q", check=False)
+    wait(lambda: not sixtap.processes(), 20, "the daemon ends")
+
+
+def test_filtered_mended(lab):
+    """--fix lets the daemon follow the guest, looks again, and measures; the status is that of the last look."""
+    t = Lan(lab)
+    Filtered(t).make()
+    before = t.doctor.run("doctor", check=False)
+    assert before.returncode == 1 and "sixtap adopt mt1" in before.stdout and "← doctor --fix" in before.stdout, before.stdout
+    sixtap, p = adopting(t, t.g1, "--probe")
+    try:
+        out = p.stdout[p.stdout.index("faults looked for"):]
+        assert p.returncode == 0 and not p.stderr, p.stdout + p.stderr
+        assert "sixtap adopt mt1" in out and f"✓ adopted mt1: joined " in out and group_of(t.g1.address) in out, out
+        assert re.search(f"✓ measured: NS for {t.g1.address} answered by {t.g1.mac} in [0-9]+\\.[0-9] ms", out), out
+        assert "✓ mended: macvtap.multicast-filtered is no longer found on mt1" in out, out
+        assert "take back with: sixtap release mt1" in out and "mt2" not in out, out
+        assert t.wire.reaches(t.g1.address) and t.wire.reaches(t.g2.address)
+        # An address that it takes later is followed, too: nothing is found, though nobody joined it by hand.
+        later = f"{PREFIX}::77:{os.getpid() & 0xfff:x}"
+        t.g1.ns.ip("addr", "add", later + "/64", "dev", "g0")
+        wait(lambda: group_of(later) in t.wire.groups("mt1"), 10, "the new address's group")
+        p = t.host.run(*sixtap.argv("--json", "doctor", "--fix"), check=False, env=sixtap.env)
+        a = json.loads(p.stdout)
+        assert p.returncode == 0 and a["findings"] == [] and a["fixed"] == [], a
+    finally:
+        end_daemon(sixtap)
+
+
+def test_filtered_declared(lab):
+    """A guest that never spoke is known by the addresses that the configuration declares for it, JSON says what was done."""
+    t = Lan(lab)
+    Filtered(t).make()
+    t.host.ip("neigh", "flush", "all")
+    assert not [k for k in t.doctor.look() if k[0] == "macvtap.multicast-filtered"], "nobody knows the address"
+    sixtap = Sixtap(lab, t.host)
+    sixtap.write(json.dumps({"networks": {"office": {"mode": "macvtap", "uplink": "eth0", "guests": {
+        "ha": {"mac": MAC1, "ipv6": t.g1.address}}}}}))
+    p = t.host.run(*sixtap.argv("--json", "doctor", "--fix"), check=False, env=sixtap.env)
+    a = json.loads(p.stdout)
+    try:
+        assert [(x["id"], x["subject"], x["way"], x["result"]) for x in a["fixed"]] == \
+            [("macvtap.multicast-filtered", "mt1", "adopt", "mended")], a
+        assert p.returncode == 0 and a["findings"] == [], a
+        assert t.wire.reaches(t.g1.address)
+    finally:
+        end_daemon(sixtap)
 
 
 def test_mac_mismatch(lab):
