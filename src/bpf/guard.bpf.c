@@ -65,6 +65,18 @@ struct {
 	__type(value, struct guard_claim);
 } claims SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, GUARD_HEARD_BYTES);
+} heard SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GUARD_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, struct guard_ear);
+} ears SEC(".maps");
+
 #define PASS TC_ACT_UNSPEC	/* whatever else is attached has its say */
 #define DROP TC_ACT_SHOT
 
@@ -390,6 +402,104 @@ SEC("tc")
 int inward(struct __sk_buff *skb)
 {
 	return skb->mark == GUARD_MARK_INWARD ? bpf_redirect(skb->ifindex, BPF_F_INGRESS) : PASS;
+}
+
+/* ---- what macvtaps' guests say of their groups and addresses ---- */
+
+static __always_inline __u8 byte_at(struct __sk_buff *skb, __u32 at)
+{
+	__u8 b = 0;	/* none of what is asked for */
+
+	bpf_skb_load_bytes(skb, at, &b, 1);
+	return b;
+}
+
+/* ARP, IGMP, MLD reports, NS and NA: the same as io/packet's filter for guests. */
+static __always_inline int is_telling(struct __sk_buff *skb)
+{
+	__u8 next, type;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return byte_at(skb, ETH_HLEN + 9) == IPPROTO_IGMP;
+	if (skb->protocol != bpf_htons(ETH_P_IPV6))
+		return skb->protocol == bpf_htons(ETH_P_ARP);
+	next = byte_at(skb, ETH_HLEN + 6);
+	if (next == IPPROTO_HOPOPTS && byte_at(skb, ETH_HLEN + 40) == IPPROTO_ICMPV6)	/* stands before MLD */
+		type = byte_at(skb, ETH_HLEN + 48 + byte_at(skb, ETH_HLEN + 41) * 8u);
+	else if (next == IPPROTO_ICMPV6)
+		type = byte_at(skb, ETH_HLEN + 40);
+	else
+		return 0;
+	return type == 131 || type == 132 || type == 143 || type == ICMP6_NS || type == ICMP6_NA;
+}
+
+static __always_inline struct guard_ear *ear_of(__u32 ifindex)
+{
+	struct guard_ear *e = bpf_map_lookup_elem(&ears, &ifindex);
+	static const struct guard_ear none;
+
+	if (e)
+		return e;
+	bpf_map_update_elem(&ears, &ifindex, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&ears, &ifindex);
+}
+
+/* @room: a constant, as the ring wants it */
+static __always_inline void put(struct __sk_buff *skb, struct guard_ear *e, __u32 len, const __u32 room)
+{
+	const __u32 size = sizeof(struct guard_heard) + room;
+
+	if (e->n + size > GUARD_HEARD_SHARE) {
+		e->lost = 1;
+		return;
+	}
+	struct guard_heard *h = bpf_ringbuf_reserve(&heard, size, 0);
+	if (!h) {
+		e->lost = 1;
+		return;
+	}
+	if (bpf_skb_load_bytes(skb, 0, h->frame, len) < 0) {
+		bpf_ringbuf_discard(h, 0);
+		return;
+	}
+	/* The last that fits says so at once: nothing may follow that could. */
+	e->n += size;
+	h->lost = e->lost || e->n + size > GUARD_HEARD_SHARE;
+	e->lost = 0;
+	h->ifindex = skb->ifindex;
+	h->len = (__u16)len;
+	bpf_ringbuf_submit(h, 0);
+}
+
+static __always_inline void hear(struct __sk_buff *skb)
+{
+	struct guard_ear *e = ear_of(skb->ifindex);
+	__u64 now = bpf_ktime_get_ns();
+	__u32 len = skb->len;
+
+	asm volatile("" : "+r"(len));	/* read once: the verifier goes by what is compared */
+	if (!e || len < ETH_HLEN || len > GUARD_FRAME_MAX)
+		return;
+	/* Two processors may both begin a window; then a few more pass. */
+	if (now - e->since > GUARD_WINDOW_NS) {
+		e->since = now;
+		e->n = 0;
+	}
+	if (len <= GUARD_FRAME_SMALL)
+		put(skb, e, len, GUARD_FRAME_SMALL);
+	else
+		put(skb, e, len, GUARD_FRAME_MAX);
+}
+
+/* As inward; what a guest says of its groups and addresses is also copied to the engine. Nobody else's frames are. */
+SEC("tc")
+int attentive(struct __sk_buff *skb)
+{
+	if (skb->mark == GUARD_MARK_INWARD)
+		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	if (is_telling(skb))
+		hear(skb);
+	return PASS;
 }
 
 char guard_license[] SEC("license") = "GPL";

@@ -22,6 +22,12 @@
 #define GUARD_ARP_MAX 200
 #define GUARD_DHCP_MAX 50
 
+/* What is heard on macvtaps: in the ring, and by one guest in a window. The engine may be busy for a while. */
+#define GUARD_HEARD_BYTES (512u << 10)
+#define GUARD_HEARD_SHARE (128u << 10)
+#define GUARD_FRAME_SMALL 160u	/* bytes of a frame in either size of record */
+#define GUARD_FRAME_MAX 2048u
+
 enum guard_meter {
 	GUARD_METER_ND,
 	GUARD_METER_MLD,
@@ -56,6 +62,21 @@ struct guard_claim {
 	__u64 mac;
 	__u64 since;		/* ns, monotonic */
 	__u64 probed;		/* when it probed for the address last (DAD); 0: it has spoken from it since */
+};
+
+/* A record of the ring: a frame that a guest sent by its macvtap. */
+struct guard_heard {
+	__u32 ifindex;
+	__u16 len;
+	__u16 lost;		/* 1: it said more, before this or behind it */
+	__u8 frame[];		/* GUARD_FRAME_SMALL or GUARD_FRAME_MAX bytes, of which len count */
+};
+
+/* How much was heard of a macvtap. Key: interface index. */
+struct guard_ear {
+	__u64 since;		/* ns, monotonic */
+	__u32 n;		/* bytes of records */
+	__u32 lost;
 };
 
 /* The six bytes as they stand in the frame, in the low bytes of a little-endian number, the rest zero. */

@@ -116,6 +116,7 @@ struct inner_stats {
 /* A guest's macvtap, by a number that is never used again. */
 struct inner_follow {
 	uint64_t id;
+	uint32_t ifindex;
 	char device[16];	/* for log lines */
 	struct mac mac;		/* of the macvtap: where a query to the guest goes */
 	uint8_t may_ask;	/* 1: a frame to @mac sent on the device reaches the guest and nobody else */

@@ -667,7 +667,7 @@ static int engine_start(struct engine *e, const struct engine_conf *conf)
 	if (r == 0)
 		r = packet_batch_new(&e->batch);
 	if (r == 0)
-		r = engine_follow_new(&e->follow, e->loop, e->tell, e->batch);
+		r = engine_follow_new(&e->follow, e->loop, e->tell, e->batch, conf->ear);
 	if (r == 0)
 		r = leasedb_open(&e->db, conf->lease_path);
 	if (r < 0)

@@ -19,9 +19,12 @@
  */
 #pragma once
 
+struct ear;
+
 struct engine_conf {
 	int inner_fd;			/* SOCK_SEQPACKET to main, non-blocking; closed by the caller */
 	const char *lease_path;		/* lease file; "PATH.id" beside it holds what must survive a restart */
+	struct ear *ear;		/* of guests on macvtaps; borrowed; NULL: there is none */
 	const char *pcap_path;		/* every frame read and sent goes there; NULL: nowhere */
 };
 

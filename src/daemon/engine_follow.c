@@ -36,27 +36,20 @@ struct followed {
 		mono_t at;
 	} sights[SIGHTS];
 	bool changed;			/* there may be something to tell */
-	UT_hash_handle hh;
+	UT_hash_handle hh, hh_index;
 };
 
 struct engine_follow {
 	struct loop *loop;
 	struct tell *tell;
 	struct packet_batch *batch;
-	struct followed *guests;
+	struct followed *guests;	/* by id */
+	struct followed *by_index;
+	struct loop_fd ear_src;
+	struct ear *ear;
 	bool changed;
 	struct log_gate gate;
 };
-
-int engine_follow_new(struct engine_follow **ret, struct loop *loop, struct tell *tell, struct packet_batch *batch)
-{
-	struct engine_follow *f = NEW(struct engine_follow);
-
-	*f = (struct engine_follow){ .loop = loop, .tell = tell, .batch = batch,
-				     .gate = { .every = 60 * MONO_S, .burst = 3 } };
-	*ret = f;
-	return 0;
-}
 
 static void hang_up(struct followed *g)
 {
@@ -71,6 +64,7 @@ static void forget(struct followed *g)
 {
 	hang_up(g);
 	HASH_DEL(g->all->guests, g);
+	HASH_DELETE(hh_index, g->all->by_index, g);
 	loop_del(&g->sock);
 	closep(&g->sock.fd);
 	mcast_free(g->mcast);
@@ -85,6 +79,7 @@ struct engine_follow *engine_follow_free(struct engine_follow *f)
 		return NULL;
 	HASH_ITER(hh, f->guests, g, next)
 		forget(g);
+	loop_del(&f->ear_src);
 	free(f);
 	return NULL;
 }
@@ -202,6 +197,42 @@ static int on_sock(struct loop_fd *src, uint32_t events, mono_t now)
 		mcast_missed(g->mcast, now);
 	changed(g);
 	return r;
+}
+
+static int on_heard(void *user, uint32_t ifindex, const struct packet *packet, bool lost, mono_t now)
+{
+	const struct engine_follow *f = user;
+	struct followed *g = NULL;
+
+	HASH_FIND(hh_index, f->by_index, &ifindex, sizeof(ifindex), g);
+	if (!g)		/* not yet, and then it is asked; or no more */
+		return 0;
+	if (lost)
+		mcast_missed(g->mcast, now);
+	changed(g);
+	return input(g, packet, now);
+}
+
+static int on_ear(struct loop_fd *src, uint32_t events, mono_t now)
+{
+	struct engine_follow *f = CONTAINER_OF(src, struct engine_follow, ear_src);
+
+	(void)events;
+	return ear_read(f->ear, PACKET_BATCH, on_heard, f, now);
+}
+
+int engine_follow_new(struct engine_follow **ret, struct loop *loop, struct tell *tell, struct packet_batch *batch,
+		      struct ear *ear)
+{
+	struct engine_follow *f = NEW(struct engine_follow);
+
+	*f = (struct engine_follow){ .loop = loop, .tell = tell, .batch = batch, .ear = ear,
+				     .gate = { .every = 60 * MONO_S, .burst = 3 } };
+	*ret = f;
+	if (!ear)
+		return 0;
+	f->ear_src = (struct loop_fd){ .name = "ear", .fn = on_ear, .fd = ear_fd(ear) };
+	return loop_add(loop, &f->ear_src, EPOLLIN);
 }
 
 /* ---- what QEMU says ---- */
@@ -363,8 +394,12 @@ static int begin(struct engine_follow *f, struct inner_msg *msg, mono_t now)
 		g->sock = (struct loop_fd){ .name = "guest", .fn = on_sock, .fd = -1 };
 		g->monitor = (struct loop_fd){ .name = "monitor", .fn = on_monitor, .fd = -1 };
 		r = mcast_new(&g->mcast, now);
+		g->conf.ifindex = body->ifindex;
 		HASH_ADD(hh, f->guests, id, sizeof(g->id), g);
+		HASH_ADD(hh_index, f->by_index, conf.ifindex, sizeof(g->conf.ifindex), g);
 	}
+	if (body->ifindex != g->conf.ifindex)	/* a device keeps it, and the hash goes by it */
+		return -EBADMSG;
 	g->conf = *body;
 	mcast_may_ask(g->mcast, body->may_ask);
 	mcast_declare(g->mcast, body->declared, body->n_declared);

@@ -180,7 +180,7 @@ void follow_tick(struct daemon_main *d)
 
 static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 {
-	struct inner_follow msg = { .id = f->id, .mac = f->mac, .may_ask = may_ask(f) };
+	struct inner_follow msg = { .id = f->id, .ifindex = f->ifindex, .mac = f->mac, .may_ask = may_ask(f) };
 	int fd = -1, r = 0;
 
 	if (d->engine.src.fd < 0)
@@ -188,7 +188,7 @@ static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 	(void)str_copy(msg.device, sizeof(msg.device), f->device);
 	add_declared(d, f, &msg);
 	if (with_socket)
-		r = packet_open_guest(f->ifindex, KERN_MCAST_MARK, &fd);
+		r = packet_open_guest(f->ifindex, KERN_MCAST_MARK, !(f->inward && kern_mcast_hears(d->kern)), &fd);
 	if (r == 0)
 		r = serve_tell_engine(d, INNER_FOLLOW, &msg, &fd, with_socket);
 	if (fd >= 0)

@@ -33,6 +33,7 @@
 #include "daemon/resolver.h"
 #include "daemon/stale.h"
 #include "io/control.h"
+#include "io/ear.h"
 #include "kern/guard.h"
 #include "kern/macvtap.h"
 #include "kern/records.h"
@@ -102,6 +103,22 @@ static int fail(const char *what, const char *path, int r)
 	return 1;
 }
 
+/* Can the ring be mapped? The engine does it, later; without it packet sockets do its work. */
+static void try_ear(struct kern_guard *guard)
+{
+	struct ear *ear = NULL;
+	int r = guard->heard < 0 ? 0 : ear_new(&ear, guard->heard);
+
+	ear = ear_free(ear);
+	if (guard->inward >= 0 && r == 0 && guard->heard < 0)
+		log_event(LOG_LEVEL_INFO, "heard-by-sockets");
+	if (r == 0)
+		return;
+	log_event(LOG_LEVEL_WARNING, "heard-by-sockets error=\"%s\"", strerror(-r));
+	closep(&guard->heard);
+	guard->heard = -1;
+}
+
 static int prepare(struct monitor *m)
 {
 	const char *run = m->conf->run_dir, *state = m->conf->state_dir;
@@ -153,6 +170,7 @@ static int prepare(struct monitor *m)
 	char why[GUARD_WHY_MAX] = "";
 	if (guard_load(&m->guard, why) < 0)
 		log_event(LOG_LEVEL_INFO, "guards-by-nftables reason=\"%s\"", why);
+	try_ear(&m->guard);
 	return 0;
 }
 
@@ -194,6 +212,7 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 {
 	const struct monitor_conf *conf = m->conf;
 	const char *run = conf->run_dir;
+	struct ear *ear = NULL;		/* the process ends with it */
 	sigset_t none;
 	int r;
 
@@ -209,6 +228,13 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 		(void)close(m->queues_fd);
 	if (m->sysfs_fd >= 0)
 		(void)close(m->sysfs_fd);
+	if (who == CONFINE_ENGINE && m->guard.heard >= 0) {
+		r = ear_new(&ear, m->guard.heard);
+		if (r < 0) {
+			log_event(LOG_LEVEL_ERROR, "cannot-map-ring error=\"%s\"", strerror(-r));
+			return 1;
+		}
+	}
 	if (who != CONFINE_MAIN) {
 		kern_guard_close(&m->guard);
 		(void)close(m->lock_fd);	/* whoever has it could let go of it */
@@ -242,7 +268,7 @@ static int child_status(enum confine_who who, struct monitor *m, struct daemon_c
 		break;
 	case CONFINE_ENGINE:
 		r = engine_run(&(struct engine_conf){ .inner_fd = inner_fd, .lease_path = "/leases.db",
-						      .pcap_path = conf->pcap });
+						      .pcap_path = conf->pcap, .ear = ear });
 		break;
 	case CONFINE_RESOLVER:
 		r = resolver_run(&(struct resolver_conf){ .inner_fd = inner_fd });

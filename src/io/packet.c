@@ -182,12 +182,12 @@ int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd)
 	return open_filtered(ifindex, kinds[kind].protocol, &kinds[kind].filter, false, RCVBUF, ret_fd);
 }
 
-int packet_open_guest(uint32_t ifindex, uint32_t mark, int *ret_fd)
+int packet_open_guest(uint32_t ifindex, uint32_t mark, bool hears, int *ret_fd)
 {
 	const struct sock_fprog filter = { ARRAY_LEN(guest_filter), guest_filter };
 
 	_cleanup_(closep) int fd = -1;
-	int r = open_filtered(ifindex, ETH_P_ALL, &filter, true, GUEST_RCVBUF, &fd);
+	int r = open_filtered(ifindex, hears ? ETH_P_ALL : 0, &filter, true, GUEST_RCVBUF, &fd);
 
 	if (r == 0)
 		r = set_int(fd, SOL_SOCKET, SO_MARK, (int)mark);

@@ -37,9 +37,10 @@ enum packet_kind {		/* the same numbers as enum engine_socket in ctl/inner.h */
 int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd);
 
 /**
- * packet_open_guest() - Hear what a guest says of its groups and addresses
+ * packet_open_guest() - Speak to a guest, and hear what it says of its groups and addresses
  * @ifindex:	its macvtap
  * @mark:	of whatever is sent by the socket; the engine can't change it
+ * @hears:	false: nothing is received; the guest is heard otherwise (io/ear.h)
  * @ret_fd:	set on success; owned by the caller
  *
  * Only frames that leave by the device, and of those only MLD reports, NS, NA,
@@ -47,7 +48,7 @@ int packet_open(uint32_t ifindex, unsigned int kind, int *ret_fd);
  * protocol, so each frame passes the filter; bench/ has the price. Otherwise as
  * packet_open().
  */
-int packet_open_guest(uint32_t ifindex, uint32_t mark, int *ret_fd);
+int packet_open_guest(uint32_t ifindex, uint32_t mark, bool hears, int *ret_fd);
 
 /* A received frame; bytes belong to the batch and live until the next packet_recv(). */
 struct packet {

@@ -47,6 +47,9 @@ static int load(struct kern_guard *ret)
 	__u32 len = sizeof(info);
 	struct kern_guard g = KERN_GUARD_NONE;
 
+	const char *hear = getenv("SIXTAP_HEAR");
+	bool by_socket = hear && str_eq(hear, "socket");
+
 	(void)libbpf_set_print(silent);
 	struct bpf_object *o = bpf_object__open_mem(guard_object, sizeof(guard_object), &opts);
 	if (!o)
@@ -55,7 +58,9 @@ static int load(struct kern_guard *ret)
 	if (r == 0)
 		r = g.prog = keep(bpf_program__fd(bpf_object__find_program_by_name(o, "guard")));
 	if (r >= 0)
-		r = g.inward = keep(bpf_program__fd(bpf_object__find_program_by_name(o, "inward")));
+		r = g.inward = keep(bpf_program__fd(bpf_object__find_program_by_name(o, by_socket ? "inward" : "attentive")));
+	if (r >= 0 && !by_socket)
+		r = g.heard = keep(bpf_object__find_map_fd_by_name(o, "heard"));
 	if (r >= 0)
 		r = g.ports = keep(bpf_object__find_map_fd_by_name(o, "ports"));
 	if (r >= 0)
@@ -112,6 +117,7 @@ void kern_guard_close(struct kern_guard *guard)
 	closep(&guard->ports);
 	closep(&guard->owners);
 	closep(&guard->inward);
+	closep(&guard->heard);
 	*guard = (struct kern_guard)KERN_GUARD_NONE;
 }
 

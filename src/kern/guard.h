@@ -26,7 +26,8 @@
  * @why:	set to the reason when it fails
  *
  * Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN. With SIXTAP_GUARD=nft in the
- * environment it fails, for tests of the fallback.
+ * environment it fails, for tests of the fallback; with SIXTAP_HEAR=socket it
+ * gives no ring, so that guests on macvtaps are heard by packet sockets.
  *
  * Return: 0, or a negative errno (ENOSYS: built without); then nftables does it
  */

@@ -25,9 +25,10 @@ struct kern;
 struct kern_guard {
 	int prog, ports, owners;	/* -1: there are none */
 	int inward;		/* program for egress of macvtaps (kern/mcast.h); -1: none */
+	int heard;		/* ring of what their guests say, which that program fills; -1: it doesn't */
 	uint32_t prog_id;
 };
-#define KERN_GUARD_NONE { .prog = -1, .ports = -1, .owners = -1, .inward = -1 }
+#define KERN_GUARD_NONE { .prog = -1, .ports = -1, .owners = -1, .inward = -1, .heard = -1 }
 
 void kern_guard_close(struct kern_guard *guard);
 

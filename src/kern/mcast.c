@@ -81,3 +81,8 @@ int kern_mcast_inward(struct kern *kern, uint32_t ifindex, bool on)
 		return tc_detach(kern, ifindex, TC_EGRESS, why);
 	return kern->guard.inward < 0 ? -EOPNOTSUPP : tc_attach(kern, ifindex, TC_EGRESS, kern->guard.inward, why);
 }
+
+bool kern_mcast_hears(const struct kern *kern)
+{
+	return kern->guard.heard >= 0;
+}

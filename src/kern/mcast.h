@@ -32,5 +32,8 @@ int kern_mcast_leave(struct kern *kern, uint32_t ifindex, const struct mac *grou
  */
 int kern_mcast_inward(struct kern *kern, uint32_t ifindex, bool on);
 
+/* Does the filter of kern_mcast_inward() also copy what the guest says of its groups and addresses to the ring? */
+bool kern_mcast_hears(const struct kern *kern);
+
 /* Let in all multicast, or no more. Return: 1 when it was so already, 0 when it was changed, or a negative errno. */
 int kern_mcast_all(struct kern *kern, uint32_t ifindex, bool on);

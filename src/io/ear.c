@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ear - what guests on macvtaps say, from a ring that eBPF fills
+ */
+#include "io/ear.h"
+
+#include <errno.h>
+#include <linux/types.h>
+#include <bpf/libbpf.h>
+#include "bpf/guard.h"
+
+_Static_assert(GUARD_FRAME_MAX == PACKET_MAX, "what a socket would give");
+
+struct ear {
+	struct ring_buffer *ring;
+	ear_fn fn;
+	void *user;
+	mono_t now;
+	unsigned int left;
+};
+
+static int on_sample(void *ctx, void *data, size_t size)
+{
+	const struct guard_heard *h = data;
+	struct ear *ear = ctx;
+
+	if (size < sizeof(*h) || h->len > size - sizeof(*h))
+		return -EBADMSG;
+	/* What left a virtual NIC was on no wire yet, and the sum may be left to the next one: it isn't looked at. */
+	const struct packet packet = { .frame = { h->frame, h->len }, .csum_ready = false };
+	int r = ear->fn(ear->user, h->ifindex, &packet, h->lost != 0, ear->now);
+
+	if (r < 0)
+		return r;
+	return --ear->left == 0 ? -ECANCELED : 0;	/* it counts as read all the same */
+}
+
+int ear_new(struct ear **ret, int map)
+{
+	_cleanup_(ear_freep) struct ear *ear = NEW(struct ear);
+
+	ear->ring = ring_buffer__new(map, on_sample, ear, NULL);
+	if (!ear->ring)
+		return errno ? -errno : -EIO;
+	*ret = STEAL_PTR(ear);
+	return 0;
+}
+
+struct ear *ear_free(struct ear *ear)
+{
+	if (!ear)
+		return NULL;
+	ring_buffer__free(ear->ring);
+	free(ear);
+	return NULL;
+}
+
+int ear_fd(const struct ear *ear)
+{
+	return ring_buffer__epoll_fd(ear->ring);
+}
+
+int ear_read(struct ear *ear, unsigned int max, ear_fn fn, void *user, mono_t now)
+{
+	ear->fn = fn;
+	ear->user = user;
+	ear->now = now;
+	ear->left = max;
+	int r = ring_buffer__consume(ear->ring);
+
+	return r < 0 && r != -ECANCELED ? r : 0;
+}
