@@ -114,7 +114,7 @@ _sixtap_argument() {
 	init)
 		if ((n == 0)); then
 			_sixtap_reply $'nat\nmacvtap\nhosting'
-		elif [[ $first != nat ]]; then
+		elif ((n == 1)) && [[ $first != nat ]]; then
 			_sixtap_reply "$(_sixtap_interfaces)"
 		fi
 		;;

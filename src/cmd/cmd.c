@@ -54,7 +54,7 @@ static const char global_help[] =
 	"      --help, --version\n";
 
 static const struct cmd_info commands[] = {
-	{ "init", NULL, cmd_init, "init [nat]", "write a first configuration for this host, with comments", NULL },
+	{ "init", NULL, cmd_init, "init [nat|macvtap IFACE]", "write a first configuration for this host, with comments", NULL },
 	{ "check", NULL, cmd_check, "check", "validate the configuration; needs no privilege", NULL },
 	{ "plan", NULL, cmd_plan, "plan [NETWORK…]", "print what `up` would change, and why",
 	  "      --check         exit 1 when there is something to change\n"

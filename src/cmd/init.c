@@ -3,8 +3,9 @@
  * init - sixtap init: a first configuration for this host, with comments
  *
  * Looks at the host's links, addresses and routes, takes an IPv4 /24 that none
- * of them touches, and writes a file that `sixtap check` finds good. Nothing
- * that is there already is written over.
+ * of them touches (nat), or sees whether the named interface can bear guests
+ * (macvtap), and writes a file that `sixtap check` finds good. Nothing that is
+ * there already is written over.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include "ctl/paths.h"
 #include "kern/kern.h"
 #include "kern/observe.h"
+#include "plan/plan.h"
 
 #define SHOWN_MAX 4	/* prefixes in use that are named */
 
@@ -34,6 +36,8 @@ struct init {
 	const char *taken;		/* "198.51.100.0/24 (eth0), …", or "" */
 	const struct w_link *uplink4, *uplink6;
 	const char *user;		/* for `allow`, or NULL */
+	const char *iface;		/* macvtap's, as it was asked for; NULL: nat */
+	const struct w_link *lower;	/* the same */
 };
 
 /* ---- the host ---- */
@@ -145,6 +149,49 @@ static const char *find_name(const struct world *w)
 	return names[0];
 }
 
+/* The interfaces that guests could sit on, as a way out. */
+static const char *list_fit(const struct init *init)
+{
+	const char *text = "", *help;
+	size_t n = 0;
+
+	for (size_t i = 0; i < init->world->n_links && n < SHOWN_MAX; i++) {
+		const struct w_link *l = &init->world->links[i];
+
+		if (str_eq(l->kind, "bridge") || str_eq(l->kind, "tun") || str_eq(l->kind, "macvtap") ||
+		    macvtap_unfit(init->arena, init->world, "", l, false, &help))
+			continue;
+		text = arena_printf(init->arena, "%s%s%s", text, n++ ? ", " : "", l->name);
+	}
+	return text;
+}
+
+/* The interface that was named, if macvtap can work on it. */
+static int find_lower(struct cmd *cmd, struct init *init)
+{
+	const struct w_link *lower = world_link_by_name(init->world, init->iface), *master;
+	const char *fit = list_fit(init), *help = NULL, *what;
+	struct finding *f;
+
+	if (!lower) {
+		f = report_error(cmd->report, NULL, "no interface named %s", init->iface);
+		report_help(f, *fit ? "this host has %s" : "sixtap init nat needs none%s", fit);
+		return EXIT_FAILED;
+	}
+	what = macvtap_unfit(init->arena, init->world, "", lower, false, &help);
+	if (!what) {
+		init->lower = lower;
+		return EXIT_DONE;
+	}
+	f = report_error(cmd->report, NULL, "%s", what);
+	master = lower->master ? world_link(init->world, lower->master) : NULL;
+	if (master && !str_eq(master->kind, "bridge"))
+		report_help(f, "sixtap init macvtap %s", master->name);
+	else
+		report_help(f, "%s", help);
+	return EXIT_FAILED;
+}
+
 static int observe(struct cmd *cmd, struct init *init)
 {
 	_cleanup_(kern_freep) struct kern *kern = NULL;
@@ -152,15 +199,17 @@ static int observe(struct cmd *cmd, struct init *init)
 
 	if (kern_new(&kern, &conf, cmd->report) < 0 || kern_observe(kern, NULL, 0, init->world, cmd->report) < 0)
 		return EXIT_FAILED;
+	init->name = find_name(init->world);
+	init->uplink4 = find_uplink(init->world, AF_INET);
+	init->uplink6 = find_uplink(init->world, AF_INET6);
+	init->user = find_user();
+	if (init->iface)
+		return find_lower(cmd, init);
 	if (!pick_address(init)) {
 		report_error(cmd->report, NULL, "no free IPv4 /24 was found in 192.168.0.0/16 and 10.150.0.0/16");
 		return EXIT_FAILED;
 	}
 	list_taken(init);
-	init->name = find_name(init->world);
-	init->uplink4 = find_uplink(init->world, AF_INET);
-	init->uplink6 = find_uplink(init->world, AF_INET6);
-	init->user = find_user();
 	return EXIT_DONE;
 }
 
@@ -227,22 +276,48 @@ static void print_uplink(FILE *f, const struct init *init)
 		(void)fprintf(f, "\n# This host has no IPv6 default route now; guests get IPv6 among themselves until it has.\n");
 }
 
-static char *make_text(const struct init *init)
+static void print_allow(FILE *f, const struct init *init)
+{
+	if (init->user)
+		(void)fprintf(f, "    allow: [\"%s\"]%*s# may run guests here without being root\n", init->user,
+			      (int)(strlen(init->user) < 17 ? 18 - strlen(init->user) : 1), "");
+	else
+		(void)fprintf(f, "    # allow: [alice, \"@kvm\"]    # users and groups who may run guests without being root\n");
+}
+
+static void print_macvtap(FILE *f, const struct init *init)
+{
+	char a4[IP_STRLEN], a6[IP_STRLEN];
+	const char *v4 = first_address(init->world, init->lower, AF_INET, a4);
+	const char *v6 = first_address(init->world, init->lower, AF_INET6, a6);
+
+	(void)fprintf(f, "networks:\n"
+			 "  %s:\n"
+			 "    mode: macvtap               # guests are machines of the LAN: it gives them addresses, and sees their MACs\n"
+			 "    uplink: %s%*s# the interface to it; nothing about it is changed\n",
+		      init->name, init->lower->name, (int)(20 - strlen(init->lower->name)), "");
+	if (v4 || v6)
+		(void)fprintf(f, "    # This host is %s%s%s there.\n", v4 ? v4 : v6, v4 && v6 ? " and " : "", v4 && v6 ? v6 : "");
+	(void)fprintf(f, "    macvtap:\n"
+			 "      mode: bridge              # guests reach each other; private, vepa, source, passthru: see the man page\n"
+			 "      multicast: auto           # let in what the guest listens to: without that its IPv6 doesn't work\n"
+			 "    host-access: yes            # host and guests reach each other, which they can't through %s itself\n"
+			 "    spoof-check: yes            # no guest can speak for the router, this host or another guest\n",
+		      init->lower->name);
+	print_allow(f, init);
+	(void)fprintf(f, "    # guests:                   # guests need no entry; one lets host-access know addresses beforehand\n"
+			 "    #   web:\n"
+			 "    #     mac: \"52:54:00:12:34:56\"    # with the quotes; without a mac: one that stays the same\n");
+	if (v4)
+		(void)fprintf(f, "    #     ipv4: ADDRESS             # as the LAN's DHCP server gives it, or the guest is set up\n");
+}
+
+static void print_nat(FILE *f, const struct init *init)
 {
 	const struct prefix net4 = { prefix_network(&init->address4), init->address4.len };
 	const struct prefix net6 = { prefix_network(&init->address6), init->address6.len };
 	const struct ip guest = ip_add(&net4.ip, 10);
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
 
-	if (!f)
-		abort();
-	(void)fprintf(f, "# Networks for virtual machines, written by `sixtap init`.\n"
-			 "#     sixtap check     is this file good?\n"
-			 "#     sixtap plan      what would change on this host, and why\n"
-			 "#     sixtap up        do it; again after every edit\n"
-			 "# Every key and its default: man 5 sixtap.yaml\n");
 	(void)fprintf(f, "networks:\n"
 			 "  %s:%*s# also the bridge's name\n"
 			 "    mode: nat                   # guests get out by this host's own addresses\n",
@@ -257,17 +332,32 @@ static char *make_text(const struct init *init)
 		      PREFIX_STR(&init->address4));
 	(void)fprintf(f, "    ipv6: ula                   # a private prefix, always the same on this host%s%s\n",
 		      init->secret_known ? ": " : "", init->secret_known ? PREFIX_STR(&net6) : "");
-	if (init->user)
-		(void)fprintf(f, "    allow: [\"%s\"]%*s# may run guests here without being root\n", init->user,
-			      (int)(strlen(init->user) < 17 ? 18 - strlen(init->user) : 1), "");
-	else
-		(void)fprintf(f, "    # allow: [alice, \"@kvm\"]    # users and groups who may run guests without being root\n");
+	print_allow(f, init);
 	(void)fprintf(f, "    # guests:                   # guests need no entry; one gives them fixed addresses and ports\n"
 			 "    #   web:\n"
 			 "    #     mac: \"52:54:00:12:34:56\"    # with the quotes; without a mac: one that stays the same\n"
 			 "    #     ipv4: %s\n"
 			 "    #     forward: [\"8080:80\"]        # the host's port 8080, on both families, is web's port 80\n",
 		      IP_STR(&guest));
+}
+
+static char *make_text(const struct init *init)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		abort();
+	(void)fprintf(f, "# Networks for virtual machines, written by `sixtap init`.\n"
+			 "#     sixtap check     is this file good?\n"
+			 "#     sixtap plan      what would change on this host, and why\n"
+			 "#     sixtap up        do it; again after every edit\n"
+			 "# Every key and its default: man 5 sixtap.yaml\n");
+	if (init->lower)
+		print_macvtap(f, init);
+	else
+		print_nat(f, init);
 	if (fclose(f) != 0)
 		abort();
 	return text;
@@ -313,10 +403,29 @@ static int write_file(struct cmd *cmd, const char *path, const char *text)
 
 /* ---- the command ---- */
 
-static void print_done(const struct cmd *cmd, const struct init *init)
+static void print_next(const struct cmd *cmd, const struct init *init)
 {
 	bool usual = str_eq(cmd->config, PATHS_CONFIG);
 	const char *option = usual ? "" : arena_printf(init->arena, "-c %s ", cmd->config);
+
+	if (init->user)
+		(void)printf("  allow  %-26s %smay run guests without being root%s\n", init->user, cmd_dim(cmd), cmd_plain(cmd));
+	(void)printf("\nLook at it, then:   sudo sixtap %splan      sudo sixtap %sup\n", option, option);
+}
+
+static void print_done_macvtap(const struct cmd *cmd, const struct init *init)
+{
+	(void)printf("%s %s%s%s: network %s, guests on %s's LAN (macvtap)\n", cmd_glyph(cmd, GLYPH_OK), cmd_bold(cmd), init->file,
+		     cmd_plain(cmd), init->name, init->lower->name);
+	(void)printf("  IPv4   %-26s %sfrom the LAN's DHCP server%s\n", "the LAN's", cmd_dim(cmd), cmd_plain(cmd));
+	(void)printf("  IPv6   %-26s %sfrom its router%s\n", "the LAN's", cmd_dim(cmd), cmd_plain(cmd));
+	if (!(init->lower->flags & IFF_UP))
+		(void)printf("  %s %s is down: guests are cut off until it is up\n", cmd_glyph(cmd, GLYPH_WARNING), init->lower->name);
+	print_next(cmd, init);
+}
+
+static void print_done(const struct cmd *cmd, const struct init *init)
+{
 	const char *uplink = init->uplink4 ? init->uplink4->name : init->uplink6 ? init->uplink6->name : NULL;
 
 	(void)printf("%s %s%s%s: network %s, NAT%s%s\n", cmd_glyph(cmd, GLYPH_OK), cmd_bold(cmd), init->file,
@@ -326,9 +435,7 @@ static void print_done(const struct cmd *cmd, const struct init *init)
 	(void)printf("  IPv6   %-26s %s%sprivate, and always the same on this host%s\n",
 		     init->secret_known ? PREFIX_STR(&init->address6) : "ula", cmd_dim(cmd), init->secret_known ? "ula: " : "",
 		     cmd_plain(cmd));
-	if (init->user)
-		(void)printf("  allow  %-26s %smay run guests without being root%s\n", init->user, cmd_dim(cmd), cmd_plain(cmd));
-	(void)printf("\nLook at it, then:   sudo sixtap %splan      sudo sixtap %sup\n", option, option);
+	print_next(cmd, init);
 }
 
 static void say_json(struct cmd *cmd, const struct init *init)
@@ -337,10 +444,18 @@ static void say_json(struct cmd *cmd, const struct init *init)
 			      "ipv4", "address", PREFIX_STR(&init->address4), "ipv6", "source", "ula");
 	json_t *because = json_array();
 
+	if (init->lower) {
+		json_decref(because);
+		json_decref(o);
+		o = json_pack("{s:s, s:s, s:s, s:s}", "file", init->file, "network", init->name, "mode", "macvtap", "uplink",
+			      init->lower->name);
+		goto out;
+	}
 	if (init->secret_known)
 		(void)json_object_set_new(json_object_get(o, "ipv6"), "address", json_string(PREFIX_STR(&init->address6)));
 	(void)json_array_append_new(because, *init->taken ? json_sprintf("free; in use: %s", init->taken) : json_string("free"));
 	(void)json_object_set_new(json_object_get(o, "ipv4"), "because", because);
+out:
 	if (init->user)
 		(void)json_object_set_new(o, "allow", json_pack("[s]", init->user));
 	cmd_json(cmd, o);
@@ -368,6 +483,8 @@ static int run_init(struct cmd *cmd, struct init *init)
 		return r;
 	if (cmd->json)
 		say_json(cmd, init);
+	else if (!cmd->quiet && init->lower)
+		print_done_macvtap(cmd, init);
 	else if (!cmd->quiet)
 		print_done(cmd, init);
 	return EXIT_DONE;
@@ -380,13 +497,17 @@ int cmd_init(struct cmd *cmd, int argc, char **argv)
 	if (!cmd_no_options(cmd, argc, argv))
 		return EXIT_USAGE;
 	const char *mode = optind < argc ? argv[optind] : "nat";
-	if (str_eq(mode, "macvtap") || str_eq(mode, "hosting"))
-		return cmd_usage(cmd, "networks for %s aren't built yet; sixtap init nat works everywhere",
-				 str_eq(mode, "macvtap") ? "macvtap guests" : "a hosting provider's /64");
-	if (!str_eq(mode, "nat"))
+	if (str_eq(mode, "hosting"))
+		return cmd_usage(cmd, "networks for a hosting provider's /64 aren't built yet; sixtap init nat works everywhere");
+	if (str_eq(mode, "macvtap")) {
+		if (optind + 2 != argc)
+			return cmd_usage(cmd, "macvtap takes one interface, that to the LAN: sixtap init macvtap eth0");
+		init.iface = argv[optind + 1];
+	} else if (!str_eq(mode, "nat")) {
 		return cmd_usage(cmd, "%s isn't nat, macvtap or hosting", mode);
-	if (optind + 1 < argc)
+	} else if (optind + 1 < argc) {
 		return cmd_usage(cmd, "nat takes no further arguments");
+	}
 	init.arena = arena_new();
 	init.world = world_new();
 	int r = run_init(cmd, &init);

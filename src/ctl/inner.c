@@ -173,7 +173,7 @@ static bool leases_ok(const struct inner_leases *l)
 
 static bool follow_ok(const struct inner_follow *f)
 {
-	if (f->id == 0 || !NAME_OK(f->device) || f->may_ask > 1 || mac_is_multicast(&f->mac) || f->n_declared > MCAST_DECLARED_IPS)
+	if (f->id == 0 || f->ifindex == 0 || !NAME_OK(f->device) || f->may_ask > 1 || mac_is_multicast(&f->mac) || f->n_declared > MCAST_DECLARED_IPS)
 		return false;
 	for (uint32_t i = 0; i < f->n_declared; i++)
 		if (!ip_ok(&f->declared[i], false))

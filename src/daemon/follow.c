@@ -17,6 +17,8 @@
 #include "kern/records.h"
 
 #define RECORD_FOLLOW "follow"
+static const mono_t retry_after[] = { 200 * MONO_MS, MONO_S };	/* a monitor that was closed; then at the tick */
+
 #define SEEN_MAX_ 32		/* addresses of a guest that are shown */
 
 struct followed {
@@ -28,6 +30,8 @@ struct followed {
 	const struct adoption *by;	/* NULL: ours */
 	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];	/* ours */
 	bool has_monitor, monitor_open;	/* its QEMU listens for QMP; the engine talks to it */
+	unsigned int retries;		/* since it was open at a tick */
+	mono_t retry_at;
 	struct {
 		struct mac mac;
 		uint8_t reasons;	/* 0: to be left */
@@ -50,6 +54,8 @@ struct follow {
 	struct followed *devices;	/* by ifindex */
 	struct followed *by_id;
 	uint64_t next_id;
+	struct loop_timer retry;	/* of monitors that were closed */
+	struct daemon_main *d;
 	struct log_gate gate;
 };
 
@@ -156,6 +162,12 @@ static void add_declared(struct daemon_main *d, const struct followed *f, struct
 		add_ips(msg, declared->ips, declared->n_ips);
 }
 
+/* Whoever closes its monitor again and again doesn't keep us busy. */
+static void try_again(struct followed *f, mono_t now)
+{
+	f->retry_at = f->retries < ARRAY_LEN(retry_after) ? mono_add(now, retry_after[f->retries++]) : MONO_NEVER;
+}
+
 /* The engine reads what QEMU says; only main may connect. What fails now is tried again at the next tick. */
 static void open_monitor(struct daemon_main *d, struct followed *f)
 {
@@ -172,10 +184,43 @@ static void open_monitor(struct daemon_main *d, struct followed *f)
 	(void)close(fd);
 }
 
+static int set_retry(struct follow *follow)
+{
+	mono_t next = MONO_NEVER;
+
+	for (const struct followed *f = follow->devices; f; f = f->hh.next)
+		next = mono_min(next, f->retry_at);
+	return loop_timer_set(follow->d->loop, &follow->retry, next);
+}
+
+static int on_retry(struct loop_timer *timer, mono_t now)
+{
+	struct follow *follow = CONTAINER_OF(timer, struct follow, retry);
+
+	for (struct followed *f = follow->devices; f; f = f->hh.next)
+		if (f->retry_at <= now) {
+			f->retry_at = MONO_NEVER;
+			open_monitor(follow->d, f);
+			if (!f->monitor_open)
+				try_again(f, now);
+		}
+	return set_retry(follow);
+}
+
+static void monitor_gone(struct daemon_main *d, struct followed *f)
+{
+	f->monitor_open = false;
+	try_again(f, mono_now());
+	(void)set_retry(d->follow);	/* else the tick does it */
+}
+
 void follow_tick(struct daemon_main *d)
 {
-	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
+		if (f->monitor_open)
+			f->retries = 0;
 		open_monitor(d, f);
+	}
 }
 
 static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
@@ -264,7 +309,7 @@ void follow_message(struct daemon_main *d, const struct inner_msg *msg)
 	else if (msg->type == INNER_SIGHT)
 		on_sight(d, &msg->body.sight);
 	else if (msg->type == INNER_QMP_GONE && find_id(d, msg->body.unfollow.id))
-		find_id(d, msg->body.unfollow.id)->monitor_open = false;
+		monitor_gone(d, find_id(d, msg->body.unfollow.id));
 }
 
 /* ---- the kernel ---- */
@@ -416,6 +461,7 @@ static void begin(struct daemon_main *d, const struct w_link *link, const struct
 	f->mac = link->mac;
 	f->lower = link->lower;
 	f->mode = link->macvlan_mode;
+	f->retry_at = MONO_NEVER;
 	f->by = by;
 	memcpy(f->network, w->network, sizeof(f->network));
 	memcpy(f->guest, w->guest, sizeof(f->guest));
@@ -498,6 +544,8 @@ void follow_sync(struct daemon_main *d)
 int follow_new(struct daemon_main *d)
 {
 	d->follow = NEW(struct follow);
+	d->follow->d = d;
+	d->follow->retry = (struct loop_timer){ .name = "monitors", .fn = on_retry, .deadline = MONO_NEVER };
 	d->follow->gate = (struct log_gate){ .every = 60 * MONO_S, .burst = 10 };
 	return adopt_restore(d);
 }

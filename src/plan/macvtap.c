@@ -102,18 +102,18 @@ static const struct w_link *find_lower(struct make *m, struct net *net)
 	return NULL;
 }
 
-/* A macvlan or macvtap on the same lower device that isn't this network's. */
-static const struct w_link *other_on(const struct make *m, const struct net *net, const struct w_link *lower,
+/* A macvlan or macvtap on the same lower device that isn't the network's. */
+static const struct w_link *other_on(const struct world *world, const char *network, const struct w_link *lower,
 				     bool passthru_only)
 {
-	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
+	char its_network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
 
-	for (size_t i = 0; i < m->world->n_links; i++) {
-		const struct w_link *l = &m->world->links[i];
+	for (size_t i = 0; i < world->n_links; i++) {
+		const struct w_link *l = &world->links[i];
 
 		if ((!str_eq(l->kind, "macvtap") && !str_eq(l->kind, "macvlan")) || l->lower != lower->ifindex)
 			continue;
-		if (alias_parse(l->alias, network, guest) && str_eq(network, net->target->name))
+		if (alias_parse(l->alias, its_network, guest) && str_eq(its_network, network))
 			continue;
 		if (!passthru_only || l->macvlan_mode == MACVLAN_MODE_PASSTHRU)
 			return l;
@@ -121,52 +121,55 @@ static const struct w_link *other_on(const struct make *m, const struct net *net
 	return NULL;
 }
 
+const char *macvtap_unfit(struct arena *arena, const struct world *world, const char *network, const struct w_link *lower,
+			  bool passthru, const char **ret_help)
+{
+	const struct w_link *master = lower->master ? world_link(world, lower->master) : NULL, *other;
+
+	if (link_is_ours(lower)) {
+		*ret_help = "name the interface that leads to the LAN";
+		return arena_printf(arena, "%s belongs to a network of sixtap", lower->name);
+	}
+	if ((lower->flags & IFF_LOOPBACK) || mac_is_zero(&lower->mac)) {
+		*ret_help = "macvtap needs one; use mode: nat (sixtap init nat)";
+		return arena_printf(arena, "%s isn't an Ethernet device", lower->name);
+	}
+	if (lower->wireless) {
+		*ret_help = "use mode: nat (sixtap init nat)";
+		return arena_printf(arena, "%s is wireless: an access point takes frames from one MAC only, so macvtap "
+					   "cannot work on it", lower->name);
+	}
+	if (lower->master && !(master && str_eq(master->kind, "vrf"))) {
+		*ret_help = master && str_eq(master->kind, "bridge") ?
+				    arena_printf(arena, "put guests into the bridge: mode: bridge, bridge: %s", master->name) :
+				    arena_printf(arena, "write uplink: %s", master ? master->name : "NAME");
+		return arena_printf(arena, "%s is a port of %s: its frames are %s's", lower->name,
+				    master ? master->name : "another device", master ? master->name : "that device");
+	}
+	other = other_on(world, network, lower, !passthru);
+	if (!other)
+		return NULL;
+	*ret_help = passthru ? "use another mode, or another interface" : "stop what uses it, or name another interface";
+	return passthru ? arena_printf(arena, "%s sits on %s, which mode passthru wants for itself", other->name, lower->name) :
+			  arena_printf(arena, "%s has %s for itself (mode passthru)", other->name, lower->name);
+}
+
 /* What the kernel would refuse, and what it wouldn't but can't work. */
 static void check_lower(struct make *m, struct net *net, const struct w_link *lower)
 {
-	const struct where *where = &net->d->uplink_where;
-	const struct w_link *master = lower->master ? world_link(m->world, lower->master) : NULL, *other;
-	bool passthru = net->d->macvtap.mode == MACVTAP_MODE_PASSTHRU;
+	const char *help = NULL, *what = macvtap_unfit(m->arena, m->world, net->target->name, lower,
+						       net->d->macvtap.mode == MACVTAP_MODE_PASSTHRU, &help);
 	struct finding *f = NULL;
 
-	if (link_is_ours(lower)) {
-		f = net_error(m, net, where, "uplink", "%s belongs to a network of sixtap", lower->name);
-		if (f)
-			report_help(f, "name the interface that leads to the LAN");
-	} else if ((lower->flags & IFF_LOOPBACK) || mac_is_zero(&lower->mac)) {
-		f = net_error(m, net, where, "uplink", "%s isn't an Ethernet device", lower->name);
-		if (f)
-			report_help(f, "macvtap needs one; use mode: nat");
-	} else if (lower->wireless) {
-		f = net_error(m, net, where, "uplink",
-			      "%s is wireless: an access point takes frames from one MAC only, so macvtap "
-			      "cannot work on it",
-			      lower->name);
-		if (f)
-			report_help(f, "use mode: nat");
-	} else if (lower->master && !(master && str_eq(master->kind, "vrf"))) {
-		f = net_error(m, net, where, "uplink", "%s is a port of %s: its frames are %s's", lower->name,
-			      master ? master->name : "another device", master ? master->name : "that device");
-		if (f && master && str_eq(master->kind, "bridge"))
-			report_help(f, "put guests into the bridge: mode: bridge, bridge: %s", master->name);
-		else if (f)
-			report_help(f, "write uplink: %s", master ? master->name : "NAME");
-	} else if ((other = other_on(m, net, lower, !passthru)) && passthru) {
-		f = net_error(m, net, where, "uplink", "%s sits on %s, which mode passthru wants for itself",
-			      other->name, lower->name);
-		if (f)
-			report_help(f, "use another mode, or another interface");
-	} else if (other) {
-		f = net_error(m, net, where, "uplink", "%s has %s for itself (mode passthru)", other->name,
-			      lower->name);
-		if (f)
-			report_help(f, "stop what uses it, or name another interface");
+	if (what) {
+		f = net_error(m, net, &net->d->uplink_where, "uplink", "%s", what);
 	} else if (net->d->mtu > lower->mtu) {
-		f = net_error(m, net, where, "mtu", "%u is more than %s's %u", net->d->mtu, lower->name, lower->mtu);
-		if (f)
-			report_help(f, "write auto, or raise it there: ip link set %s mtu %u", lower->name,
-				    net->d->mtu);
+		f = net_error(m, net, &net->d->uplink_where, "mtu", "%u is more than %s's %u", net->d->mtu, lower->name,
+			      lower->mtu);
+		help = arena_printf(m->arena, "write auto, or raise it there: ip link set %s mtu %u", lower->name, net->d->mtu);
 	}
+	if (f)
+		report_help(f, "%s", help);
 }
 
 /* What can't be changed under a guest that runs. */

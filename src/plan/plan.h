@@ -145,3 +145,16 @@ bool plan_listener_matters(const struct plan_target *targets, size_t n_targets, 
 /* Which sysctls plan_make() wants to see for these targets; paths in @arena. Interfaces come from @world. */
 size_t plan_sysctls(const struct plan_target *targets, size_t n_targets, const struct world *world, struct arena *arena,
 		    const char ***ret_paths);
+
+/**
+ * macvtap_unfit() - Why guests on macvtap devices can't sit on this link
+ * @network:	whose guests; its own devices don't count
+ * @passthru:	they are to have it for themselves
+ * @ret_help:	set with the reason: what to do about it
+ *
+ * Down or without carrier is fit: that passes.
+ *
+ * Return: the reason in words, of @arena, or NULL: it is fit
+ */
+const char *macvtap_unfit(struct arena *arena, const struct world *world, const char *network, const struct w_link *lower,
+			  bool passthru, const char **ret_help);

@@ -148,8 +148,14 @@ if "-daemonize" in sys.argv and os.fork():
 print("READY", os.getpid(), flush=True)
 for fd in queues:
     os.set_blocking(fd, False)
+monitor = [int(fd) for fd in re.findall(r"-qmp,fd=(\d+)", text)] if "hang-up" in sys.argv else []
 while True:
-    for f in select.select([tap, *queues], [], [])[0]:
+    for f in select.select([tap, *queues, *monitor], [], [])[0]:
+        if f in monitor:
+            import socket
+            socket.socket(fileno=os.dup(f)).accept()[0].close()
+            print("CALL", time.monotonic(), flush=True)
+            continue
         for _ in range(64):
             try:
                 data = os.read(f, 65600)

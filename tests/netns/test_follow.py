@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Networks of mode macvtap: multicast auto, all and off, for guests without a monitor. (With one: tests/vm.)"""
-import os, signal
+import json, os, re, signal, socket, threading, time
 import pytest
 from lab import wait
 from libmacvtap import Office, group_of
@@ -76,3 +76,70 @@ def test_declared_before_it_boots(office):
     o.host.ip("link", "set", "eth0", "up")
     wait(lambda: cold(o, EXTRA), 20, "found again")
     assert group_of(EXTRA) in joined(o, "macvtap0")
+
+
+def test_a_monitor_that_is_closed(office):
+    """It is tried again soon, twice; whoever hangs up again and again is left alone until the tick."""
+    o = office
+    o.up()
+    g = o.guest("rude", 10, args=("hang-up",), up=False, addresses=[])
+
+    def calls():
+        return [float(t) for t in re.findall(r"CALL (\S+)", g.text())]
+    wait(lambda: len(calls()) >= 3, 6, "called again twice, long before a tick")
+    first, second, third = calls()[:3]
+    assert 0.15 < second - first < 0.9 < third - second, calls()
+
+
+@pytest.mark.parametrize("hear, protocol", [("", "0000"), ("socket", "0003")])
+def test_both_ways_to_hear(office, hear, protocol):
+    """With eBPF no packet socket sees the guest's frames; without the ring one does. The groups are the same."""
+    o = office
+    o.sixtap.env["SIXTAP_HEAR"] = hear
+    o.up()
+    g = o.guest("web", 10, "--no-monitor", addresses=["2001:db8:5::77/64"])
+    index = str(o.host.links()["macvtap0"]["ifindex"])
+    with o.host.enter(), open("/proc/net/packet") as f:
+        assert [r[3] for r in map(str.split, f) if r[4] == index] == [protocol]
+    wait(lambda: {group_of("2001:db8:5::77"), "33:33:00:00:00:01"} <= joined(o, "macvtap0"), 5, "what it listens to")
+    # It speaks IPv4, and leaves what it listened to.
+    g.ns.ip("addr", "add", "192.0.2.10/24", "dev", "g0")
+    assert g.ns.ping(o.OUT4)
+    wait(lambda: "192.0.2.10" in json.dumps(o.sixtap.json("status", "office")), 5, "its ARP was heard")
+    g.ns.ip("addr", "del", "2001:db8:5::77/64", "dev", "g0")
+    wait(lambda: group_of("2001:db8:5::77") not in joined(o, "macvtap0"), 5, "it has left")
+
+
+def test_a_guest_that_floods(office):
+    """Its share of what is heard is bounded, another is heard at once, and what was lost is asked for."""
+    o = office
+    o.up()
+    loud = o.guest("loud", 10, "--no-monitor", addresses=["2001:db8:5::10/64"])
+    calm = o.guest("calm", 11, "--no-monitor", addresses=["2001:db8:5::11/64"])
+    wait(lambda: group_of("2001:db8:5::10") in joined(o, "macvtap0"), 5, "they are heard")
+    stop = threading.Event()
+
+    def flood():
+        with loud.ns.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+            s.bind(("g0", 0))
+            ns = bytes.fromhex("333300000001" + loud.mac.replace(":", "") + "0806" + "0001080006040001" +
+                               loud.mac.replace(":", "") + "c000020a" + "000000000000" + "c0000201")
+            while not stop.is_set():
+                for _ in range(50):
+                    s.send(ns + bytes(1400))
+                stop.wait(0.005)
+    t = threading.Thread(target=flood)
+    t.start()
+    try:
+        stop.wait(0.3)
+        begin = time.monotonic()
+        calm.ns.ip("addr", "add", "2001:db8:5::abcd/64", "dev", "g0", "nodad")
+        wait(lambda: group_of("2001:db8:5::abcd") in joined(o, "macvtap1"), 3, "the other one is heard")
+        took = time.monotonic() - begin
+        loud.ns.ip("addr", "add", "2001:db8:5::abce/64", "dev", "g0", "nodad")
+        stop.wait(0.2)
+    finally:
+        stop.set()
+        t.join()
+    wait(lambda: group_of("2001:db8:5::abce") in joined(o, "macvtap0"), 8, "what was lost of it was asked for")
+    assert took < 1.5, took

@@ -2,6 +2,8 @@
 """test_init - what `sixtap init` writes is good, fits the host, and destroys nothing."""
 import ipaddress, json, os
 import pytest
+from lab import wait
+from libmacvtap import Office, RunGuest
 
 
 @pytest.fixture
@@ -9,6 +11,13 @@ def folder(world):
     path = os.path.join(world.lab.dir, "conf")
     world.sixtap.config = path
     return path
+
+
+@pytest.fixture
+def office(lab):
+    o = Office(lab)
+    yield o
+    o.finish()
 
 
 def text(path):
@@ -102,8 +111,41 @@ def test_no_uplink(lonely):
     lonely.sixtap("check")
 
 
+def test_macvtap(office):
+    """From nothing to a guest on the LAN, by the interface; and what can't bear guests is told with a way out."""
+    office.sixtap.config = os.path.join(office.lab.dir, "conf")
+    office.host.ip("link", "add", "br9", "type", "bridge")
+    office.host.ip("link", "add", "d9", "type", "veth", "peer", "name", "d8")
+    office.host.ip("link", "set", "d9", "master", "br9")
+    for iface, says in (("eth7", ["no interface named eth7", "eth0"]), ("d9", ["d9 is a port of br9", "bridge: br9"]),
+                        ("lo", ["isn't an Ethernet device", "sixtap init nat"])):
+        p = office.sixtap("init", "macvtap", iface, check=False)
+        assert p.returncode == 1 and all(s in p.stderr for s in says), p.stderr
+        assert json.loads(office.sixtap("--json", "init", "macvtap", iface, check=False).stdout)["errors"]
+    assert not os.path.exists(office.sixtap.config)
+    for link in ("d9", "br9"):
+        office.host.ip("link", "del", link)
+    office.sixtap.env["SUDO_USER"] = "alice"
+    p = office.sixtap("init", "macvtap", "eth0")
+    path = os.path.join(office.sixtap.config, "lan.yaml")
+    assert path in p.stdout and "eth0" in p.stdout and "alice" in p.stdout, p.stdout
+    written = text(path)
+    assert "    uplink: eth0 " in written and office.HOST4 in written and '\n    allow: ["alice"]' in written, written
+    assert office.sixtap("check").returncode == 0
+    answer = office.sixtap.json("up")
+    assert answer["networks"][0]["mode"] == "macvtap" and not answer.get("errors"), answer
+    g = RunGuest(office.sixtap, "g1", network="lan", addresses=["192.0.2.44/24"])
+    wait(lambda: g.ns.ping(office.OUT4), 8, "the guest is on the LAN")
+    wait(lambda: g.ns.ping(office.HOST4), 8, "and reaches the host")
+    # What is written is for whom it says, and a second one writes nothing over.
+    assert office.sixtap("init", "macvtap", "eth0", check=False).returncode == 1 and text(path) == written
+    office.sixtap.config = os.path.join(office.lab.dir, "other.yaml")
+    answer = office.sixtap.json("init", "macvtap", "eth0")
+    assert (answer["mode"], answer["uplink"], answer["allow"]) == ("macvtap", "eth0", ["alice"])
+
+
 def test_usage(world, folder):
-    for args, says in ((["macvtap", "eth0"], "aren't built yet"), (["hosting", "eth0"], "aren't built yet"),
+    for args, says in ((["macvtap"], "one interface"), (["macvtap", "eth0", "eth1"], "one interface"), (["hosting", "eth0"], "aren't built yet"),
                        (["bridge"], "isn't nat, macvtap or hosting"), (["nat", "eth0"], "no further")):
         p = world.sixtap("init", *args, check=False)
         assert p.returncode == 2 and says in p.stderr, p.stderr

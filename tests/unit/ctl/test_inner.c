@@ -42,6 +42,8 @@ static union inner_body good_body(enum inner_type type)
 		b.dns_name.ip.family = AF_INET;
 	if (type == INNER_SIGHT)
 		b.sight.ip.family = AF_INET6;
+	if (type == INNER_FOLLOW)
+		b.follow.ifindex = 1;
 	if (type == INNER_DNS_UPSTREAM)
 		memset(&b, 0, sizeof(b));
 	return b;
@@ -150,6 +152,7 @@ static void test_bodies(void **state)
 		{ INNER_DNS_LISTEN, offsetof(struct inner_dns, gateway6) + offsetof(struct prefix, ip), AF_INET, "family" },
 		{ INNER_DNS_NAME, offsetof(struct inner_dns_name, name), ' ' - 1, "control character" },
 		{ INNER_FOLLOW, offsetof(struct inner_follow, may_ask), 2, "flag" },
+		{ INNER_FOLLOW, offsetof(struct inner_follow, ifindex), 0, "no device" },
 		{ INNER_FOLLOW, offsetof(struct inner_follow, mac), 1, "a multicast MAC of a macvtap" },
 		{ INNER_FOLLOW, offsetof(struct inner_follow, device), '/', "slash in a name" },
 		{ INNER_FOLLOW, offsetof(struct inner_follow, n_declared), MCAST_DECLARED_IPS + 1, "too many addresses" },
