@@ -414,16 +414,24 @@ static __always_inline __u8 byte_at(struct __sk_buff *skb, __u32 at)
 	return b;
 }
 
+/* The same in place, which most frames end with; @at: a constant. */
+static __always_inline __u8 near_byte(struct __sk_buff *skb, const __u32 at)
+{
+	const __u8 *b = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
+
+	return b + at + 1 <= end ? b[at] : byte_at(skb, at);
+}
+
 /* ARP, IGMP, MLD reports, NS and NA: the same as io/packet's filter for guests. */
 static __always_inline int is_telling(struct __sk_buff *skb)
 {
 	__u8 next, type;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		return byte_at(skb, ETH_HLEN + 9) == IPPROTO_IGMP;
+		return near_byte(skb, ETH_HLEN + 9) == IPPROTO_IGMP;
 	if (skb->protocol != bpf_htons(ETH_P_IPV6))
 		return skb->protocol == bpf_htons(ETH_P_ARP);
-	next = byte_at(skb, ETH_HLEN + 6);
+	next = near_byte(skb, ETH_HLEN + 6);
 	if (next == IPPROTO_HOPOPTS && byte_at(skb, ETH_HLEN + 40) == IPPROTO_ICMPV6)	/* stands before MLD */
 		type = byte_at(skb, ETH_HLEN + 48 + byte_at(skb, ETH_HLEN + 41) * 8u);
 	else if (next == IPPROTO_ICMPV6)
