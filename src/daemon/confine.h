@@ -8,7 +8,8 @@
  *           and hands down; before Linux 5.19 that takes CAP_BPF, which it
  *           has then. Attaching the program to a port takes NET_ADMIN.
  * engine    own user, no capability, root = the lease folder, and a list of
- *           system calls: the packet sockets it is handed and its files
+ *           system calls: the packet sockets it is handed and its files. The
+ *           ring of what guests on macvtaps say is mapped before (io/ear.h)
  * resolver  own user, no capability, an empty root, and a list of system
  *           calls: as the engine, plus UDP and TCP sockets to its servers
  *

@@ -383,6 +383,7 @@ static int begin(struct engine_follow *f, struct inner_msg *msg, mono_t now)
 {
 	const struct inner_follow *body = &msg->body.follow;
 	struct followed *g = find(f, body->id);
+	const bool is_new = !g;
 	int r = 0;
 
 	if (!g) {
@@ -408,6 +409,8 @@ static int begin(struct engine_follow *f, struct inner_msg *msg, mono_t now)
 		closep(&g->sock.fd);
 		g->sock.fd = STEAL_FD(msg->fds[0]);
 		r = loop_add(f->loop, &g->sock, EPOLLIN);
+		if (!is_new)	/* it wasn't heard for a while */
+			mcast_missed(g->mcast, now);
 	}
 	changed(g);
 	return r;

@@ -214,15 +214,6 @@ static void monitor_gone(struct daemon_main *d, struct followed *f)
 	(void)set_retry(d->follow);	/* else the tick does it */
 }
 
-void follow_tick(struct daemon_main *d)
-{
-	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
-		if (f->monitor_open)
-			f->retries = 0;
-		open_monitor(d, f);
-	}
-}
-
 static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 {
 	struct inner_follow msg = { .id = f->id, .ifindex = f->ifindex, .mac = f->mac, .may_ask = may_ask(f) };
@@ -248,6 +239,39 @@ static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 	}
 	if (r == 0)
 		open_monitor(d, f);
+}
+
+/* Nobody tells us when the filter is taken off, and without it the guest isn't heard. */
+static void keep_inward(struct daemon_main *d)
+{
+	_cleanup_(freep) uint32_t *indexes = NULL;
+	size_t n = 0, cap = 0;
+
+	for (const struct followed *f = d->follow->devices; f; f = f->hh.next) {
+		if (!f->inward)
+			continue;
+		GROW(indexes, n, cap);
+		indexes[n++] = f->ifindex;
+	}
+	if (n == 0 || kern_mcast_inward_lost(d->kern, indexes, n, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct followed *f = find(d, indexes[i]);
+
+		log_event(LOG_LEVEL_NOTICE, "filter-was-removed device=%s", f->device);
+		f->inward = kern_mcast_inward(d->kern, f->ifindex, true) == 0;
+		tell(d, f, true);
+	}
+}
+
+void follow_tick(struct daemon_main *d)
+{
+	keep_inward(d);
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
+		if (f->monitor_open)
+			f->retries = 0;
+		open_monitor(d, f);
+	}
 }
 
 void follow_engine_started(struct daemon_main *d)
@@ -539,6 +563,7 @@ void follow_sync(struct daemon_main *d)
 	HASH_ITER(hh, d->follow->devices, f, next)
 		if (!f->keep)
 			drop(d, f);
+	keep_inward(d);
 }
 
 int follow_new(struct daemon_main *d)

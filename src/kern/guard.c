@@ -162,7 +162,7 @@ static int read_ports(struct kern *kern, struct world *w, size_t *cap)
 
 	do {
 		more = read_map(kern->guard.ports, &at, &cursor, keys, values, &n);
-		int r = more < 0 ? more : tc_attached(kern, keys, n, ids);
+		int r = more < 0 ? more : tc_attached(kern, keys, n, TC_INGRESS, ids);
 		if (r < 0)
 			return r;
 		for (uint32_t i = 0; i < n; i++) {

@@ -86,3 +86,22 @@ bool kern_mcast_hears(const struct kern *kern)
 {
 	return kern->guard.heard >= 0;
 }
+
+int kern_mcast_inward_lost(struct kern *kern, uint32_t *ifindexes, size_t n, size_t *ret_n)
+{
+	uint32_t ids[32];
+	size_t lost = 0;
+
+	for (size_t i = 0; i < n; i += ARRAY_LEN(ids)) {
+		size_t some = n - i < ARRAY_LEN(ids) ? n - i : ARRAY_LEN(ids);
+		int r = tc_attached(kern, ifindexes + i, some, TC_EGRESS, ids);
+
+		if (r < 0)
+			return r;
+		for (size_t k = 0; k < some; k++)
+			if (ids[k] == 0)
+				ifindexes[lost++] = ifindexes[i + k];
+	}
+	*ret_n = lost;
+	return 0;
+}

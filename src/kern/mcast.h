@@ -32,6 +32,16 @@ int kern_mcast_leave(struct kern *kern, uint32_t ifindex, const struct mac *grou
  */
 int kern_mcast_inward(struct kern *kern, uint32_t ifindex, bool on);
 
+/**
+ * kern_mcast_inward_lost() - Where has somebody taken the filter of kern_mcast_inward() away?
+ * @ifindexes:	macvtaps that have it; those that don't any more (or are gone) are first in it afterwards
+ * @n:		how many
+ * @ret_n:	set to how many don't
+ *
+ * Return: 0, or a negative errno
+ */
+int kern_mcast_inward_lost(struct kern *kern, uint32_t *ifindexes, size_t n, size_t *ret_n);
+
 /* Does the filter of kern_mcast_inward() also copy what the guest says of its groups and addresses to the ring? */
 bool kern_mcast_hears(const struct kern *kern);
 

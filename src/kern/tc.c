@@ -127,7 +127,7 @@ static void on_answer(void *user, size_t i, const struct nlmsghdr *nlh)
 	ids[i] = look.id;
 }
 
-int tc_attached(struct kern *kern, const uint32_t *ifindexes, size_t n, uint32_t *ret_ids)
+int tc_attached(struct kern *kern, const uint32_t *ifindexes, size_t n, enum tc_side side, uint32_t *ret_ids)
 {
 	int r = kern_rt(kern);
 
@@ -135,7 +135,7 @@ int tc_attached(struct kern *kern, const uint32_t *ifindexes, size_t n, uint32_t
 		nlb_reset(&kern->b);
 		for (size_t i = done; i < n && i < done + QUESTIONS; i++) {
 			ret_ids[i] = 0;
-			tc_msg(&kern->b, RTM_GETTFILTER, 0, ifindexes[i], INGRESS, HANDLE, our_info());
+			tc_msg(&kern->b, RTM_GETTFILTER, 0, ifindexes[i], parent_of[side], HANDLE, our_info());
 			nlb_strz(&kern->b, TCA_KIND, "bpf");
 		}
 		r = nl_ask(&kern->rt, &kern->b, on_answer, ret_ids + done);

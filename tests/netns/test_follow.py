@@ -108,6 +108,12 @@ def test_both_ways_to_hear(office, hear, protocol):
     wait(lambda: "192.0.2.10" in json.dumps(o.sixtap.json("status", "office")), 5, "its ARP was heard")
     g.ns.ip("addr", "del", "2001:db8:5::77/64", "dev", "g0")
     wait(lambda: group_of("2001:db8:5::77") not in joined(o, "macvtap0"), 5, "it has left")
+    # Somebody takes our filter off while it says something: it is put back, and the guest is asked.
+    o.host.run("tc", "qdisc", "del", "dev", "macvtap0", "clsact")
+    g.ns.ip("addr", "add", "2001:db8:5::78/64", "dev", "g0", "nodad")
+    o.sixtap("up", "-q")    # as the tick does, sooner
+    wait(lambda: group_of("2001:db8:5::78") in joined(o, "macvtap0"), 8, "it is heard again")
+    assert "sixtap" in o.host.run("tc", "filter", "show", "dev", "macvtap0", "egress").stdout
 
 
 def test_a_guest_that_floods(office):
