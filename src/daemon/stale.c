@@ -90,8 +90,10 @@ static void remove_gone(const struct living *l, const char *parent)
 	uint64_t cookie;
 
 	for (struct dirent *e; dir && (e = readdir(dir));) {
-		bool lives = !cookie_of_name(e->d_name, &cookie);
+		bool lives = false;
 
+		if (!cookie_of_name(e->d_name, &cookie))
+			continue;
 		for (size_t i = 0; i < l->n; i++)
 			lives = lives || l->entries[i].cookie == cookie;
 		if (lives)
