@@ -504,3 +504,66 @@ void lab_assert_same(const char *was, const char *is, const char *why, const cha
 	show_missing(is, was, '+');
 	fail();
 }
+
+static unsigned int check(const struct lab_row *row, const char *text)
+{
+	unsigned int n_bad = 0;
+
+	for (size_t i = 0; i < LAB_SAYS; i++) {
+		if (row->says[i] && !strstr(text, row->says[i])) {
+			print_error("%s: nothing of\n%s\nin\n%s\n", row->why, row->says[i], text);
+			n_bad++;
+		}
+		if (row->not[i] && strstr(text, row->not[i])) {
+			print_error("%s: there is \"%s\" in\n%s\n", row->why, row->not[i], text);
+			n_bad++;
+		}
+	}
+	return n_bad;
+}
+
+static const char *prepare(struct lab *lab, const struct lab_row *row)
+{
+	if (row->before) {
+		(void)lab_plan(lab, row->before, NULL);
+		if (!lab->plan)
+			fail_msg("%s: before: %s", row->why, lab->text);
+		lab_apply(lab);
+	}
+	if (row->between)
+		lab_host(lab, row->between);
+	return lab_plan(lab, row->config, row->wants);
+}
+
+void lab_test_rows(const struct lab_row *rows, size_t n)
+{
+	unsigned int n_bad = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(lab_freep) struct lab *lab = lab_new(rows[i].host);
+
+		n_bad += check(&rows[i], prepare(lab, &rows[i]));
+	}
+	assert_int_equal(n_bad, 0);
+}
+
+void lab_test_again_and_back(const struct lab_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct lab_row *row = &rows[i];
+		_cleanup_(lab_freep) struct lab *lab = lab_new(row->host);
+
+		(void)prepare(lab, row);
+		if (!lab->plan)
+			continue;
+		_cleanup_(freep) char *first = lab_state(lab);
+		lab_apply_and_fail(lab);
+		_cleanup_(freep) char *back = lab_state(lab);
+		lab_assert_same(first, back, row->why, "");
+		(void)lab_plan(lab, row->config, row->wants);	/* a bridge that came back has another index */
+		lab_apply(lab);
+		(void)lab_plan(lab, row->config, row->wants);
+		if (!lab->plan || lab->plan->ops->n > 0)
+			fail_msg("%s: the second time:\n%s", row->why, lab->text);
+	}
+}

@@ -73,6 +73,25 @@ char *lab_state(struct lab *lab);
 /* Fails, showing the lines that only one of two states has. */
 void lab_assert_same(const char *was, const char *is, const char *why, const char *more);
 
+#define LAB_SAYS 8
+
+/* One decision of plan_make(). */
+struct lab_row {
+	const char *why;
+	const char *host;
+	const char *before;		/* a configuration that is up already, or NULL */
+	const char *between;		/* what happens to the host after that, or NULL */
+	const char *config;
+	const char *wants;		/* NULL: all up */
+	const char *says[LAB_SAYS];	/* in the plan's text */
+	const char *not[LAB_SAYS];
+};
+
+/* Each says what it should, and nothing that it shouldn't. */
+void lab_test_rows(const struct lab_row *rows, size_t n);
+/* Whatever a row leads to: taken back, all is as it was; done once, there is nothing left to do. */
+void lab_test_again_and_back(const struct lab_row *rows, size_t n);
+
 #define HOST                                                                                                      \
 	"link eth0 ra=1\naddr eth0 198.51.100.2/24\naddr eth0 2001:db8:77:1::2/64 slaac\n"                        \
 	"route 0.0.0.0/0 eth0\nroute ::/0 eth0 metric=1024 ra\n"                                                  \

@@ -7,13 +7,6 @@
 #include <cmocka.h>
 #include "lab.h"
 
-#define SAYS 8
-
-struct row {
-	const char *why, *host, *before, *between, *config, *wants;
-	const char *says[SAYS], *not[SAYS];
-};
-
 #define OFFICE "  office:\n    mode: macvtap\n    uplink: eth0\n"
 #define ACCESS "    host-access: yes\n"
 #define WEB                                                                                     \
@@ -24,7 +17,7 @@ struct row {
 #define ON_LINK "route 198.51.100.0/24 eth0\nroute 2001:db8:77:1::/64 eth0\n"
 #define MODE(m) "    macvtap: {mode: " m "}\n"
 
-static const struct row rows[] = {
+static const struct lab_row rows[] = {
 	/* the lower device */
 	{ .why = "none of that name", .host = HOST, .config = "  office: {mode: macvtap, uplink: eth7}\n",
 	  .says = { "error networks.office.uplink: no interface named eth7" } },
@@ -123,70 +116,16 @@ static const struct row rows[] = {
 	  .says = { "office-h is an interface that somebody else made" } },
 };
 
-static unsigned int check(const struct row *row, const char *text)
-{
-	unsigned int n_bad = 0;
-
-	for (size_t i = 0; i < SAYS; i++) {
-		if (row->says[i] && !strstr(text, row->says[i])) {
-			print_error("%s: doesn't say \"%s\":\n%s", row->why, row->says[i], text);
-			n_bad++;
-		}
-		if (row->not[i] && strstr(text, row->not[i])) {
-			print_error("%s: says \"%s\":\n%s", row->why, row->not[i], text);
-			n_bad++;
-		}
-	}
-	return n_bad;
-}
-
-static const char *prepare(struct lab *lab, const struct row *row)
-{
-	if (row->before) {
-		(void)lab_plan(lab, row->before, NULL);
-		if (!lab->plan)
-			fail_msg("%s: before: %s", row->why, lab->text);
-		lab_apply(lab);
-	}
-	if (row->between)
-		lab_host(lab, row->between);
-	return lab_plan(lab, row->config, row->wants);
-}
-
 static void test_rows(void **state)
 {
-	unsigned int n_bad = 0;
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		_cleanup_(lab_freep) struct lab *lab = lab_new(rows[i].host);
-
-		n_bad += check(&rows[i], prepare(lab, &rows[i]));
-	}
-	assert_int_equal(n_bad, 0);
+	lab_test_rows(rows, ARRAY_LEN(rows));
 }
 
-/* Whatever a row leads to: taken back, all is as it was; done once, there is nothing left to do. */
 static void test_again_and_back(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct row *row = &rows[i];
-		_cleanup_(lab_freep) struct lab *lab = lab_new(row->host);
-
-		(void)prepare(lab, row);
-		if (!lab->plan)
-			continue;
-		_cleanup_(freep) char *first = lab_state(lab);
-		lab_apply_and_fail(lab);
-		_cleanup_(freep) char *back = lab_state(lab);
-		lab_assert_same(first, back, row->why, "");
-		(void)lab_plan(lab, row->config, row->wants);
-		lab_apply(lab);
-		(void)lab_plan(lab, row->config, row->wants);
-		if (!lab->plan || lab->plan->ops->n > 0)
-			fail_msg("%s: the second time:\n%s", row->why, lab->text);
-	}
+	lab_test_again_and_back(rows, ARRAY_LEN(rows));
 }
 
 /* The host's macvlan comes up last: after its rules, before its routes. */

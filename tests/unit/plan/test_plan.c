@@ -7,19 +7,6 @@
 #include <cmocka.h>
 #include "lab.h"
 
-#define SAYS 8
-
-struct row {
-	const char *why;
-	const char *host;
-	const char *before;		/* a configuration that is up already, or NULL */
-	const char *between;		/* what happens to the host after that, or NULL */
-	const char *config;
-	const char *wants;
-	const char *says[SAYS];
-	const char *not[SAYS];
-};
-
 #define NF_CALL "sysctl net/bridge/bridge-nf-call-iptables 1\nsysctl net/bridge/bridge-nf-call-ip6tables 1\n"
 #define WEB                                                                                                  \
 	"    guests:\n      web:\n        mac: \"52:54:00:12:34:56\"\n        ipv4: 192.168.150.10\n"          \
@@ -34,7 +21,7 @@ struct row {
 	"    ipv6: {address: \"fd12:8848:a2a2:3::1/64\"}\n"
 #define V4ONLY "  lan: {mode: nat, ipv4: {address: 192.168.150.1/24}, ipv6: off}\n"
 
-static const struct row rows[] = {
+static const struct lab_row rows[] = {
 	/* uplink */
 	{ .why = "a named uplink that isn't there: which there are", .host = HOST "link eth1\n",
 	  .config = "  lan: {mode: nat, uplink: eth7}\n",
@@ -254,74 +241,16 @@ static const struct row rows[] = {
 	  .config = LAN WEB, .says = { "change link vnet0: hairpin off; no forward needs it" } },
 };
 
-static unsigned int check(const struct row *row, const char *text)
-{
-	unsigned int n_bad = 0;
-
-	for (size_t i = 0; i < SAYS && row->says[i]; i++) {
-		if (strstr(text, row->says[i]))
-			continue;
-		print_error("%s: nothing of\n%s\nin\n%s\n", row->why, row->says[i], text);
-		n_bad++;
-	}
-	for (size_t i = 0; i < SAYS && row->not[i]; i++) {
-		if (!strstr(text, row->not[i]))
-			continue;
-		print_error("%s: there is \"%s\" in\n%s\n", row->why, row->not[i], text);
-		n_bad++;
-	}
-	return n_bad;
-}
-
 static void test_rows(void **state)
 {
-	unsigned int n_bad = 0;
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct row *row = &rows[i];
-		_cleanup_(lab_freep) struct lab *lab = lab_new(row->host);
-
-		if (row->before) {
-			(void)lab_plan(lab, row->before, NULL);
-			if (!lab->plan)
-				fail_msg("%s: before: %s", row->why, lab->text);
-			lab_apply(lab);
-		}
-		if (row->between)
-			lab_host(lab, row->between);
-		n_bad += check(row, lab_plan(lab, row->config, row->wants));
-	}
-	assert_int_equal(n_bad, 0);
+	lab_test_rows(rows, ARRAY_LEN(rows));
 }
 
-/* Whatever a row leads to: done once, there is nothing left to do; taken back, all is as it was. */
 static void test_again_and_back(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct row *row = &rows[i];
-		_cleanup_(lab_freep) struct lab *lab = lab_new(row->host);
-
-		if (row->before) {
-			(void)lab_plan(lab, row->before, NULL);
-			lab_apply(lab);
-		}
-		if (row->between)
-			lab_host(lab, row->between);
-		(void)lab_plan(lab, row->config, row->wants);
-		if (!lab->plan)
-			continue;
-		_cleanup_(freep) char *first = lab_state(lab);
-		lab_apply_and_fail(lab);
-		_cleanup_(freep) char *back = lab_state(lab);
-		lab_assert_same(first, back, row->why, "");
-		(void)lab_plan(lab, row->config, row->wants);	/* a bridge that came back has another index */
-		lab_apply(lab);
-		(void)lab_plan(lab, row->config, row->wants);
-		if (!lab->plan || lab->plan->ops->n > 0)
-			fail_msg("%s: the second time:\n%s", row->why, lab->text);
-	}
+	lab_test_again_and_back(rows, ARRAY_LEN(rows));
 }
 
 struct target_row {
