@@ -27,7 +27,7 @@ static int on_sample(void *ctx, void *data, size_t size)
 	if (size < sizeof(*h) || h->len > size - sizeof(*h))
 		return -EBADMSG;
 	/* What left a virtual NIC was on no wire yet, and the sum may be left to the next one: it isn't looked at. */
-	const struct packet packet = { .frame = { h->frame, h->len }, .csum_ready = false };
+	const struct packet packet = { .frame = rd_init(h->frame, h->len), .csum_ready = false };
 	int r = ear->fn(ear->user, h->ifindex, &packet, h->lost != 0, ear->now);
 
 	if (r < 0)
