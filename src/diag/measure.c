@@ -4,11 +4,17 @@
  */
 #include "diag/measure.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "diag/probe.h"
 #include "diag/scene.h"
 #include "diag/snap_read.h"
@@ -28,6 +34,7 @@ struct drops {
 	uint32_t ifindex;
 	uint64_t before;
 	mono_t at;
+	int unwanted;		/* socket that counts frames of protocols that nobody here takes; or -1 */
 };
 
 static struct ask *ask(struct plan *p, enum probe_kind kind, enum probe_place place, const struct snap_link *at,
@@ -140,6 +147,42 @@ static uint64_t rx_dropped(const struct snapshot *s, uint32_t ifindex)
 	return 0;
 }
 
+/*
+ * rx_dropped also counts what no protocol of the host's took (net/core/dev.c, __netif_receive_skb_core): LLDP, or a flood
+ * of something foreign, which every macvtap got all the same. Those frames a socket counts; it keeps nothing of them.
+ */
+static int count_unwanted(uint32_t ifindex)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, 1),
+	};
+	const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
+	const struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)ifindex };
+	_cleanup_(closep) int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const int ignore = 1;
+
+	/* Nothing comes before bind(): the filter is there from the first frame on. */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &ignore, sizeof(ignore)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		return -1;
+	return STEAL_FD(fd);
+}
+
+static uint64_t n_unwanted(int fd)
+{
+	struct tpacket_stats stats = { 0 };
+	socklen_t len = sizeof(stats);
+
+	/* Those that found no room included (af_packet.c, packet_getsockopt). */
+	return fd >= 0 && getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) == 0 ? stats.tp_packets : 0;
+}
+
 static struct drops *begin_drops(struct snapshot *s, size_t *ret_n)
 {
 	struct drops *list = arena_alloc(s->arena, s->n_links + 1, sizeof(*list));
@@ -152,7 +195,8 @@ static struct drops *begin_drops(struct snapshot *s, size_t *ret_n)
 		for (size_t k = 0; k < n; k++)
 			again = again || list[k].ifindex == l->lower;
 		if (str_eq(l->kind, "macvtap") && l->lower && !l->lower_elsewhere && !again)
-			list[n++] = (struct drops){ l->lower, rx_dropped(s, l->lower), mono_now() };
+			list[n++] = (struct drops){ .ifindex = l->lower, .unwanted = count_unwanted(l->lower),
+						    .before = rx_dropped(s, l->lower), .at = mono_now() };
 	}
 	*ret_n = n;
 	return list;
@@ -161,13 +205,15 @@ static struct drops *begin_drops(struct snapshot *s, size_t *ret_n)
 static void end_drops(struct snapshot *s, const struct drops *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		uint64_t grown = rx_dropped(s, list[i].ifindex) - list[i].before;
+		uint64_t grown = rx_dropped(s, list[i].ifindex) - list[i].before, unwanted = n_unwanted(list[i].unwanted);
 		mono_t ms = (mono_now() - list[i].at) / MONO_MS;
 		struct snap_probe *p = SNAP_ADD(s, probes);
 
 		p->kind = "drops";
 		p->ifindex = list[i].ifindex;
-		p->value = (uint32_t)(grown * 1000 / (ms + 1));
+		p->value = grown > unwanted ? (uint32_t)((grown - unwanted) * 1000 / (ms + 1)) : 0;
+		if (list[i].unwanted >= 0)
+			(void)close(list[i].unwanted);
 	}
 }
 

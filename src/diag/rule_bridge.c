@@ -299,7 +299,8 @@ static void judge_mtu(const struct snapshot *s, struct findings *found)
 {
 	for (size_t i = 0; i < s->n_links; i++) {
 		const struct snap_link *bridge = &s->links[i], *small = NULL, *big = NULL, *up = NULL;
-		bool guests = false, measured = false;
+		const struct snap_probe *measured = NULL;
+		bool guests = false;
 
 		for (size_t k = 0; str_eq(bridge->kind, "bridge") && k < s->n_links; k++) {
 			const struct snap_link *p = &s->links[k];
@@ -316,8 +317,9 @@ static void judge_mtu(const struct snapshot *s, struct findings *found)
 			for (size_t q = 0; q < s->n_probes; q++) {
 				const struct snap_probe *e = &s->probes[q];
 
-				measured |= str_eq(e->kind, "echo") && e->ifindex == p->ifindex && e->value > p->mtu &&
-					    e->small_came && e->n_answers == 0;
+				if (str_eq(e->kind, "echo") && e->ifindex == p->ifindex && e->value > p->mtu &&
+				    e->small_came && e->n_answers == 0)
+					measured = e;
 			}
 		}
 		if (!guests || !small || small->mtu == big->mtu)
@@ -326,7 +328,10 @@ static void judge_mtu(const struct snapshot *s, struct findings *found)
 		struct diag_fix *fix = finding_fix(f, "align", FIX_LASTS_LIVE);
 		uint32_t mtu = up ? up->mtu : big->mtu;
 
-		f->measured = measured;
+		f->measured = measured != NULL;
+		if (measured)
+			finding_value(f, "asked_now", "%s answers a short echo, and none of %u bytes", IP_STR(&measured->target),
+				      measured->value);
 		finding_about(f, small->name);
 		finding_about(f, big->name);
 		finding_what(f, "Frames of more than %u bytes from %s to %s vanish without a trace.", small->mtu, big->name,

@@ -30,7 +30,7 @@ SYSCTLS = [
 ]
 PORTS = {"p-g1": "br0", "p-g2": "br0"}
 NFT = f"""
-destroy table inet hand
+flush ruleset
 table inet hand {{
 	chain postrouting {{
 		type nat hook postrouting priority srcnat
@@ -38,7 +38,7 @@ table inet hand {{
 		oifname "eth0" ip6 saddr {NET6}:/64 masquerade
 	}}
 }}
-""".replace("destroy table inet hand", "table inet hand\ndelete table inet hand")
+"""
 
 
 class DoctorLab:
@@ -146,8 +146,11 @@ class DoctorLab:
         self.batch(h, "\n".join(f"link del {name}" for name in (now - self.links if hasattr(self, "links") else ())))
         self.batch(h, "\n".join(
             ["link set lo up", "link set eth0 up mtu 1500", "link set eth1 up mtu 1500", "link set vr1 up mtu 1500"] +
+            ["link set br0 type bridge stp_state 0 mcast_snooping 1"] +
             [f"link set {p} master {b} up mtu 1500" for p, b in PORTS.items()] + ["link set br0 up mtu 1500"] +
-            ["neigh flush nud failed"]))
+            [f"link set {p} type bridge_slave flood on mcast_flood on bcast_flood on isolated off" for p in PORTS] +
+            [f"addr flush dev {p}" for p in PORTS] +
+            ["neigh flush nud failed", "neigh flush dev eth1 nud stale"]))
         for flush in (("-4", "table", "100"), ("-4", "proto", "static"), ("-6", "proto", "boot"), ("-6", "proto", "static")):
             h.ip(flush[0], "route", "flush", *flush[1:], check=False)
         for key, value in SYSCTLS:      # only what differs: writing forwarding once more has effects of its own

@@ -12,12 +12,12 @@ ALL = []
 
 
 class Fault:
-    def __init__(self, id, subject, make, alike=None, flows=None, touches=(), fixable=True, name=None, clash=()):
+    def __init__(self, id, subject, make, alike=None, flows=None, touches=(), fixable=True, name=None, clash=(), into=ALL):
         self.id, self.subject, self.make, self.alike, self.flows = id, subject, make, alike, flows
         self.touches, self.fixable = touches, fixable
         self.name = name or id
         self.clash = set(clash)     # names of faults that can't be there at the same time as this one
-        ALL.append(self)
+        into.append(self)
 
     def __repr__(self):
         return self.name

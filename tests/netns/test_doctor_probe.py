@@ -80,26 +80,63 @@ def test_broadcast_queue(lab):
     """More broadcasts than fit the queue: some are dropped, on the lower device's account."""
     t = MacvtapLan(lab)
     for d in ("mt1", "mt2", "hv"):
-        t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 1)
+        t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 25)
     stop_it = threading.Event()
 
-    def flood():
+    def flood(wanted):
         s = t.peer.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         s.bind(("p0", 0))
-        frame = b"\xff" * 6 + b"\x02\0\0\0\5\1" + b"\x88\xb5" + bytes(60)
+        # Somebody who asks for everybody; or what nobody takes, and is on the lower device's account as well.
+        arp = b"\0\1\x08\0\6\4\0\1\x02\0\0\0\5\1" + bytes(10) + socket.inet_aton("198.18.0.9") + bytes(32)
+        frame = b"\xff" * 6 + b"\x02\0\0\0\5\1" + (b"\x08\x06" + arp if wanted else b"\x88\xb5" + bytes(60))
         while not stop_it.is_set():
             for _ in range(200):        # in bursts: the queue is worked off in between
                 s.send(frame)
             time.sleep(0.02)
         s.close()
     assert not t.doctor.look("--probe")
-    thread = threading.Thread(target=flood, daemon=True)
+    # With room in the queue, a flood of what nobody takes is no fault.
+    for d in ("mt1", "hv"):
+        t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 1000)
+    thread = threading.Thread(target=flood, args=(False,), daemon=True)
+    thread.start()
+    dropped = lambda: t.host.ipj("-s", "link", "show", "eth0")[0]["stats64"]["rx"]["dropped"]
+    before = dropped()
+    assert not t.doctor.look("--probe") and dropped() - before > 1000, "nothing was counted: this would prove nothing"
+    stop_it.set()
+    thread.join()
+    stop_it.clear()
+    for d in ("mt1", "hv"):
+        t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 25)
+    thread = threading.Thread(target=flood, args=(True,), daemon=True)
     thread.start()
     try:
         found = t.doctor.look("--probe")
+        fixed = t.doctor.run("doctor", "--fix", "--probe")
+        # Ten times as long, a burst fits; and what is asked again is the network itself.
+        assert "no longer found on eth0" in fixed.stdout and fixed.returncode == 0, fixed.stdout + fixed.stderr
     finally:
         stop_it.set()
         thread.join()
     f = found["macvtap.broadcast-drops", "eth0"]
     assert f["basis"] == "measured" and int(f["evidence"]["drops_per_second"]) > 50, f
     assert set(found) == {("macvtap.broadcast-drops", "eth0")}, found
+    queues = {n: l["linkinfo"]["info_data"]["bcqueuelen"] for n, l in t.host.links().items() if n in ("mt1", "mt2", "hv")}
+    assert sorted(queues.values()) == [25, 25, 250], queues
+
+
+def test_size_of_a_port(lab):
+    """An echo as long as the bridge lets through, and a short one: only the short one comes back."""
+    t = BridgeLan(lab)
+    key = ("bridge.mtu-mismatch", "br0")
+    t.host.ip("link", "set", "p1", "mtu", 1400)
+    assert t.doctor.look()[key]["basis"] == "deduced"
+    assert t.doctor.look("--probe")[key]["basis"] == "measured"
+    text = t.doctor.text("--probe")
+    assert "    measured " in text and "    seen in" not in text, text
+    assert f"asked now   {t.g1.a6} answers a short echo, and none of 1500 bytes" in text, text
+    # The guest doesn't answer at all: nothing was measured of sizes.
+    t.g1.ip("link", "set", "eth0", "down")
+    t.g1.ip("link", "set", "eth0", "up")
+    t.g1.run("nft", "-f", "-", input="table ip6 mute {\n chain in { type filter hook input priority 0; icmpv6 type echo-request drop\n }\n}\n")
+    assert t.doctor.look("--probe")[key]["basis"] == "deduced"

@@ -30,6 +30,7 @@ struct host {
 	struct snap_forward forward;
 	struct snap_sysctl sysctls[2];
 	struct snap_neigh_table neigh;
+	struct snap_libvirt_net net;
 	struct snapshot *s;
 };
 
@@ -67,6 +68,14 @@ static void healthy(struct host *h)
 	h->sysctls[0] = (struct snap_sysctl){ "net/netfilter/nf_conntrack_count", "100" };
 	h->sysctls[1] = (struct snap_sysctl){ "net/netfilter/nf_conntrack_max", "262144" };
 	h->neigh = (struct snap_neigh_table){ .family = AF_INET, .entries = 100, .gc_thresh3 = 1024 };
+	/* What runs names its bridge, counts its connections and puts elements on lines of their own. */
+	h->net = (struct snap_libvirt_net){
+		.name = "default", .bridge = "virbr9", .mode = "nat", .active = true, .persistent = true,
+		.live_xml = "<network connections='1'><name>default</name><forward mode='nat'>\n<nat/></forward><bridge name='virbr9'/>"
+			    "<ip address='10.9.0.1' netmask='255.255.255.0'>\n<dhcp><range start='10.9.0.2' end='10.9.0.9'/></dhcp></ip></network>",
+		.stored_xml = "<network><name>default</name><forward mode='nat'/><bridge name='virbr9'/>"
+			      "<ip address='10.9.0.1' netmask='255.255.255.0'><dhcp><range start='10.9.0.2' end='10.9.0.9'/></dhcp></ip></network>",
+	};
 }
 
 static struct findings *judge(struct host *h, size_t n_vlans)
@@ -83,6 +92,7 @@ static struct findings *judge(struct host *h, size_t n_vlans)
 	s->networks = &h->network, s->n_networks = 1;
 	s->forwards = &h->forward, s->n_forwards = 1;
 	s->sysctls = h->sysctls, s->n_sysctls = 2;
+	s->libvirt_nets = &h->net, s->n_libvirt_nets = 1;
 	s->neigh_tables = &h->neigh, s->n_neigh_tables = 1;
 	snapshot_finish(s);
 	return rules_judge(s);
@@ -112,6 +122,19 @@ static void many(struct host *h) { h->neigh.entries = 1024; h->neigh.table_fulls
 static void permanent(struct host *h) { h->neigh.entries = 1024; }
 static void no_reader(struct host *h) { h->links[TAP0 - 1].carrier = false; h->links[TAP0 - 1].tun = (struct snap_tun){ .tap = true, .persist = true }; }
 static void not_persistent(struct host *h) { no_reader(h); h->links[TAP0 - 1].tun.persist = false; }
+static void net_edited(struct host *h)
+{
+	h->net.stored_xml = "<network><name>default</name><forward mode='nat'/><bridge name='virbr9'/>"
+			    "<ip address='10.9.7.1' netmask='255.255.255.0'><dhcp><range start='10.9.7.2' end='10.9.7.9'/></dhcp></ip></network>";
+}
+static void net_grown(struct host *h)
+{
+	h->net.stored_xml = "<network><name>default</name><forward mode='nat'/><bridge name='virbr9'/><ip address='10.9.0.1' netmask='255.255.255.0'>"
+			    "<dhcp><range start='10.9.0.2' end='10.9.0.9'/><host mac='52:54:00:00:00:05' ip='10.9.0.5'/></dhcp></ip></network>";
+}
+static void net_off(struct host *h) { net_edited(h); h->net.active = false; }
+static void net_transient(struct host *h) { net_edited(h); h->net.persistent = false; }
+static void net_unread(struct host *h) { h->net.stored_xml = ""; }
 static void nothing(struct host *h) { (void)h; }
 
 static void faults(void **state)
@@ -145,6 +168,11 @@ static void faults(void **state)
 		{ "the neighbour table is full and was hit", many, "limit.neighbours-full", "net/ipv4/neigh/default/gc_thresh3" },
 		{ "permanent neighbours don't count", permanent, NULL, NULL },
 		{ "a persistent tap without a reader", no_reader, "tap.no-reader", "tap0" },
+		{ "a libvirt network was edited, not restarted", net_edited, "persist.differs", "libvirt:default" },
+		{ "a host was added to what is stored only", net_grown, "persist.differs", "libvirt:default" },
+		{ "it isn't running: nothing differs", net_off, NULL, NULL },
+		{ "it has no definition to come back to", net_transient, NULL, NULL },
+		{ "its definition could not be read", net_unread, NULL, NULL },
 		{ "a tap that goes with its reader", not_persistent, NULL, NULL },
 	};
 
