@@ -28,6 +28,9 @@ class Server:
 
     def clients(self, bridge):
         self.ns = self.stage.guest(self.host, bridge, "clients", dev="port")
+        # The kernel there knows nothing of these clients; its "port unreachable" would be the server's time.
+        self.ns.run("nft", "table inet load { chain in { type filter hook prerouting priority raw;"
+                           " udp dport { 68, 546 } drop; }; }")
 
     def bare(self):
         self.stage.bare_bridge(self.host, "br0", "10.64.0.1/14", "fd00:64::1/64")
@@ -91,16 +94,17 @@ def dhcp(table, v, runs=5):
         for server in (ours, kea):
             server.new(v, 250, 16)
         few, one = {ours: [], kea: []}, {ours: [], kea: []}
-        lost = 0
+        ours.one_source = kea.one_source        # both get the same load
         for i in range(runs):
             for server in (ours, kea):
                 table.progress(f"DHCPv{v} {i + 1}/{runs}")
                 r = server.new(v, 1500, 16)
                 few[server].append(r["rate"])
                 one[server].append(server.new(v, 400, 1)["p50_us"])
-                lost += r["lost"] + r["nak"] if server is ours else 0
         table.row(f"DHCPv{v}: new clients a second, 16 at a time", few[ours], "/s", ratio_at_least(2), few[kea], "Kea")
         table.row(f"DHCPv{v}: one at a time, all four messages", one[ours], "us", ratio_at_most(1), one[kea], "Kea")
+        ours.one_source = False                 # from here every client has its own MAC
+        own = [ours.new(v, 500, 16)["rate"] for _ in range(runs)]
         table.progress(f"DHCPv{v}: 10,000 clients at once")
         burst = [ours.new(v, 10000, 10000, 60)]
         table.row(f"DHCPv{v}: 10,000 at once: no answer or NAK", [b["lost"] for b in burst], "", at_most(0))
@@ -110,11 +114,9 @@ def dhcp(table, v, runs=5):
             r = ours.new(v, 4000, 32)
             if r["done"] == 0:
                 break
-        many = []
-        for i in range(runs):
-            many.append(ours.new(v, 500, 16)["rate"])
+        many = [ours.new(v, 500, 16)["rate"] for _ in range(runs)]
         held = ours.next - 1
-        table.row(f"DHCPv{v}: {held:,} leases held", many, "/s", ratio_at_least(0.9), few[ours], "250 held")
+        table.row(f"DHCPv{v}: {held:,} leases held", many, "/s", ratio_at_least(0.9), own, "with few")
         table.row(f"DHCPv{v}: start with {held:,} leases", [restart(s) for _ in range(3)], "ms", at_most(500))
 
 

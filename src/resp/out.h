@@ -3,8 +3,8 @@
  * out - what a responder answers: frames to send, facts to tell
  *
  * The engine hands one struct out to every responder of a network, and drains
- * it at the end of the turn: leases are written to disk first, then the facts
- * go to main, then the frames leave. It is of fixed size, so that the packet
+ * it at the end of the turn: leases are written to disk first, then the frames
+ * leave, then the facts go to main. It is of fixed size, so that the packet
  * path never allocates; a responder that finds it full drops the reply (the
  * client asks again) and counts it.
  */
