@@ -189,6 +189,18 @@ def attacks(s):
     yield "LLC", bytes.fromhex((s.other.mac + evil).replace(":", "")) + struct.pack("!H", 60) + b"\xaa\xaa\x03\0\0\0\x08\0" + mark + bytes(40), mark
 
 
+def claims(s):
+    """(what, evil claims a free address with a MAC that isn't its own, somebody honest claims it)"""
+    arp = lambda mac, inner: Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / \
+        ARP(op=2, hwsrc=inner, psrc="192.168.150.88", pdst="192.168.150.88")
+    na = lambda mac, _: Ether(src=mac, dst="33:33:00:00:00:01") / IPv6(src=ll(mac), dst=ALL, hlim=255) / \
+        ICMPv6ND_NA(tgt="fd12:8848:a2a2:1::88", R=0, S=0, O=1)
+    dad = lambda mac, _: Ether(src=mac, dst="33:33:ff:00:00:89") / IPv6(src="::", dst="ff02::1:ff00:89", hlim=255) / \
+        ICMPv6ND_NS(tgt="fd12:8848:a2a2:1::89")
+    for name, make in (("ARP", arp), ("NA", na), ("DAD", dad)):
+        yield name, make("52:54:00:99:99:99", EVIL_MAC), make(s.other.mac, s.other.mac)
+
+
 def _many(n, upper):
     p = IPv6ExtHdrDestOpt()
     for _ in range(n - 1):
@@ -223,6 +235,13 @@ def test_lies_end_at_the_port(world, backend):
     assert not wrong, wrong
     if backend == "off":
         return
+    time.sleep(1.1)
+    for name, stolen, honest in claims(s):
+        s.tx.send(stolen)
+        time.sleep(0.02)
+        s.at["web"].read()
+        s.at["other"].send(honest)
+        assert s.at["web"].until(bytes(honest)[14:], 2), f"{name}: a stolen MAC keeps another from a free address"
     bad = {k: v for k, v in caches(s).items() if k[1] in others and others[k[1]] != v}
     assert not bad, bad
     assert not [r for g in (s.web, s.other) for r in g.ipj("-6", "route") if "2001:db8:bad" in str(r)]
