@@ -15,7 +15,6 @@
 #include <net/if.h>
 
 #define BR_FORWARDING 3
-#define MDB_ROUTER_ALWAYS 2
 #define VLAN_PVID 2
 
 static const char *name(const struct path_walk *w, uint32_t ifindex)
@@ -146,15 +145,6 @@ static bool has_querier(const struct snap_link *bridge, uint8_t family)
 	       (other > 0 || bridge->bridge.mcast_querier);
 }
 
-static bool is_router_port(const struct snapshot *s, const struct snap_link *port)
-{
-	for (size_t i = 0; i < s->n_mdb_routers; i++) {
-		if (s->mdb_routers[i].port == port->ifindex)
-			return true;
-	}
-	return port->port.mcast_router == MDB_ROUTER_ALWAYS;
-}
-
 static bool vlan_lets_out(struct path_walk *w, const struct snap_link *bridge, const struct snap_link *from,
 			  const struct snap_link *port)
 {
@@ -214,7 +204,7 @@ static bool resolve(struct path_walk *w, const struct snap_link *bridge, const s
 	} else if (v4 ? !port->port.bcast_flood : false) {
 		on = path_step(&ask, "neighbours", PATH_DROP, port->name, "",
 			       "%s gets no broadcasts (bcast_flood off): no %s for %s", port->name, what, IP_STR(ip));
-	} else if (!v4 && has_querier(bridge, AF_INET6) && !is_router_port(w->s, port)) {
+	} else if (!v4 && has_querier(bridge, AF_INET6) && !snap_is_router_port(w->s, port)) {
 		if (!snap_mdb_has(w->s, bridge->ifindex, port->ifindex, &group_ip))
 			on = path_step(&ask, "neighbours", PATH_DROP, port->name, "",
 				       "%s sends no %s for %s to %s: it snoops, and nobody there is listed for %s",

@@ -21,7 +21,6 @@
 #define STATE_LISTENING 1	/* BR_STATE_* */
 #define STATE_LEARNING 2
 #define STATE_FORWARDING 3
-#define ROUTER_PORT 2		/* MDB_RTR_TYPE_PERM */
 #define ASSIGNED_BY_USER 3	/* NET_ADDR_SET */
 #define LONG_DELAY 400		/* 1/100 s: twice that, and a DHCP client has given up its first tries */
 
@@ -58,16 +57,6 @@ bool bridge_querier_lives(const struct snap_link *bridge)
 	return bridge->bridge.mcast_snooping && ip_is_set(&bridge->bridge.querier6);
 }
 
-static bool is_router_port(const struct snapshot *s, const struct snap_link *port)
-{
-	if (port->port.mcast_router == ROUTER_PORT)
-		return true;
-	for (size_t i = 0; i < s->n_mdb_routers; i++)
-		if (s->mdb_routers[i].port == port->ifindex)
-			return true;
-	return false;
-}
-
 static bool listens(const struct snapshot *s, const struct snap_link *port, const struct in6_addr *addr)
 {
 	const struct ip group = ip6(ip6_solicited_node(addr));
@@ -97,7 +86,7 @@ static void judge_snooping_bridge(const struct snapshot *s, struct findings *fou
 				worst = a;
 		}
 		if (!worst || !port || !(port->flags & IFF_UP) || port->port.state != STATE_FORWARDING ||
-		    is_router_port(s, port) || !scene_is_guest_link(s, port) || (answers && !measured))
+		    snap_is_router_port(s, port) || !scene_is_guest_link(s, port) || (answers && !measured))
 			continue;
 		struct diag_finding *f = port_finding(s, found, bridge, port);
 		const struct in6_addr group = ip6_solicited_node(&worst->ip.v6);
@@ -114,7 +103,7 @@ static void judge_snooping_bridge(const struct snapshot *s, struct findings *fou
 		finding_seen_in(f, "bridge mdb show dev %s, ip -d link show %s", bridge->name, bridge->name);
 		struct diag_fix *fix = finding_fix(f, "router-port", FIX_LASTS_LIVE);
 		struct op_port want = fix_link_port_now(port);
-		want.mcast_router = ROUTER_PORT;
+		want.mcast_router = SNAP_ROUTER_PORT;
 		fix_link_port(f, fix, port, &want, "mcast_router 2");
 		fix_note(f, fix, "this port gets all groups; better still, let the guest's MLD through");
 		fix = finding_fix(f, "snooping-off", FIX_LASTS_LIVE);
@@ -161,7 +150,7 @@ static void judge_flood_port(const struct snapshot *s, struct findings *found, c
 {
 	const struct snap_port *p = &port->port;
 	bool unicast = !p->flood && !p->learning && !all_static(s, bridge, port);
-	bool mcast = !p->mcast_flood && !has_groups(s, bridge, port) && !is_router_port(s, port);
+	bool mcast = !p->mcast_flood && !has_groups(s, bridge, port) && !snap_is_router_port(s, port);
 	struct op_port want = fix_link_port_now(port);
 	char words[64] = "";
 

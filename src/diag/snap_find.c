@@ -169,6 +169,15 @@ bool snap_mdb_has(const struct snapshot *s, uint32_t bridge, uint32_t port, cons
 	return false;
 }
 
+bool snap_is_router_port(const struct snapshot *s, const struct snap_link *port)
+{
+	for (size_t i = 0; i < s->n_mdb_routers; i++) {
+		if (s->mdb_routers[i].port == port->ifindex)
+			return true;
+	}
+	return port->port.mcast_router == SNAP_ROUTER_PORT;
+}
+
 /* ---------------------------------------------------------------------- routes */
 
 const struct snap_route *snap_routes(const struct snapshot *s, uint8_t family, uint32_t table, size_t *ret_n)

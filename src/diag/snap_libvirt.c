@@ -162,18 +162,6 @@ static _Noreturn void child(int fd)
 
 /* -------------------------------------------------------------------- the parent */
 
-static const char *text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static const char *keep(struct snapshot *s, const char *what)
-{
-	return what[0] ? arena_strdup(s->arena, what) : "";
-}
-
 /* The NIC that QEMU's process was seen with, or a new one. */
 static struct snap_nic *nic_for(struct snapshot *s, const char *guest, const struct mac *mac, bool live)
 {
@@ -188,17 +176,17 @@ static struct snap_nic *nic_for(struct snapshot *s, const char *guest, const str
 
 static void take_nic(struct snapshot *s, const char *guest, const json_t *o)
 {
-	const struct snap_link *link = snap_link_by_name(s, text(o, "device"));
+	const struct snap_link *link = snap_link_by_name(s, snap_json_text(o, "device"));
 	bool live = json_is_true(json_object_get(o, "live"));
 	struct mac mac = { .b = { 0 } };
 
-	(void)mac_parse(text(o, "mac"), &mac);
+	(void)mac_parse(snap_json_text(o, "mac"), &mac);
 	struct snap_nic *n = nic_for(s, guest, &mac, live);
-	n->kind = link && live && strcmp(link->kind, "macvtap") == 0 ? "macvtap" : keep(s, text(o, "kind"));
-	n->source = keep(s, text(o, "source"));
-	n->mode = keep(s, text(o, "mode"));
+	n->kind = link && live && strcmp(link->kind, "macvtap") == 0 ? "macvtap" : snap_json_keep(s, o, "kind");
+	n->source = snap_json_keep(s, o, "source");
+	n->mode = snap_json_keep(s, o, "mode");
 	if (!n->model || !n->model[0])
-		n->model = keep(s, text(o, "model"));
+		n->model = snap_json_keep(s, o, "model");
 	n->trust_rx = json_is_true(json_object_get(o, "trust"));
 	if (live && link) {
 		n->device = link->name;
@@ -212,7 +200,7 @@ static void take_lease(struct snapshot *s, const json_t *o)
 	struct mac mac;
 	struct ip ip;
 
-	if (!mac_parse(text(o, "mac"), &mac) || !ip_parse(text(o, "ip"), &ip))
+	if (!mac_parse(snap_json_text(o, "mac"), &mac) || !ip_parse(snap_json_text(o, "ip"), &ip))
 		return;
 	for (size_t i = 0; i < s->n_nics; i++) {
 		if (!s->nics[i].live || !mac_eq(&s->nics[i].mac, &mac))
@@ -235,7 +223,7 @@ static void take_answer(struct snapshot *s, const json_t *root)
 
 	json_array_foreach (json_object_get(root, "domains"), i, o) {
 		struct snap_guest *g = NULL;
-		const char *name = text(o, "name");
+		const char *name = snap_json_text(o, "name");
 
 		for (size_t j = 0; j < s->n_guests && !g; j++) {
 			if (strcmp(s->guests[j].by, "libvirt") == 0 && strcmp(s->guests[j].guest, name) == 0)
@@ -247,8 +235,8 @@ static void take_answer(struct snapshot *s, const json_t *root)
 				.name = snap_text_copy(s, arena_printf(s->arena, "libvirt:%s", name)),
 				.by = "libvirt",
 				.network = "",
-				.guest = keep(s, name),
-				.uuid = keep(s, text(o, "uuid")),
+				.guest = snap_keep(s, name),
+				.uuid = snap_json_keep(s, o, "uuid"),
 			};
 		}
 		g->running = json_is_true(json_object_get(o, "active"));
@@ -260,14 +248,14 @@ static void take_answer(struct snapshot *s, const json_t *root)
 		json_array_foreach (json_object_get(o, "leases"), k, nic)
 			take_lease(s, nic);
 		*SNAP_ADD(s, libvirt_nets) = (struct snap_libvirt_net){
-			.name = keep(s, text(o, "name")),
-			.bridge = keep(s, text(o, "bridge")),
-			.mode = keep(s, text(o, "mode")),
+			.name = snap_json_keep(s, o, "name"),
+			.bridge = snap_json_keep(s, o, "bridge"),
+			.mode = snap_json_keep(s, o, "mode"),
 			.active = json_is_true(json_object_get(o, "active")),
 			.persistent = json_is_true(json_object_get(o, "persistent")),
 			.autostart = json_is_true(json_object_get(o, "autostart")),
-			.live_xml = keep(s, text(o, "live")),
-			.stored_xml = keep(s, text(o, "stored")),
+			.live_xml = snap_json_keep(s, o, "live"),
+			.stored_xml = snap_json_keep(s, o, "stored"),
 		};
 	}
 }
@@ -329,7 +317,7 @@ static void ask(struct snapshot *s)
 		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s",
 				    answer ? "its library failed" : "libvirt didn't answer within 2 s");
 	else if (json_object_get(root, "why"))
-		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s", text(root, "why"));
+		snapshot_add_unread(s, SNAP_PART_LIBVIRT, "", "%s", snap_json_text(root, "why"));
 	else
 		take_answer(s, root);
 	json_decref(root);

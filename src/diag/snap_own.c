@@ -14,18 +14,6 @@
 #include "model/desired.h"
 #include "model/world.h"
 
-static const char *text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static const char *keep(struct snapshot *s, const char *what)
-{
-	return what && what[0] ? arena_strdup(s->arena, what) : "";
-}
-
 /* ---------------------------------------------------------------------- networks */
 
 static struct snap_network *network_of(struct snapshot *s, const char *name)
@@ -35,7 +23,7 @@ static struct snap_network *network_of(struct snapshot *s, const char *name)
 			return &s->networks[i];
 	}
 	struct snap_network *n = SNAP_ADD(s, networks);
-	*n = (struct snap_network){ .name = keep(s, name) };
+	*n = (struct snap_network){ .name = snap_keep(s, name) };
 	return n;
 }
 
@@ -50,8 +38,8 @@ static struct snap_guest *guest_of(struct snapshot *s, const char *network, cons
 	*g = (struct snap_guest){
 		.name = arena_printf(s->arena, "%s/%s", network, guest),
 		.by = "sixtap",
-		.network = keep(s, network),
-		.guest = keep(s, guest),
+		.network = snap_keep(s, network),
+		.guest = snap_keep(s, guest),
 	};
 	return g;
 }
@@ -88,17 +76,17 @@ static void add_forward(struct snapshot *s, const char *network, const char *gue
 
 		if (strcmp(f->network, network) == 0 && strcmp(f->guest, guest) == 0 && strcmp(f->spec, spec) == 0) {
 			if (state[0])
-				f->state = keep(s, state);
+				f->state = snap_keep(s, state);
 			return;
 		}
 	}
 	if (!forward_parse(spec, s->arena, &d, &fault))
 		return;
 	*SNAP_ADD(s, forwards) = (struct snap_forward){
-		.network = keep(s, network),
-		.guest = keep(s, guest),
-		.spec = keep(s, spec),
-		.state = keep(s, state),
+		.network = snap_keep(s, network),
+		.guest = snap_keep(s, guest),
+		.spec = snap_keep(s, spec),
+		.state = snap_keep(s, state),
 		.host = d.host,
 		.proto = d.proto,
 		.host_first = d.host_first,
@@ -116,8 +104,8 @@ static void take_desired(struct snapshot *s, const struct desired *desired)
 
 		n->declared = true;
 		n->mode = net_mode_name[d->mode];
-		n->device = keep(s, d->bridge);
-		n->uplink = keep(s, d->uplink);
+		n->device = snap_keep(s, d->bridge);
+		n->uplink = snap_keep(s, d->uplink);
 		if (d->ipv4 && !d->ipv4_auto)
 			n->ipv4 = d->address4;
 		if (d->ipv6 == IP6_SOURCE_STATIC || d->ipv6 == IP6_SOURCE_ULA)
@@ -165,29 +153,29 @@ static const char *kind_of(const char *kind)
 
 static void take_guest(struct snapshot *s, const char *network, const json_t *o)
 {
-	struct snap_guest *g = guest_of(s, network, text(o, "name"));
+	struct snap_guest *g = guest_of(s, network, snap_json_text(o, "name"));
 	struct snap_nic *nic = nic_of(s, g->name);
 	const json_t *item;
 	size_t i;
 
-	g->running |= strcmp(text(o, "state"), "attached") == 0;
-	(void)mac_parse(text(o, "mac"), &nic->mac);
-	if (text(o, "device")[0]) {
-		const struct snap_link *link = snap_link_by_name(s, text(o, "device"));
+	g->running |= strcmp(snap_json_text(o, "state"), "attached") == 0;
+	(void)mac_parse(snap_json_text(o, "mac"), &nic->mac);
+	if (snap_json_text(o, "device")[0]) {
+		const struct snap_link *link = snap_link_by_name(s, snap_json_text(o, "device"));
 
 		nic->live = true;
-		nic->device = keep(s, text(o, "device"));
+		nic->device = snap_json_keep(s, o, "device");
 		nic->ifindex = link ? link->ifindex : 0;
 		nic->kind = link && strcmp(link->kind, "macvtap") == 0 ? "macvtap" : "tap";
 	}
 	json_array_foreach (json_object_get(o, "addresses"), i, item) {
 		struct ip ip;
 
-		if (ip_parse(text(item, "address"), &ip))
-			add_addr(s, g->name, &ip, &nic->mac, kind_of(text(item, "kind")));
+		if (ip_parse(snap_json_text(item, "address"), &ip))
+			add_addr(s, g->name, &ip, &nic->mac, kind_of(snap_json_text(item, "kind")));
 	}
 	json_array_foreach (json_object_get(o, "forwards"), i, item)
-		add_forward(s, network, text(o, "name"), text(item, "spec"), text(item, "state"));
+		add_forward(s, network, snap_json_text(o, "name"), snap_json_text(item, "spec"), snap_json_text(item, "state"));
 }
 
 static void take_status(struct snapshot *s, const json_t *status)
@@ -196,23 +184,23 @@ static void take_status(struct snapshot *s, const json_t *status)
 	size_t i, k;
 
 	json_array_foreach (json_object_get(status, "networks"), i, o) {
-		struct snap_network *n = network_of(s, text(o, "name"));
+		struct snap_network *n = network_of(s, snap_json_text(o, "name"));
 		const json_t *v6 = json_object_get(o, "ipv6"), *macvtap = json_object_get(o, "macvtap");
 
-		n->mode = keep(s, text(o, "mode"));
-		n->state = keep(s, text(o, "state"));
-		if (text(o, "device")[0])
-			n->device = keep(s, text(o, "device"));
-		if (text(o, "uplink")[0])
-			n->uplink = keep(s, text(o, "uplink"));
-		(void)prefix_parse(text(json_object_get(o, "ipv4"), "address"), &n->ipv4);
-		if (prefix_parse(text(v6, "address"), &n->ipv6)) {
-			n->ipv6_source = keep(s, text(v6, "source"));
+		n->mode = snap_json_keep(s, o, "mode");
+		n->state = snap_json_keep(s, o, "state");
+		if (snap_json_text(o, "device")[0])
+			n->device = snap_json_keep(s, o, "device");
+		if (snap_json_text(o, "uplink")[0])
+			n->uplink = snap_json_keep(s, o, "uplink");
+		(void)prefix_parse(snap_json_text(json_object_get(o, "ipv4"), "address"), &n->ipv4);
+		if (prefix_parse(snap_json_text(v6, "address"), &n->ipv6)) {
+			n->ipv6_source = snap_json_keep(s, v6, "source");
 			n->nat6 = json_is_true(json_object_get(v6, "nat"));
 		}
 		n->nat4 = strcmp(n->mode, "nat") == 0 && ip_is_set(&n->ipv4.ip);
 		if (macvtap)
-			n->multicast = keep(s, text(macvtap, "multicast"));
+			n->multicast = snap_json_keep(s, macvtap, "multicast");
 		json_array_foreach (json_object_get(o, "troubles"), k, item) {
 			if (json_is_string(item))
 				n->because = arena_printf(s->arena, "%s%s%s", n->because ? n->because : "",
@@ -229,12 +217,14 @@ static void take_leases(struct snapshot *s, const json_t *leases)
 	size_t i;
 
 	json_array_foreach (json_object_get(leases, "leases"), i, o) {
-		struct snap_lease l = { .network = keep(s, text(o, "network")), .guest = keep(s, text(o, "guest")) };
+		struct snap_lease l = {
+			.network = snap_json_keep(s, o, "network"), .guest = snap_json_keep(s, o, "guest"),
+		};
 		json_int_t left = json_integer_value(json_object_get(o, "expires"));
 
-		if (!ip_parse(text(o, "address"), &l.ip))
+		if (!ip_parse(snap_json_text(o, "address"), &l.ip))
 			continue;
-		(void)mac_parse(text(o, "mac"), &l.mac);
+		(void)mac_parse(snap_json_text(o, "mac"), &l.mac);
 		l.expires = s->taken + (uint64_t)(left > 0 ? left : 0);
 		*SNAP_ADD(s, leases) = l;
 	}
@@ -246,8 +236,8 @@ static void take_plan(struct snapshot *s, const json_t *plan)
 	size_t i;
 
 	json_array_foreach (json_object_get(plan, "changes"), i, o)
-		*SNAP_ADD(s, changes) = (struct snap_change){ keep(s, text(o, "object")), keep(s, text(o, "action")),
-							      keep(s, text(o, "what")), keep(s, text(o, "why")) };
+		*SNAP_ADD(s, changes) = (struct snap_change){ snap_json_keep(s, o, "object"), snap_json_keep(s, o, "action"),
+							      snap_json_keep(s, o, "what"), snap_json_keep(s, o, "why") };
 }
 
 /* -------------------------------------------------------------------- interfaces */

@@ -74,13 +74,6 @@ static json_t *ask(struct qmp *q, const char *command)
 	return next_object(q);
 }
 
-static const char *text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
 static void take_filter(struct snapshot *s, struct snap_nic *nic, const json_t *filter)
 {
 	const json_t *item;
@@ -90,8 +83,8 @@ static void take_filter(struct snapshot *s, struct snap_nic *nic, const json_t *
 	nic->rx_known = true;
 	nic->rx_promiscuous = json_is_true(json_object_get(filter, "promiscuous"));
 	nic->rx_overflow = json_is_true(json_object_get(filter, "multicast-overflow"));
-	nic->rx_multicast = arena_strdup(s->arena, text(filter, "multicast"));
-	(void)mac_parse(text(filter, "main-mac"), &nic->rx_main);
+	nic->rx_multicast = arena_strdup(s->arena, snap_json_text(filter, "multicast"));
+	(void)mac_parse(snap_json_text(filter, "main-mac"), &nic->rx_main);
 	json_array_foreach (json_object_get(filter, "multicast-table"), i, item) {
 		if (!json_is_string(item) || !mac_parse(json_string_value(item), &mac))
 			continue;
@@ -111,7 +104,7 @@ static void take_filters(struct snapshot *s, const char *guest, const json_t *li
 	json_array_foreach (list, i, filter) {
 		struct mac mac = { .b = { 0 } };
 
-		(void)mac_parse(text(filter, "main-mac"), &mac);
+		(void)mac_parse(snap_json_text(filter, "main-mac"), &mac);
 		for (size_t j = 0; j < s->n_nics; j++) {
 			struct snap_nic *nic = &s->nics[j];
 
@@ -139,7 +132,7 @@ static const char *query(struct snapshot *s, const struct snap_guest *g, mono_t 
 		take_filters(s, g->name, json_object_get(answer, "return"));
 		why = NULL;
 	} else if (answer) {
-		why = arena_printf(s->arena, "QEMU: %s", text(json_object_get(answer, "error"), "desc"));
+		why = arena_printf(s->arena, "QEMU: %s", snap_json_text(json_object_get(answer, "error"), "desc"));
 	}
 	json_decref(greeting);
 	json_decref(ready);

@@ -60,6 +60,23 @@ const char *snap_names(struct snapshot *s, const struct nlattr *nest, uint16_t t
 	return names;
 }
 
+const char *snap_keep(struct snapshot *s, const char *text)
+{
+	return text && text[0] ? arena_strdup(s->arena, text) : "";
+}
+
+const char *snap_json_text(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
+const char *snap_json_keep(struct snapshot *s, const json_t *o, const char *key)
+{
+	return snap_keep(s, snap_json_text(o, key));
+}
+
 int snap_file(const char *path, char **ret)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -6,6 +6,7 @@
  * read it tells by snapshot_add_unread(). snapshot_finish() sorts.
  */
 #pragma once
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,13 @@ bool snap_is_clean(const char *text);
 
 /* A copy of @text in the arena, with '?' for what isn't clean. */
 const char *snap_text_copy(struct snapshot *s, const char *text);
+
+/* A copy of @text in the arena; "" for "" and NULL. */
+const char *snap_keep(struct snapshot *s, const char *text);
+
+/* A text of an object in JSON, as long as that lives; "" if there is none. */
+const char *snap_json_text(const json_t *o, const char *key);
+const char *snap_json_keep(struct snapshot *s, const json_t *o, const char *key);	/* a copy of it, in the arena */
 
 #define SNAP_PROC_MAX (16U << 20)
 

@@ -735,6 +735,9 @@ const struct snap_mcast *snap_mcast(const struct snapshot *s, uint32_t ifindex, 
 const struct snap_neigh_table *snap_neigh_table(const struct snapshot *s, uint8_t family, uint32_t ifindex);
 const struct snap_fdb *snap_fdb_find(const struct snapshot *s, uint32_t bridge, const struct mac *mac, uint16_t vlan);
 /* Does anybody behind @port (or, with port == bridge, the host) want the group? */
+#define SNAP_ROUTER_PORT 2	/* snap_port.mcast_router: MDB_RTR_TYPE_PERM */
+/* Does a bridge port get all multicast, because a router was heard there or is said to be? */
+bool snap_is_router_port(const struct snapshot *s, const struct snap_link *port);
 bool snap_mdb_has(const struct snapshot *s, uint32_t bridge, uint32_t port, const struct ip *group);
 
 /* The first entry of the longest prefix in one table with the least metric; NULL: none. Dead nexthops are passed over. */
