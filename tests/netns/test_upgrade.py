@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """test_upgrade - another version takes over, and guests don't notice: no ping lost, same lease, same rules."""
-import os, re, shutil, signal, time
+import os, re, shutil, signal, subprocess, time
 import pytest
 from lab import SIXTAP, wait
 from libnet import GW4, GW6
@@ -12,9 +12,12 @@ def older(folder):
     for name in ("sixtap", "sixtapd"):
         with open(os.path.join(os.path.dirname(SIXTAP), name), "rb") as f:
             data = f.read()
-        version = re.search(rb"\0(\d+\.\d+\.\d+)\0", data)[1]
+        version = subprocess.run([SIXTAP, "--version"], capture_output=True, check=True).stdout.split()[1]
+        # As a string of its own, or at the end of one that the linker made of both.
+        changed, n = re.subn(rb"(?<![0-9.])" + re.escape(version) + b"\0", version[:-1] + b"x\0", data)
+        assert n > 0, f"{name} doesn't hold its version"
         with open(os.path.join(folder, name), "wb") as f:
-            f.write(data.replace(b"\0" + version + b"\0", b"\0" + version[:-1] + b"x\0"))
+            f.write(changed)
         os.chmod(os.path.join(folder, name), 0o755)
     return os.path.join(folder, "sixtap")
 
