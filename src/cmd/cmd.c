@@ -410,7 +410,7 @@ int main(int argc, char **argv)
 {
 	static struct cmd cmd = { .config = PATHS_CONFIG };
 
-	(void)setlocale(LC_ALL, "");
+	(void)setlocale(LC_CTYPE, "");
 	if (!str_eq(nl_langinfo(CODESET), "UTF-8"))
 		ascii_install();
 	(void)signal(SIGPIPE, SIG_IGN);		/* a reader that leaves ends the output, not the work */

@@ -11,8 +11,8 @@
 
 #include <linux/netfilter.h>
 #include <malloc.h>
-#include <nftables/libnftables.h>
 #include <stdio.h>
+#include "kern/nft_lib.h"
 
 static uint8_t family_number(const char *name)
 {
@@ -117,18 +117,19 @@ static void take_list(struct snapshot *s, char *at)
 
 void snap_read_nft_text(struct snapshot *s)
 {
-	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	const struct nft_lib *lib = nft_load();
+	struct nft_ctx *nft = lib ? lib->nft_ctx_new(NFT_CTX_DEFAULT) : NULL;
 
 	if (!nft)
 		return;
-	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE);
-	(void)nft_ctx_buffer_output(nft);
-	(void)nft_ctx_buffer_error(nft);
-	if (nft_run_cmd_from_buffer(nft, "list ruleset") == 0) {
-		_cleanup_(freep) char *list = xstrdup(nft_ctx_get_output_buffer(nft));
+	lib->nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE);
+	(void)lib->nft_ctx_buffer_output(nft);
+	(void)lib->nft_ctx_buffer_error(nft);
+	if (lib->nft_run_cmd_from_buffer(nft, "list ruleset") == 0) {
+		_cleanup_(freep) char *list = xstrdup(lib->nft_ctx_get_output_buffer(nft));
 
 		take_list(s, list);
 	}
-	nft_ctx_free(nft);
+	lib->nft_ctx_free(nft);
 	(void)malloc_trim(0);	/* many small pieces, which otherwise stay with us */
 }

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <nftables/libnftables.h>
 #include <sys/ioctl.h>
+#include "kern/nft_lib.h"
 #include "kern/priv.h"
 
 int kern_new(struct kern **ret, const struct kern_conf *conf, struct report *report)
@@ -23,7 +23,8 @@ int kern_new(struct kern **ret, const struct kern_conf *conf, struct report *rep
 	kern->xt_names[0] = conf->xt_names ? conf->xt_names[0] : -1;
 	kern->xt_names[1] = conf->xt_names ? conf->xt_names[1] : -1;
 	kern->rt = kern->nf = (struct nl)NL_CLOSED;
-	kern->nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	kern->nft_lib = nft_load();
+	kern->nft = kern->nft_lib ? kern->nft_lib->nft_ctx_new(NFT_CTX_DEFAULT) : NULL;
 	if (!kern->nft) {
 		report_error(report, NULL, "libnftables doesn't start");
 		return -ENOMEM;
@@ -37,7 +38,7 @@ struct kern *kern_free(struct kern *kern)
 	if (!kern)
 		return NULL;
 	if (kern->nft)
-		nft_ctx_free(kern->nft);
+		kern->nft_lib->nft_ctx_free(kern->nft);
 	nl_close(&kern->rt);
 	nl_close(&kern->nf);
 	nlb_free(&kern->b);

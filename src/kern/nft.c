@@ -13,9 +13,9 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <malloc.h>
-#include <nftables/libnftables.h>
 #include <stdio.h>
 #include "kern/nfnl.h"
+#include "kern/nft_lib.h"
 #include "kern/priv.h"
 #include "kern/records.h"
 
@@ -85,14 +85,14 @@ static int run(struct kern *kern, const char *text, char **ret_out, char why[sta
 {
 	int r = 0;
 
-	(void)nft_ctx_buffer_output(kern->nft);
-	(void)nft_ctx_buffer_error(kern->nft);
-	if (nft_run_cmd_from_buffer(kern->nft, text) != 0)
-		r = explain_text(nft_ctx_get_error_buffer(kern->nft), why);
+	(void)kern->nft_lib->nft_ctx_buffer_output(kern->nft);
+	(void)kern->nft_lib->nft_ctx_buffer_error(kern->nft);
+	if (kern->nft_lib->nft_run_cmd_from_buffer(kern->nft, text) != 0)
+		r = explain_text(kern->nft_lib->nft_ctx_get_error_buffer(kern->nft), why);
 	else if (ret_out)
-		*ret_out = xstrdup(nft_ctx_get_output_buffer(kern->nft));
-	(void)nft_ctx_unbuffer_output(kern->nft);
-	(void)nft_ctx_unbuffer_error(kern->nft);
+		*ret_out = xstrdup(kern->nft_lib->nft_ctx_get_output_buffer(kern->nft));
+	(void)kern->nft_lib->nft_ctx_unbuffer_output(kern->nft);
+	(void)kern->nft_lib->nft_ctx_unbuffer_error(kern->nft);
 	/* It parses into many small pieces, which otherwise stay with us for good. */
 	(void)malloc_trim(0);
 	return r;
@@ -170,9 +170,9 @@ bool kern_nft_has_egress(struct kern *kern)
 	if (kern->egress == 0 && str_eq(forced, "no"))
 		kern->egress = -1;
 	if (kern->egress == 0 && kern_nf(kern) == 0) {
-		nft_ctx_set_dry_run(kern->nft, true);
+		kern->nft_lib->nft_ctx_set_dry_run(kern->nft, true);
 		int r = run(kern, text, NULL, why);
-		nft_ctx_set_dry_run(kern->nft, false);
+		kern->nft_lib->nft_ctx_set_dry_run(kern->nft, false);
 		kern->egress = r == 0 || r == -EPERM ? 1 : -1;
 	}
 	return kern->egress >= 0;
@@ -194,10 +194,10 @@ int kern_nft_list(struct kern *kern, uint8_t family, char **ret)
 		*ret = xstrdup("");
 		return 0;
 	}
-	unsigned int flags = nft_ctx_output_get_flags(kern->nft);
-	nft_ctx_output_set_flags(kern->nft, flags | NFT_CTX_OUTPUT_NUMERIC_ALL | NFT_CTX_OUTPUT_STATELESS);
+	unsigned int flags = kern->nft_lib->nft_ctx_output_get_flags(kern->nft);
+	kern->nft_lib->nft_ctx_output_set_flags(kern->nft, flags | NFT_CTX_OUTPUT_NUMERIC_ALL | NFT_CTX_OUTPUT_STATELESS);
 	r = run(kern, command, &list, why);
-	nft_ctx_output_set_flags(kern->nft, flags);
+	kern->nft_lib->nft_ctx_output_set_flags(kern->nft, flags);
 	if (r < 0)
 		return r;
 	*ret = xasprintf("add table %s\ndelete table %s\n%s", name, name, list);

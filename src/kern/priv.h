@@ -11,6 +11,7 @@
 #include "model/world.h"
 
 struct nft_ctx;
+struct nft_lib;
 
 struct kern {
 	char *run_dir;
@@ -19,6 +20,7 @@ struct kern {
 	int tun_dir;		/* borrowed; -1: none */
 	struct kern_guard guard;	/* descriptors borrowed */
 	int xt_names[2];	/* borrowed; -1: open them */
+	const struct nft_lib *nft_lib;
 	struct nft_ctx *nft;
 	struct nl rt, nf;
 	struct nlb b;		/* for requests, reused */

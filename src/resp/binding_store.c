@@ -382,7 +382,7 @@ struct binding *store_add(struct bindings *bs, const struct ip *ip, bool declare
 	b->declared = declared;
 	key_of_ip(ip, b->ip);
 	if (bs->entries.n > bs->mask + 1)
-		rebuild(bs, 2 * ((size_t)bs->mask + 1));	/* links it, too */
+		rebuild(bs, 4 * ((size_t)bs->mask + 1));	/* links it, too */
 	else
 		link_ip(bs, b);
 	bs->n_state[BINDING_STATE_IDLE]++;
