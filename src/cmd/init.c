@@ -294,8 +294,8 @@ static void print_macvtap(FILE *f, const struct init *init)
 	(void)fprintf(f, "networks:\n"
 			 "  %s:\n"
 			 "    mode: macvtap               # guests are machines of the LAN: it gives them addresses, and sees their MACs\n"
-			 "    uplink: %s%*s# the interface to it; nothing about it is changed\n",
-		      init->name, init->lower->name, (int)(20 - strlen(init->lower->name)), "");
+			 "    uplink: %-20s# the interface to it; nothing about it is changed\n",
+		      init->name, init->lower->name);
 	if (v4 || v6)
 		(void)fprintf(f, "    # This host is %s%s%s there.\n", v4 ? v4 : v6, v4 && v6 ? " and " : "", v4 && v6 ? v6 : "");
 	(void)fprintf(f, "    macvtap:\n"
