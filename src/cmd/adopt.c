@@ -272,6 +272,8 @@ int cmd_release(struct cmd *cmd, int argc, char **argv)
 		(void)json_object_set_new(request, "subjects", list);
 		if (client_ask(cmd, control, request, NULL, NULL, &answer, NULL, NULL) != 0)
 			return EXIT_FAILED;
+		if (json_array_size(json_object_get(answer, "adopted")) == 0)	/* whoever comes next mustn't meet its end */
+			client_wait_idle(cmd, control);
 	} else if (!saved) {
 		report_help(report_error(cmd->report, subjects[0], "isn't adopted"), "nothing is: no sixtapd runs here");
 		return EXIT_FAILED;
