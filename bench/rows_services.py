@@ -5,7 +5,7 @@ Guests are MACs behind one port of the bridge, so spoof-check is off in these ne
 would hold that port to one MAC and a guest's share of packets.
 """
 import json, os
-from lab import alive, end, wait
+from lab import LabError, alive, end, wait
 from stage import Stage, ask, ms_of, quiet
 from table import at_least, at_most, ratio_at_least, ratio_at_most
 
@@ -117,7 +117,11 @@ def dhcp(table, v, runs=5):
         many = [ours.new(v, 500, 16)["rate"] for _ in range(runs)]
         held = ours.next - 1
         table.row(f"DHCPv{v}: {held:,} leases held", many, "/s", ratio_at_least(0.9), own, "with few")
-        table.row(f"DHCPv{v}: start with {held:,} leases", [restart(s) for _ in range(3)], "ms", at_most(500))
+        before = len(engine_leases(s))
+        starts = [restart(s) for _ in range(3)]
+        if len(engine_leases(s)) != before:
+            raise LabError(f"of {before} leases {len(engine_leases(s))} were there when `up` was done")
+        table.row(f"DHCPv{v}: start with {before:,} leases", starts, "ms", at_most(500))
 
 
 def dhcp4(table):
