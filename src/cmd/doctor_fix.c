@@ -225,7 +225,7 @@ static void settle(struct mender *m, struct patient *p, const struct findings *n
 		return;
 	}
 	if (mend_undo(m->kern, p->fix, m->doctor->cmd->report) == 0)
-		say(m, GLYPH_WARNING, "it didn't help%s", p->fix->ops ? ", and was taken back" : " yet, and goes on");
+		say(m, GLYPH_WARNING, "it didn't help%s", p->fix->ops ? ", and was taken back" : " yet; what was started goes on");
 	record(m, p, "no help", NULL);
 }
 
@@ -342,6 +342,9 @@ int doctor_fix(struct doctor *doctor, const char *way, struct snapshot **snap, s
 	if (json_array_size(m.fixed) == 0 && (*found)->n > 0)
 		say(&m, GLYPH_INFO,
 		    way ? "nothing here can be mended in that way" : "nothing here can be mended by --fix alone");
+	else if (r == 1 && (findings_count(*found, SEVERITY_ERROR) > 0 || findings_count(*found, SEVERITY_WARNING) > 0))
+		say(&m, GLYPH_WARNING, "%zu errors and %zu warnings are left: sixtap doctor tells them",
+		    findings_count(*found, SEVERITY_ERROR), findings_count(*found, SEVERITY_WARNING));
 	for (size_t i = 0; i < m.n_tried; i++)
 		free(m.tried[i]);
 	free(m.tried);

@@ -86,6 +86,7 @@ static const char *label(const char *key, char buf[static 64])
 static void show_evidence(const struct cmd *cmd, const struct diag_finding *f, int indent)
 {
 	struct table t = { 0 };
+	char heads[FINDING_COLUMNS][64];
 	int width = 0;
 
 	for (size_t i = 0; i < f->n_values; i++) {
@@ -108,7 +109,7 @@ static void show_evidence(const struct cmd *cmd, const struct diag_finding *f, i
 	if (f->head[0] && f->n_values > 0)
 		(void)putchar('\n');
 	for (size_t i = 0; i < FINDING_COLUMNS; i++)
-		t.head[i] = f->head[i];
+		t.head[i] = f->head[i] ? label(f->head[i], heads[i]) : NULL;
 	for (size_t i = 0; f->head[0] && i < f->n_rows; i++) {
 		if (i >= 12 && f->n_rows > 14 && !cmd->verbose) {
 			char more[64];
@@ -337,6 +338,15 @@ static void counts(const struct findings *found, char *buf, size_t size)
 	}
 }
 
+/* With root the reason matters; without, it is always the same, and "nftables" is enough. */
+static size_t part_length(const struct snapshot *snap, const char *because)
+{
+	const char *of = strstr(because, " of ");
+	size_t colon = strcspn(because, ":");
+
+	return snap->root ? strlen(because) : of && (size_t)(of - because) < colon ? (size_t)(of - because) : colon;
+}
+
 /* "· 17 of 61 faults could not be judged without root: nftables, QMP" */
 static void show_unchecked(const struct doctor *doctor, const struct snapshot *snap, const struct findings *found)
 {
@@ -348,26 +358,29 @@ static void show_unchecked(const struct doctor *doctor, const struct snapshot *s
 		return;
 	for (size_t i = 0; i < found->n_unchecked && n_parts <= PARTS_SHOWN; i++)
 		for (size_t k = 0; k < found->unchecked[i].n && n_parts <= PARTS_SHOWN; k++) {
+			const char *because = found->unchecked[i].because[k];
+			size_t len = part_length(snap, because);
 			bool have = found->unchecked[i].in_part;
 
 			for (size_t p = 0; p < n_parts; p++)
-				have |= str_eq(parts[p], found->unchecked[i].because[k]);
+				have |= part_length(snap, parts[p]) == len && strncmp(parts[p], because, len) == 0;
 			if (!have)
-				parts[n_parts++] = found->unchecked[i].because[k];
+				parts[n_parts++] = because;
 		}
-	(void)printf("%s %zu of %zu faults could not be judged%s: ", cmd_glyph(cmd, GLYPH_INFO), n, found->n_rules,
-		     snap->root ? "" : " without root");
+	_cleanup_(freep) char *text = xasprintf("%zu of %zu faults could not be judged%s:", n, found->n_rules,
+						snap->root ? "" : " without root");
 	for (size_t i = 0; i < n_parts; i++) {
-		size_t colon = strcspn(parts[i], ":");
+		char *more = i == PARTS_SHOWN ? xasprintf("%s, …", text)
+					      : xasprintf("%s%s%.*s", text, i ? ", " : " ",
+							  (int)part_length(snap, parts[i]), parts[i]);
 
-		/* With root the reason matters; without, it is always the same. */
-		if (i == PARTS_SHOWN)
-			(void)printf(", …");
-		else
-			(void)printf("%s%.*s", i ? ", " : "", snap->root ? (int)strlen(parts[i]) : (int)colon,
-				     parts[i]);
+		free(text);
+		text = more;
 	}
-	(void)printf("%s\n", snap->root ? "" : " (sudo sixtap doctor)");
+	char *whole = xasprintf("%s%s", text, snap->root ? "" : " (sudo sixtap doctor)");
+	(void)printf("%s ", cmd_glyph(cmd, GLYPH_INFO));
+	wrapped(whole, 2);
+	free(whole);
 }
 
 void doctor_show(const struct doctor *doctor, const struct snapshot *snap, const struct findings *found, double seconds)

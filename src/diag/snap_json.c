@@ -429,6 +429,10 @@ int snapshot_load(struct snapshot **ret, const char *path, struct report *report
 		ssize_t r = read(fd, text + n, cap - n);
 		if (r < 0 && errno == EINTR)
 			continue;
+		if (r < 0 && errno == EISDIR) {
+			report_error(report, name, "a folder, not a file that `sixtap doctor --save` wrote");
+			return -EISDIR;
+		}
 		if (r < 0)
 			return failed(report, name, -errno);
 		if (r == 0)
@@ -441,7 +445,12 @@ int snapshot_load(struct snapshot **ret, const char *path, struct report *report
 	}
 	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &e);
 	if (!root) {
-		report_error(report, name, "line %d: %s; is it cut off?", e.line, e.text);
+		if (n == 0)
+			report_error(report, name, "it is empty");
+		else if (text[strspn(text, " \t\r\n")] != '{')
+			report_error(report, name, "not a file that `sixtap doctor --save` wrote");
+		else
+			report_error(report, name, "line %d: %s; is it cut off?", e.line, e.text);
 		return -EBADMSG;
 	}
 	int r = snapshot_from_json(ret, root, name, report);

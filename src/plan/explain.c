@@ -182,7 +182,8 @@ static void print_op(const struct printer *p, const struct op *op, const char *n
 	if (op->what[0] || op->why[0]) {
 		pad(p, column, name_width + 2);
 		column = is_short(op) ? put(p, op->what) : 0;
-		pad(p, column, SHORT_WIDTH);
+		if (op->why[0] || !is_short(op))
+			pad(p, column, SHORT_WIDTH);
 		if (!is_short(op))
 			(void)put(p, op->what);
 		if (op->why[0]) {

@@ -309,6 +309,17 @@ class NetfilterOfBridge(Netfilter):
         super().restore()
 
 
+class NetfilterOfBridge6(NetfilterOfBridge):
+    """For one family alone: each has its own setting."""
+
+    def make(self):
+        super().make()
+        self.host.ip("link", "set", "br0", "type", "bridge", "nf_call_iptables", 0)
+
+    def broken(self):
+        return super().broken() and self.t.reaches(self.t.g1, self.t.g2.a4)
+
+
 class NetfilterIptables(Netfilter):
     def make(self):
         self.was = self.host.sysctl("net.bridge.bridge-nf-call-ip6tables")
@@ -462,7 +473,7 @@ class NoReader(Row):
         self.host.ip("link", "del", "tp")
 
 
-FAULTS = [NoReader, Snooping, FloodOff, Isolated, Mtu, Stp, Vlan, VlanAlone, PortAddress, Netfilter, NetfilterOfBridge, NetfilterIptables,
+FAULTS = [NoReader, Snooping, FloodOff, Isolated, Mtu, Stp, Vlan, VlanAlone, PortAddress, Netfilter, NetfilterOfBridge, NetfilterOfBridge6, NetfilterIptables,
           MldFiltered]
 
 

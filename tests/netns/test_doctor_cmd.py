@@ -69,6 +69,25 @@ def test_folded(d):
     assert len([l for l in p.stdout.splitlines() if l.endswith(" tap.no-reader") and l[0] in "✗!·"]) == 3, p.stdout
 
 
+def test_refused_files(d):
+    """Each with its own reason, and a status of failure."""
+    whole = os.path.join(d.lab.dir, "whole.json")
+    assert text(d, "--save", whole).returncode == 0
+    with open(whole) as f:
+        snapshot = f.read()
+    newer = json.dumps(dict(json.loads(snapshot), version=99))
+    for content, says in (("", "it is empty"), ("web01\n", "not a file that `sixtap doctor --save` wrote"),
+                          (snapshot[:len(snapshot) // 2], "is it cut off?"), (snapshot[:-2], "is it cut off?"),
+                          (newer, "a snapshot of version 99; this sixtap reads version 1")):
+        path = os.path.join(d.lab.dir, "refused.json")
+        with open(path, "w") as f:
+            f.write(content)
+        p = text(d, "--from", path)
+        assert p.returncode == 1 and says in p.stderr and not p.stdout, (says, p.stdout, p.stderr)
+    p = text(d, "--from", d.lab.dir)
+    assert p.returncode == 1 and "a folder, not a file" in p.stderr, p.stderr
+
+
 def test_subjects(d):
     d.host.ip("neigh", "del", "proxy", GUEST6, "dev", "eth0")
     duplicate(d)

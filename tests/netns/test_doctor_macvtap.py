@@ -133,6 +133,21 @@ class HostAddress(MacvtapFault):
             self.t.host.ip("link", "set", d, "addrgenmode", "none")
 
 
+class HostAddressMade(HostAddress):
+    """Nobody has heard of it yet: it is the guest's by its MAC."""
+    address = f"{PREFIX}:5054:ff:feaa:1"
+
+    def make(self):
+        self.t.host.ip("addr", "add", self.address + "/64", "dev", "mt1", "nodad")
+
+    def broken(self):
+        return "local" in self.t.host.ip("route", "get", self.address)
+
+    def restore(self):
+        self.t.host.ip("addr", "del", self.address + "/64", "dev", "mt1", check=False)
+        super().restore()
+
+
 class ParentDown(MacvtapFault):
     id, subject = "macvtap.parent-down", "eth0"
 
@@ -216,7 +231,7 @@ class DeviceNodeMissing(DeviceNode):
         return not os.path.exists(f"/dev/tap{self.t.index}")
 
 
-FAULTS = [Filtered, HostAddress, ModeIsolates, Vepa, HostIsolated, DeviceNode, DeviceNodeMissing, ParentDown]
+FAULTS = [Filtered, HostAddress, HostAddressMade, ModeIsolates, Vepa, HostIsolated, DeviceNode, DeviceNodeMissing, ParentDown]
 
 
 def test_macvtap_faults(lab):

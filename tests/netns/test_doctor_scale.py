@@ -22,7 +22,8 @@ def test_without_root(d):
     def unprivileged(*args):
         return d.host.run(*who, SIXTAP, "-c", d.config, "--run-dir", d.run_dir, *args, check=False, env=dict(os.environ, LC_ALL="C.UTF-8"))
     p = unprivileged("doctor")
-    assert p.returncode == 3 and "could not be judged without root: nftables" in p.stdout and "sudo sixtap doctor" in p.stdout, p.stdout
+    assert p.returncode == 3 and "could not be judged without root: nftables" in p.stdout and "(sudo sixtap doctor)" in p.stdout, p.stdout
+    assert "/proc" not in p.stdout and p.stdout.count("iptables-legacy") <= 1 and max(map(len, p.stdout.splitlines())) <= 100, p.stdout
     d.host.ip("neigh", "del", "proxy", GUEST6, "dev", "eth0")
     p = unprivileged("doctor")
     assert p.returncode == 1 and "proxy.missing-entry" in p.stdout, p.stdout + p.stderr

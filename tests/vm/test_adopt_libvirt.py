@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest of the real libvirtd on <interface type='direct'>, adopted while it runs."""
-import contextlib, ipaddress, os, socket, time
+import contextlib, ipaddress, json, os, socket, time
 import pytest
 from lab import GUEST, Lab, Sixtap, wait
 from libmacvtap import PREFIX, Wire, group_of
@@ -66,6 +66,20 @@ def lab():
         yield lab
 
 
+def doctor_mends(wire, sixtap, run, address):
+    """`sixtap doctor` says what the guest lacks, by its libvirt name, and --fix has the daemon adopt it again."""
+    run("release", "libvirt:ha")
+    for on in "on", "off":      # only then the kernel works its filter out anew
+        wire.host.ip("link", "set", "macvtap0", "promisc", on)
+    wait(lambda: not wire.reaches(address, 1), 10, "the fault is back")
+    said = json.loads(run("--json", "doctor", check=False))["findings"]
+    f = next(f for f in said if f["id"] == "macvtap.multicast-filtered")
+    assert f["guest"] == "libvirt:ha" and f["fixable"] and "sixtap adopt libvirt:ha" in f["fix"][0]["commands"], f
+    out = run("doctor", "--fix", "macvtap.multicast-filtered", check=False)
+    assert "adopted libvirt:ha: joined" in out and "no longer found on macvtap0" in out, out
+    assert wire.reaches(address, 2)
+
+
 @pytest.mark.skipif(not os.path.exists(GUEST + "/vmlinuz"), reason="no guest image: tools/guest-image")
 def test_live(lab):
     wire = Wire(lab, radvd=True)
@@ -89,6 +103,7 @@ def test_live(lab):
     assert wire.reaches(address, 2)
     [dev] = sixtap.json("status")["adopted"][0]["devices"]
     assert dev["mode"] == "vepa" and dev["lower"] == "eth0" and dev["mac"] == "52:54:00:aa:bb:01"
+    doctor_mends(wire, sixtap, run, address)
     libvirt.virsh("destroy", "ha")
     wait(lambda: sixtap.json("status")["adopted"][0]["state"] == "away", 5, "it is off")
     wire.macvtap("52:54:00:00:00:99", name="macvtap0")      # another takes its interface's name
