@@ -383,6 +383,22 @@ static void show_unchecked(const struct doctor *doctor, const struct snapshot *s
 	free(whole);
 }
 
+/* What a rule can't tell of somebody, though it can of others. Without root that would be most of everything. */
+static void show_in_part(const struct cmd *cmd, const struct snapshot *snap, const struct findings *found)
+{
+	for (size_t i = 0; snap->root && i < found->n_unchecked; i++) {
+		const struct diag_unchecked *u = &found->unchecked[i];
+
+		if (!u->in_part || u->n == 0)
+			continue;
+		_cleanup_(freep) char *more = u->n > 1 ? xasprintf(" (and %zu more like it)", u->n - 1) : xstrdup("");
+		_cleanup_(freep) char *text = xasprintf("%s: %s%s", u->rule->id, u->because[0], more);
+
+		(void)printf("%s ", cmd_glyph(cmd, GLYPH_INFO));
+		wrapped(text, 2);
+	}
+}
+
 void doctor_show(const struct doctor *doctor, const struct snapshot *snap, const struct findings *found, double seconds)
 {
 	const struct cmd *cmd = doctor->cmd;
@@ -393,6 +409,7 @@ void doctor_show(const struct doctor *doctor, const struct snapshot *snap, const
 	if (cmd->quiet)
 		return;
 	show_unchecked(doctor, snap, found);
+	show_in_part(cmd, snap, found);
 	counts(found, what, sizeof(what));
 	if (what[0]) {
 		(void)printf("%zu faults looked for · %s · %.1f s\n", found->n_rules - findings_n_unchecked(found),

@@ -189,6 +189,18 @@ static void filtered_fixes(struct diag_finding *f, const struct snapshot *s, con
 	fix_note(f, fix, "from its next start; lets the guest change its MAC");
 }
 
+/* Somebody puts groups of the guest's on the list: those that aren't the host's own. */
+static bool is_followed(const struct snapshot *s, const struct snap_link *l)
+{
+	size_t n;
+	const struct snap_mcast *list = snap_mcasts(s, l->ifindex, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (is_solicited(&list[i].mac) && !accident(s, l->ifindex, &list[i].mac))
+			return true;
+	return false;
+}
+
 static void judge_filtered_one(const struct snapshot *s, struct findings *found, const struct snap_link *l)
 {
 	const struct snap_nic *nic = snap_nic_of_link(s, l->ifindex);
@@ -207,6 +219,11 @@ static void judge_filtered_one(const struct snapshot *s, struct findings *found,
 		if (!worst || (w.list[i].ip && (!worst->ip || ip_is_link_local(worst->ip))))
 			worst = &w.list[i];
 	}
+	/* "None found" would be no answer for a guest of which nothing is known. */
+	if (w.n == 0 && nic && nic->live && !nic->rx_known && !is_followed(s, l))
+		findings_unchecked(found, true, "what %s listens to isn't known%s; `sixtap adopt %s` asks the guest itself", nic->guest,
+				   strncmp(nic->guest, "libvirt:", 8) == 0 ? ", libvirt holds its monitor" : "",
+				   adopt_subject(s, l));
 	if (!worst)
 		return;
 	const char *guest = scene_guest_or(s, found->arena, l);

@@ -126,7 +126,7 @@ static void test_round_trip(void **state)
 static const struct {
 	const char *why, *text, *said;
 } refused[] = {
-	{ "nothing at all", "", "is it cut off?" },
+	{ "nothing at all", "", "it is empty" },
 	{ "cut in the middle", "{\"format\":\"sixtap-snapshot\",\"version\":1,\"links\":[{\"ifin", "is it cut off?" },
 	{ "some other JSON", "{\"version\":1,\"networks\":[]}", "not a snapshot" },
 	{ "a list", "[1,2]", "not a snapshot" },
