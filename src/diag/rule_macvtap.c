@@ -115,7 +115,7 @@ static void want_by_address(struct wants *w, const struct scene_addr *addrs, siz
 		if (g && (!g->ip || ip_is_link_local(g->ip)))
 			g->ip = &addrs[i].ip;
 		if (!w->source)
-			w->source = addrs[i].source;
+			w->source = str_eq(addrs[i].source, "neighbour") ? "ip -6 neigh" : addrs[i].source;
 	}
 }
 
