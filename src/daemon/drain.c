@@ -185,14 +185,6 @@ static void add(struct candidates *c, const struct net *net, const struct prefix
 	c->list[c->n++] = (struct plan_drain){ .network = net->name, .gateway = *gateway, .until = until, .recorded = recorded };
 }
 
-static bool has_ports(const struct world *world, uint32_t ifindex)
-{
-	for (size_t i = 0; i < world->n_links; i++)
-		if (world->links[i].master == ifindex)
-			return true;
-	return false;
-}
-
 /* What the configuration wants, as far as that can be told without a plan. */
 static bool is_wanted(const struct d_network *n, const struct prefix *p)
 {
@@ -210,7 +202,7 @@ static void add_addresses(const struct daemon_main *d, const struct world *world
 		if (ip_is_link_local(&a->prefix.ip) || !link || !alias_parse(link->alias, network, guest) || guest[0])
 			continue;
 		const struct net *net = networks_find((struct daemon_main *)d, network);
-		if (!net || !net->d || net->leaving || is_wanted(net->d, &a->prefix) || !has_ports(world, link->ifindex))
+		if (!net || !net->d || net->leaving || is_wanted(net->d, &a->prefix) || !world_has_ports(world, link->ifindex))
 			continue;
 		add(c, net, &a->prefix, until_of(d, net, &a->prefix, now), false);
 	}

@@ -56,13 +56,21 @@ static void add_own(const struct world *world, const struct plan *plan, struct p
 	}
 }
 
+/* A dump takes the kernel 10 ms a family: only where somebody can have sent something. */
+static bool had_guests(const struct world *world, const struct plan_result *r)
+{
+	const struct w_link *link = world_link_by_name(world, r->device);
+
+	return link && world_has_ports(world, link->ifindex);
+}
+
 void flows_mend(const struct world *world, const struct plan *plan)
 {
 	struct prefixes from = { .arena = arena_new() }, not_to = { .arena = from.arena };
 	size_t n = 0;
 
 	for (size_t i = 0; brings_translation(plan) && i < plan->n_results; i++)
-		for (size_t k = 0; k < plan->results[i].n_translated; k++)
+		for (size_t k = 0; had_guests(world, &plan->results[i]) && k < plan->results[i].n_translated; k++)
 			add(&from, &plan->results[i].translated[k]);
 	if (from.n > 0) {
 		add_own(world, plan, &not_to);

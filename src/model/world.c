@@ -88,6 +88,14 @@ const struct w_link *world_link_by_name(const struct world *world, const char *n
 	return NULL;
 }
 
+bool world_has_ports(const struct world *world, uint32_t bridge)
+{
+	for (size_t i = 0; i < world->n_links; i++)
+		if (world->links[i].master == bridge)
+			return true;
+	return false;
+}
+
 const char *world_sysctl(const struct world *world, const char *path)
 {
 	const struct w_sysctl key = { .path = path };

@@ -205,6 +205,7 @@ DEFINE_FREEP(struct world, world_free)
 
 const struct w_link *world_link(const struct world *world, uint32_t ifindex);
 const struct w_link *world_link_by_name(const struct world *world, const char *name);
+bool world_has_ports(const struct world *world, uint32_t bridge);	/* @bridge: ifindex */
 const char *world_sysctl(const struct world *world, const char *path);	/* NULL: doesn't exist or wasn't read */
 const struct w_found *world_found(const struct world *world, const char *path);
 const struct w_served *world_served(const struct world *world, const char *network);
