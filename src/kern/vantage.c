@@ -79,6 +79,7 @@ static void put_macvlan(struct nlb *b, uint32_t lower, uint32_t mtu, const struc
 	nlb_strz(b, IFLA_INFO_KIND, "macvlan");
 	size_t data = nlb_nest(b, IFLA_INFO_DATA);
 	nlb_u32(b, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+	nlb_u32(b, IFLA_MACVLAN_BC_QUEUE_LEN, 1);	/* the longest wish counts, for all on the device: not ours */
 	nlb_end(b, data);
 	nlb_end(b, info);
 }

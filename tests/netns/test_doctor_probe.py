@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`sixtap doctor --probe`: what is asked of the network itself, as a guest and beside a macvtap."""
-import json, os, socket, threading, time
+import ctypes, json, os, socket, threading, time
 from lab import wait
 from test_doctor_bridge import Lan as BridgeLan, P4, P6
 from test_doctor_macvtap import Filtered, Lan as MacvtapLan
@@ -76,6 +76,21 @@ def test_beside_a_macvtap(lab):
         assert [x["mac"] for x in a["answers"]] == [{t.g1.address: t.g1.mac, t.g2.address: t.g2.mac}[a["target"]]], asked
 
 
+def burst(sock, frame, n):
+    """One frame n times in one system call."""
+    class Iovec(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_char_p), ("len", ctypes.c_size_t)]
+
+    class Mmsghdr(ctypes.Structure):    # struct msghdr, and msg_len
+        _fields_ = [("name", ctypes.c_void_p), ("namelen", ctypes.c_uint), ("iov", ctypes.POINTER(Iovec)), ("iovlen", ctypes.c_size_t),
+                    ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t), ("flags", ctypes.c_int),
+                    ("padding", ctypes.c_int), ("sent", ctypes.c_uint)]
+    iov = Iovec(frame, len(frame))
+    messages = (Mmsghdr * n)(*[Mmsghdr(iov=ctypes.pointer(iov), iovlen=1) for _ in range(n)])
+    libc = ctypes.CDLL(None)
+    return lambda held=(frame, iov): libc.sendmmsg(sock.fileno(), messages, n, 0)
+
+
 def test_broadcast_queue(lab):
     """More broadcasts than fit the queue: some are dropped, on the lower device's account."""
     t = MacvtapLan(lab)
@@ -89,9 +104,9 @@ def test_broadcast_queue(lab):
         # Somebody who asks for everybody; or what nobody takes, and is on the lower device's account as well.
         arp = b"\0\1\x08\0\6\4\0\1\x02\0\0\0\5\1" + bytes(10) + socket.inet_aton("198.18.0.9") + bytes(32)
         frame = b"\xff" * 6 + b"\x02\0\0\0\5\1" + (b"\x08\x06" + arp if wanted else b"\x88\xb5" + bytes(60))
-        while not stop_it.is_set():
-            for _ in range(200):        # in bursts: the queue is worked off in between
-                s.send(frame)
+        send = burst(s, frame, 200)
+        while not stop_it.is_set():     # in bursts: the queue is worked off in between
+            send()
             time.sleep(0.02)
         s.close()
     assert not t.doctor.look("--probe")
