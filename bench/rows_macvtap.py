@@ -48,8 +48,7 @@ def report(i, groups, leave=False):
 
 
 def joined(host):
-    with host.enter(), open("/proc/net/dev_mcast") as f:
-        return sum(1 for l in f if l.split()[1].startswith("m") and l.split()[3] != "0")
+    return sum(1 for r in map(str.split, host.proc_net("dev_mcast")) if r[1].startswith("m") and r[3] != "0")
 
 
 class Office:

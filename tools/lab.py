@@ -143,6 +143,14 @@ class Ns:
 
     # what is there
 
+    def proc_net(self, name):
+        """
+        Lines of /proc/net/@name there. That path itself would be the initial namespace's: it leads to that of the process's first
+        thread, and pytest-xdist runs the tests of some workers in another one.
+        """
+        with self.enter(), open("/proc/thread-self/net/" + name) as f:
+            return f.read().splitlines()
+
     def links(self):
         return {x["ifname"]: x for x in self.ipj("-d", "link", "show")}
 

@@ -65,8 +65,7 @@ class Wire:
 
     def groups(self, name):
         """What was joined on top of the kernel's own."""
-        with self.host.enter(), open("/proc/net/dev_mcast") as f:
-            rows = [line.split() for line in f]
+        rows = map(str.split, self.host.proc_net("dev_mcast"))
         return sorted(":".join(r[4][i:i + 2] for i in range(0, 12, 2)) for r in rows if r[1] == name and r[3] != "0")
 
     def reaches(self, address, timeout=2):
@@ -120,8 +119,8 @@ class Guest:
 
     def wanted(self):
         """The multicast its own kernel lets in, as Ethernet groups; without that of all IPv4 hosts, which nobody reports."""
-        with self.ns.enter(), open("/proc/net/dev_mcast") as f:
-            return sorted({":".join(r[4][i:i + 2] for i in range(0, 12, 2)) for r in map(str.split, f) if r[1] == "g0"} - {"01:00:5e:00:00:01"})
+        rows = map(str.split, self.ns.proc_net("dev_mcast"))
+        return sorted({":".join(r[4][i:i + 2] for i in range(0, 12, 2)) for r in rows if r[1] == "g0"} - {"01:00:5e:00:00:01"})
 
 
 # Stands for QEMU: takes what `sixtap run` adds to a command line, and carries frames, headers and all, between the queues

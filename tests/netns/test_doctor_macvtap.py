@@ -65,8 +65,7 @@ class Lan:
         return all(g.ns.ping(HOST, timeout=1) for g in (self.g1, self.g2))
 
     def state(self):
-        with self.host.enter(), open("/proc/net/dev_mcast") as f:
-            groups = sorted(tuple(l.split()[1:5]) for l in f if " mt" in l)
+        groups = sorted(tuple(l.split()[1:5]) for l in self.host.proc_net("dev_mcast") if " mt" in l)
         links = {n: (l["address"], l["mtu"], [x for x in l["flags"] if x in ("UP", "ALLMULTI", "PROMISC")],
                      l.get("linkinfo", {}).get("info_data", {}).get("mode")) for n, l in self.host.links().items()}
         sysctls = {f"{d}.{k}": self.host.sysctl(f"net.ipv6.conf.{d}.{k}") for d in ("eth0", "mt1", "mt2", "hv")

@@ -17,8 +17,8 @@ def office(lab):
 
 
 def joined(o, dev):
-    with o.host.enter(), open("/proc/net/dev_mcast") as f:
-        return {":".join(r[4][i:i + 2] for i in range(0, 12, 2)) for r in map(str.split, f) if r[1] == dev and r[3] != "0"}
+    rows = map(str.split, o.host.proc_net("dev_mcast"))
+    return {":".join(r[4][i:i + 2] for i in range(0, 12, 2)) for r in rows if r[1] == dev and r[3] != "0"}
 
 
 def cold(o, address):
@@ -99,8 +99,7 @@ def test_both_ways_to_hear(office, env, protocol):
     o.up()
     g = o.guest("web", 10, "--no-monitor", addresses=["2001:db8:5::77/64"])
     index = str(o.host.links()["macvtap0"]["ifindex"])
-    with o.host.enter(), open("/proc/net/packet") as f:
-        assert [r[3] for r in map(str.split, f) if r[4] == index] == [protocol]
+    assert [r[3] for r in map(str.split, o.host.proc_net("packet")) if r[4] == index] == [protocol]
     wait(lambda: {group_of("2001:db8:5::77"), "33:33:00:00:00:01"} <= joined(o, "macvtap0"), 5, "what it listens to")
     # It speaks IPv4, and leaves what it listened to.
     g.ns.ip("addr", "add", "192.0.2.10/24", "dev", "g0")

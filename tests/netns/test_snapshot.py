@@ -98,6 +98,7 @@ def test_what_is_there(lab):
     lab.defer(lambda: (p.kill(), p.wait()))
     wait(lambda: os.path.exists(qemu) or p.poll() is not None, 15, "QEMU's monitor")
     assert p.poll() is None, p.stderr.read()
+    wait(lambda: "LOWER_UP" in host.links()["t1"]["flags"], 15, "QEMU, whose monitor comes first, has opened its tap")
     s = read(host)
     index = {x["name"]: x["ifindex"] for x in s["links"]}
     link = {x["name"]: x for x in s["links"]}
