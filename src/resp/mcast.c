@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 
 #define ROUND (2 * MONO_S)		/* from a query until its answer must be there: half a second is asked for */
-#define ASK_AGAIN MONO_S		/* before something is dropped */
+#define ASK_AGAIN MONO_S		/* before something is dropped; after no answer at all, doubling up to ASK_EVERY */
 #define ASK_SOON (20 * MONO_S)		/* after use of an address whose report hasn't come */
 #define ASK_DOUBT MONO_S		/* after a report that doesn't say whether the guest still listens */
 #define ASK_EVERY (600 * MONO_S)
@@ -41,7 +41,7 @@ struct mcast {
 	mono_t ask_at;
 	mono_t round, round_end;	/* since when we wait for an answer; NEVER: we don't */
 	bool answered[2], unsure[2], many;	/* in this round: of MLD and IGMP; more than there is room for */
-	mono_t many_wait;
+	mono_t many_wait, silent_wait;
 };
 
 enum family { MLD, IGMP };
@@ -56,6 +56,7 @@ int mcast_new(struct mcast **ret, mono_t now)
 	m->ask_at = now;
 	m->round = m->round_end = MONO_NEVER;
 	m->many_wait = ASK_MANY;
+	m->silent_wait = ASK_AGAIN;
 	*ret = m;
 	return 0;
 }
@@ -437,7 +438,13 @@ static void end_round(struct mcast *m, mono_t now)
 		else
 			set_reasons(m, e, e->reasons & (uint8_t)~DYNAMIC);
 	}
-	m->has_answered = m->has_answered || m->answered[MLD] || m->answered[IGMP];
+	if (m->answered[MLD] || m->answered[IGMP]) {
+		m->has_answered = true;
+		m->silent_wait = ASK_AGAIN;
+	} else {	/* it boots, is paused, or the question got lost */
+		ask_by(m, mono_add(now, m->silent_wait));
+		m->silent_wait = m->silent_wait * 2 < ASK_EVERY ? m->silent_wait * 2 : ASK_EVERY;
+	}
 	m->round = m->round_end = MONO_NEVER;
 	if (missing)
 		ask_by(m, mono_add(now, ASK_AGAIN));

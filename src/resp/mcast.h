@@ -18,9 +18,10 @@
  *
  * What is missed (a leave while nobody listened, a guest that just stops) would
  * leak. So the guest is asked now and then: a general query, to it alone, which
- * it answers with all its groups; what it leaves out twice is dropped. A guest
- * that reports nothing is asked in vain: of it at most MCAST_USED groups are
- * kept, those that were used last.
+ * it answers with all its groups; what it leaves out twice is dropped. One that
+ * doesn't answer is asked again, soon at first. A guest that reports nothing is
+ * asked in vain: of it at most MCAST_USED groups are kept, those that were used
+ * last.
  *
  * Bounds: MCAST_ENTRIES groups of evidence, MCAST_GROUPS Ethernet groups; beyond
  * that all multicast, until an answer or QMP shows that there are fewer. The
