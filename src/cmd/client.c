@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "ctl/paths.h"
+#include "kern/netns.h"
 
 /* ---- configuration ---- */
 
@@ -193,14 +194,12 @@ static bool unit_does_it(const struct cmd *cmd, const char *daemon)
 {
 	static const char *const units[] = { "/etc/systemd/system/", "/usr/local/lib/systemd/system/", "/usr/lib/systemd/system/",
 					     "/lib/systemd/system/" };
-	struct stat ours, systemds;
 	bool there = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(units); i++)
 		there = there || access(PATHS_JOIN(units[i], "sixtapd.service"), F_OK) == 0;
-	return there && access("/run/systemd/system/", F_OK) == 0 && str_eq(daemon, SIXTAP_DAEMON) && !cmd->run_dir_option && !cmd->state_dir_option &&
-	       !getenv("SIXTAP_RUN_DIR") && !getenv("SIXTAP_STATE_DIR") && stat("/proc/self/ns/net", &ours) == 0 &&
-	       stat("/proc/1/ns/net", &systemds) == 0 && ours.st_ino == systemds.st_ino && ours.st_dev == systemds.st_dev;
+	return there && str_eq(daemon, SIXTAP_DAEMON) && !cmd->run_dir_option && !cmd->state_dir_option &&
+	       !getenv("SIXTAP_RUN_DIR") && !getenv("SIXTAP_STATE_DIR") && netns_is_of_init();
 }
 
 static int start_daemon(struct cmd *cmd)

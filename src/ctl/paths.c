@@ -19,7 +19,8 @@
 /* Names sixtap to systemd's machine-id hash; made once with `systemd-id128 new`. */
 #define APP_ID SD_ID128_MAKE(8c, 3f, 5d, 0b, 1e, 6a, 4c, 51, 9d, 8f, 2b, 7e, 40, c6, a3, 12)
 
-static int choose(const char *option, const char *variable, const char *standard, char ret[static PATHS_MAX])
+static int choose(const char *option, const char *variable, const char *standard, bool (*whole)(void),
+		  char ret[static PATHS_MAX])
 {
 	const char *chosen = option ? option : getenv(variable);
 	uint64_t cookie = 0;
@@ -27,7 +28,7 @@ static int choose(const char *option, const char *variable, const char *standard
 
 	if (chosen && *chosen)
 		return str_copy(ret, PATHS_MAX, chosen) ? 0 : -ENAMETOOLONG;
-	if (netns_is_initial())
+	if (whole())
 		return str_copy(ret, PATHS_MAX, standard) ? 0 : -ENAMETOOLONG;
 	int r = netns_cookie(&cookie);
 	if (r < 0)
@@ -38,12 +39,12 @@ static int choose(const char *option, const char *variable, const char *standard
 
 int paths_run_dir(const char *option, char ret[static PATHS_MAX])
 {
-	return choose(option, "SIXTAP_RUN_DIR", PATHS_RUN_DIR, ret);
+	return choose(option, "SIXTAP_RUN_DIR", PATHS_RUN_DIR, netns_is_initial, ret);
 }
 
 int paths_state_dir(const char *option, char ret[static PATHS_MAX])
 {
-	return choose(option, "SIXTAP_STATE_DIR", PATHS_STATE_DIR, ret);
+	return choose(option, "SIXTAP_STATE_DIR", PATHS_STATE_DIR, netns_is_main, ret);
 }
 
 const char *paths_join(const char *dir, const char *name, char buf[static PATHS_MAX])

@@ -5,6 +5,8 @@
  * Each network namespace has its own daemon, so each has its own folders:
  * /run/sixtap and /var/lib/sixtap in the initial namespace, netns-<cookie>
  * below them in any other. (SO_NETNS_COOKIE: inode numbers are reused at once.)
+ * What must outlive a reboot is in /var/lib/sixtap also in the namespace of a
+ * container that boots its own systemd: it has another cookie after each boot.
  */
 #pragma once
 #include <stddef.h>

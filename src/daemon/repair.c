@@ -10,6 +10,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "daemon/state.h"
+#include "kern/nft.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 
@@ -66,6 +67,7 @@ struct repair {
 	struct silent *silent;
 	size_t n_silent, cap_silent;
 	struct thing *things;
+	uint32_t own_pid;		/* by which nftables' listeners are told of what we do */
 	char by[48], by_foreign[48];	/* who changed our tables last, and rules of others */
 	mono_t neigh_next;		/* not before then again because of neighbours */
 	unsigned int ticks;
@@ -285,7 +287,9 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 		return;
 	case KERN_CHANGE_NFT:
 	case KERN_CHANGE_FIREWALL:
-		if (ifindex == (uint32_t)getpid())
+		if (d->repair->own_pid == 0)
+			d->repair->own_pid = kern_nft_own_pid(d->kern);
+		if (ifindex == d->repair->own_pid)
 			return;
 		(void)snprintf(kind == KERN_CHANGE_NFT ? d->repair->by : d->repair->by_foreign, sizeof(d->repair->by), "%s(%u)",
 			       name, ifindex);

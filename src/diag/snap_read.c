@@ -154,7 +154,7 @@ int snapshot_read(struct snapshot **ret, const struct snapshot_conf *conf, struc
 		s->kernel = arena_strdup(s->arena, u.release);
 	}
 	s->root = has_capability(CAP_NET_ADMIN);
-	s->initial_netns = netns_is_initial();
+	s->initial_netns = netns_is_main();
 	e = nl_open(&r.rt, NETLINK_ROUTE);
 	if (e == 0)
 		e = snap_read_links(&r);

@@ -602,7 +602,7 @@ struct snapshot {
 	uint64_t took_us;
 	const char *host, *kernel;	/* uname */
 	bool root;		/* had CAP_NET_ADMIN */
-	bool initial_netns;
+	bool initial_netns;	/* or the one of a container's own systemd: files in /etc and /run are about it */
 	bool conntrack;		/* nf_conntrack is there */
 	bool br_netfilter;	/* the module is there: net/bridge/ exists */
 	struct snap_unread *unread;		size_t n_unread;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/mem.h"
 
 /*
@@ -46,6 +47,20 @@ bool netns_is_initial(void)
 	if (stat("/proc/thread-self/ns/net", &st) == 0 && st.st_ino == INITIAL_INODE)
 		return true;
 	return netns_cookie(&cookie) == 0 && cookie == INITIAL_COOKIE;
+}
+
+bool netns_is_of_init(void)
+{
+	struct stat ours, inits;
+
+	/* systemd's own word that it runs here, which other first processes of containers don't leave. */
+	return access("/run/systemd/system/", F_OK) == 0 && stat("/proc/thread-self/ns/net", &ours) == 0 &&
+	       stat("/proc/1/ns/net", &inits) == 0 && ours.st_ino == inits.st_ino && ours.st_dev == inits.st_dev;
+}
+
+bool netns_is_main(void)
+{
+	return netns_is_initial() || netns_is_of_init();
 }
 
 static int open_netns(const char *which)

@@ -386,6 +386,13 @@ static int get_gen(struct kern *kern, struct dump *d)
 	return nl_dump(&kern->nf, &kern->b, on_gen, d, why);
 }
 
+uint32_t kern_nft_own_pid(struct kern *kern)
+{
+	struct dump d = { 0 };
+
+	return get_gen(kern, &d) == 0 ? d.gen.pid : 0;
+}
+
 static int dump_kind(struct kern *kern, struct dump *d, uint8_t family, uint8_t msg, uint16_t flags,
 		     uint16_t table_attr, nl_fn fn)
 {

@@ -43,6 +43,17 @@ int kern_nft_text(struct kern *kern, uint8_t family, const char *text, char why[
 bool kern_nft_has_egress(struct kern *kern);
 
 /**
+ * kern_nft_own_pid() - The process id by which the kernel tells nftables' listeners of this thread's changes
+ * @kern:	the kernel
+ *
+ * Always the one of the initial PID namespace (nf_tables_fill_gen_info() in net/netfilter/nf_tables_api.c): in a
+ * container getpid() is another. Who asks for the generation gets his own.
+ *
+ * Return: the id, or 0 when it could not be asked
+ */
+uint32_t kern_nft_own_pid(struct kern *kern);
+
+/**
  * kern_nft_elems() - Delete and add elements in one transaction
  * @kern:	the kernel
  * @family:	NFPROTO_INET or NFPROTO_BRIDGE
