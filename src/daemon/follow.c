@@ -19,6 +19,8 @@
 #define RECORD_FOLLOW "follow"
 static const mono_t retry_after[] = { 200 * MONO_MS, MONO_S };	/* a monitor that was closed; then at the tick */
 
+#define ALL_AGAIN MONO_S	/* not put back sooner after the last time */
+
 #define SEEN_MAX_ 32		/* addresses of a guest that are shown */
 
 struct followed {
@@ -36,16 +38,19 @@ struct followed {
 		struct mac mac;
 		uint8_t reasons;	/* 0: to be left */
 		bool joined;
+		bool there;		/* the kernel says so; while it is looked at */
 	} groups[MCAST_GROUPS];
 	size_t n_groups;
 	uint8_t all;			/* enum mcast_all; 0: only the groups */
 	bool all_ours;			/* we switched it on */
+	mono_t all_again;		/* when it was switched on anew last; 0: never */
 	struct {
 		struct ip ip;
 		mono_t at;
 	} seen[SEEN_MAX_];
 	size_t n_seen;
 	bool inward;			/* our filter is on its egress */
+	bool shown;			/* the engine hears it */
 	bool dirty, keep;
 	UT_hash_handle hh, hh_id;
 };
@@ -229,6 +234,8 @@ static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 		r = serve_tell_engine(d, INNER_FOLLOW, &msg, &fd, with_socket);
 	if (fd >= 0)
 		(void)close(fd);
+	if (with_socket)
+		f->shown = r == 0;	/* else the tick tries again */
 	if (r < 0 && r != -ENODEV)
 		log_event(LOG_LEVEL_ERROR, "cannot-follow device=%s error=\"%s\"", f->device, strerror(-r));
 	for (size_t i = 0; r == 0 && with_socket && i < f->n_groups; i++) {
@@ -239,39 +246,6 @@ static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
 	}
 	if (r == 0)
 		open_monitor(d, f);
-}
-
-/* Nobody tells us when the filter is taken off, and without it the guest isn't heard. */
-static void keep_inward(struct daemon_main *d)
-{
-	_cleanup_(freep) uint32_t *indexes = NULL;
-	size_t n = 0, cap = 0;
-
-	for (const struct followed *f = d->follow->devices; f; f = f->hh.next) {
-		if (!f->inward)
-			continue;
-		GROW(indexes, n, cap);
-		indexes[n++] = f->ifindex;
-	}
-	if (n == 0 || kern_mcast_inward_lost(d->kern, indexes, n, &n) < 0)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		struct followed *f = find(d, indexes[i]);
-
-		log_event(LOG_LEVEL_NOTICE, "filter-was-removed device=%s", f->device);
-		f->inward = kern_mcast_inward(d->kern, f->ifindex, true) == 0;
-		tell(d, f, true);
-	}
-}
-
-void follow_tick(struct daemon_main *d)
-{
-	keep_inward(d);
-	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
-		if (f->monitor_open)
-			f->retries = 0;
-		open_monitor(d, f);
-	}
 }
 
 void follow_engine_started(struct daemon_main *d)
@@ -346,6 +320,15 @@ static void failed(struct daemon_main *d, const struct followed *f, const char *
 		log_event(LOG_LEVEL_ERROR, "cannot-%s device=%s error=\"%s\" held_back=%u", what, f->device, strerror(-r), held);
 }
 
+/* What others did, and we mended. */
+static void said(struct daemon_main *d, const struct followed *f, const char *what, size_t n)
+{
+	unsigned int held;
+
+	if (log_gate_pass(&d->follow->gate, mono_now(), &held))
+		log_event(LOG_LEVEL_NOTICE, "%s device=%s n=%zu held_back=%u", what, f->device, n, held);
+}
+
 static bool wants_join(const struct followed *f)
 {
 	for (size_t i = 0; i < f->n_groups; i++)
@@ -410,6 +393,138 @@ void follow_flush(struct daemon_main *d)
 	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
 		if (f->dirty)
 			apply(d, f);
+}
+
+/* ---- what others take away ---- */
+
+/* Nobody tells us when the filter is taken off, and without it the guest isn't heard. */
+static void keep_inward(struct daemon_main *d)
+{
+	_cleanup_(freep) uint32_t *indexes = NULL;
+	size_t n = 0, cap = 0;
+
+	for (const struct followed *f = d->follow->devices; f; f = f->hh.next) {
+		if (!f->inward)
+			continue;
+		GROW(indexes, n, cap);
+		indexes[n++] = f->ifindex;
+	}
+	if (n == 0 || kern_mcast_inward_lost(d->kern, indexes, n, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct followed *f = find(d, indexes[i]);
+
+		log_event(LOG_LEVEL_NOTICE, "filter-was-removed device=%s", f->device);
+		f->inward = f->shown = false;
+	}
+}
+
+/* Where in the file we are; the groups of a device come in the order in which they were joined. */
+struct reading {
+	const struct daemon_main *d;
+	struct followed *f;	/* NULL: not one of ours */
+	uint32_t ifindex;
+	size_t next;
+};
+
+static void is_joined(void *user, uint32_t ifindex, const struct mac *group)
+{
+	struct reading *at = user;
+
+	if (ifindex != at->ifindex) {
+		at->ifindex = ifindex;
+		at->f = find(at->d, ifindex);
+		at->next = 0;
+	}
+	for (size_t i = 0; at->f && i < at->f->n_groups; i++) {
+		size_t k = (at->next + i) % at->f->n_groups;
+
+		if (!mac_eq(&at->f->groups[k].mac, group))
+			continue;
+		at->f->groups[k].there = true;
+		at->next = k + 1;
+		return;
+	}
+}
+
+/* Nor of groups: `ip maddr del`, or another device that has the index by now. What couldn't be joined is tried again, too. */
+static void keep_joined(struct daemon_main *d)
+{
+	struct reading at = { .d = d };
+	bool any = false;
+
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
+		for (size_t i = 0; i < f->n_groups; i++) {
+			f->groups[i].there = false;
+			any = any || f->groups[i].joined;
+			f->dirty = f->dirty || !f->groups[i].joined;
+		}
+	if (!any || kern_mcast_each(is_joined, &at) < 0)
+		return;
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
+		size_t lost = 0, held = 0;
+
+		for (size_t i = 0; i < f->n_groups; i++) {
+			held += f->groups[i].there;
+			if (!f->groups[i].joined || f->groups[i].there)
+				continue;
+			f->groups[i].joined = false;
+			lost++;
+		}
+		if (lost == 0)
+			continue;
+		f->dirty = true;
+		f->shown = f->shown && held > 0;	/* all of them: it may be another device */
+		said(d, f, "groups-were-left", lost);
+	}
+}
+
+/* Somebody switched it off. Who insists has his way until the tick. */
+static void keep_all(struct daemon_main *d, struct followed *f, mono_t now)
+{
+	if (f->all_again != 0 && now - f->all_again < ALL_AGAIN)
+		return;
+	int r = kern_mcast_all(d->kern, f->ifindex, true);
+
+	if (r < 0)
+		failed(d, f, "let-in-all-multicast", r);
+	if (r != 0)
+		return;		/* it is on; perhaps the news were old */
+	f->all_again = now;
+	if (!f->all_ours) {
+		f->all_ours = true;
+		record(d, f);
+	}
+	said(d, f, "all-multicast-was-ended", 1);
+}
+
+/* All of it, by few looks at the kernel, whatever the number of guests. */
+static void keep(struct daemon_main *d)
+{
+	keep_inward(d);
+	keep_joined(d);
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
+		if (f->all)
+			keep_all(d, f, mono_now());
+		if (f->dirty)
+			apply(d, f);
+		if (!f->inward && kern_mcast_inward(d->kern, f->ifindex, true) == 0) {
+			f->inward = true;
+			f->shown = false;
+		}
+		if (!f->shown)
+			tell(d, f, true);
+	}
+}
+
+void follow_tick(struct daemon_main *d)
+{
+	keep(d);
+	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
+		if (f->monitor_open)
+			f->retries = 0;
+		open_monitor(d, f);
+	}
 }
 
 /* ---- devices ---- */
@@ -494,7 +609,7 @@ static void begin(struct daemon_main *d, const struct w_link *link, const struct
 	recall(d, f);
 	log_event(LOG_LEVEL_INFO, "followed device=%s subject=%s groups=%zu", f->device, by ? by->subject : w->network, f->n_groups);
 	f->all |= w->all;
-	if (f->all)
+	if (f->all || f->n_groups > 0)	/* what was about to be left is */
 		apply(d, f);
 	f->inward = kern_mcast_inward(d->kern, f->ifindex, true) == 0;
 	tell(d, f, true);
@@ -519,6 +634,8 @@ static struct followed *look(struct daemon_main *d, const struct w_link *link)
 		f->all = (f->all & (uint8_t)~MCAST_ALL_CONFIG) | w.all;
 		apply(d, f);
 	}
+	if (f->all && !(link->flags & IFF_ALLMULTI))
+		keep_all(d, f, mono_now());
 	bool news = !mac_eq(&f->mac, &link->mac) || f->mode != link->macvlan_mode || !str_eq(f->device, link->name);
 	f->lower = link->lower;
 	if (news) {
@@ -563,7 +680,7 @@ void follow_sync(struct daemon_main *d)
 	HASH_ITER(hh, d->follow->devices, f, next)
 		if (!f->keep)
 			drop(d, f);
-	keep_inward(d);
+	keep(d);
 }
 
 int follow_new(struct daemon_main *d)

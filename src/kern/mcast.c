@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/types.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include "bpf/guard.h"
 #include "kern/priv.h"
@@ -71,6 +72,29 @@ int kern_mcast_all(struct kern *kern, uint32_t ifindex, bool on)
 		return 1;
 	ifr.ifr_flags = (short)(on ? ifr.ifr_flags | IFF_ALLMULTI : ifr.ifr_flags & ~IFF_ALLMULTI);
 	return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
+}
+
+/* net/core/net-procfs.c, dev_mc_seq_show(): index, name, users, whether one of them is SIOCADDMULTI's, address */
+int kern_mcast_each(void (*fn)(void *user, uint32_t ifindex, const struct mac *group), void *user)
+{
+	FILE *f = fopen("/proc/thread-self/net/dev_mcast", "re");
+	unsigned int ifindex, global, b[6];
+	char line[128];
+	int r = 0;
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%u %*s %*u %u %2x%2x%2x%2x%2x%2x", &ifindex, &global, &b[0], &b[1], &b[2], &b[3], &b[4],
+			   &b[5]) != 8 || global == 0)
+			continue;
+		fn(user, ifindex, &(struct mac){ { (uint8_t)b[0], (uint8_t)b[1], (uint8_t)b[2], (uint8_t)b[3], (uint8_t)b[4],
+						   (uint8_t)b[5] } });
+	}
+	if (ferror(f))
+		r = -EIO;
+	(void)fclose(f);
+	return r;
 }
 
 int kern_mcast_inward(struct kern *kern, uint32_t ifindex, bool on)

@@ -45,5 +45,15 @@ int kern_mcast_inward_lost(struct kern *kern, uint32_t *ifindexes, size_t n, siz
 /* Does the filter of kern_mcast_inward() also copy what the guest says of its groups and addresses to the ring? */
 bool kern_mcast_hears(const struct kern *kern);
 
+/**
+ * kern_mcast_each() - All that was joined as kern_mcast_join() does it, by whomever
+ * @fn:		told each group of each interface of this namespace; the groups of one interface come one after the other
+ *
+ * There is no netlink message for these; it is one file, whatever the number of interfaces.
+ *
+ * Return: 0, or a negative errno
+ */
+int kern_mcast_each(void (*fn)(void *user, uint32_t ifindex, const struct mac *group), void *user);
+
 /* Let in all multicast, or no more. Return: 1 when it was so already, 0 when it was changed, or a negative errno. */
 int kern_mcast_all(struct kern *kern, uint32_t ifindex, bool on);

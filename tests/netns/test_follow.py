@@ -152,3 +152,45 @@ def test_a_guest_that_floods(office):
         t.join()
     wait(lambda: {group_of(f"2001:db8:5::{i}:ace{i}") for i in range(8)} <= joined(o, "macvtap0"), 8, "what was lost of it was asked for")
     assert took < 1.5, took
+
+
+@pytest.mark.parametrize("env", [{}, {"SIXTAP_HEAR": "socket"}])
+def test_what_others_take_away(office, env):
+    """Groups and all-multicast that somebody ends are joined again; what somebody else joined stays when we leave."""
+    o = office
+    o.sixtap.env.update(env)
+    o.up(**WEB)
+    g = o.guest("web", 10, "--no-monitor", addresses=[EXTRA + "/64"])
+    mine = {group_of("2001:db8:5::10"), group_of(EXTRA)}
+    wait(lambda: mine <= joined(o, "macvtap0"), 8, "its groups")
+    look = lambda: o.sixtap("up", "-q")     # as the tick does, sooner
+    maddr = lambda what, group: o.host.ip("maddr", what, group, "dev", "macvtap0")
+    o.host.ip("maddr", "add", "33:33:00:00:05:05", "dev", "macvtap0")
+    maddr("add", "33:33:00:00:05:06")
+    maddr("del", group_of(EXTRA))
+    maddr("del", "33:33:00:00:05:06")       # the filter is one step behind when a group is left (docs/macvtap.md)
+    assert not cold(o, EXTRA)
+    look()
+    assert mine <= joined(o, "macvtap0") and cold(o, EXTRA)
+    # All of them: it might be another device of that index.
+    for group in joined(o, "macvtap0") - {"33:33:00:00:05:05"}:
+        maddr("del", group)
+    look()
+    assert mine <= joined(o, "macvtap0")
+    g.ns.ip("addr", "add", "2001:db8:5::79/64", "dev", "g0", "nodad")
+    wait(lambda: group_of("2001:db8:5::79") in joined(o, "macvtap0"), 8, "it is heard")
+
+    flags = lambda: o.host.links()["macvtap0"]["flags"]
+    o.up(**WEB, macvtap={"multicast": "all"})
+    o.host.ip("link", "set", "macvtap0", "allmulticast", "off")
+    wait(lambda: "ALLMULTI" in flags(), 2, "the kernel tells of it")
+    o.host.ip("link", "set", "macvtap0", "allmulticast", "off")     # an insistent one waits for the tick
+    o.up(**WEB, macvtap={"multicast": "off"})
+    assert "ALLMULTI" not in flags() and joined(o, "macvtap0") == {"33:33:00:00:05:05"}
+    # Somebody else had switched it on; it is ours when he ends it, and goes with the setting.
+    o.host.ip("link", "set", "macvtap0", "allmulticast", "on")
+    o.up(**WEB, macvtap={"multicast": "all"})
+    o.host.ip("link", "set", "macvtap0", "allmulticast", "off")
+    wait(lambda: "ALLMULTI" in flags(), 3, "we need it all the same")
+    o.up(**WEB, macvtap={"multicast": "off"})
+    assert "ALLMULTI" not in flags()
