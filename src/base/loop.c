@@ -6,11 +6,16 @@
  * as have something to do, at most TURN_HANDLERS, so that under load the turn
  * function (commits, grouped writes) runs once for many events and is never
  * starved.
+ *
+ * To put a CPU to sleep and to wake it takes longer than most answers. A loop
+ * that may linger stays awake between events that come at short intervals, and
+ * for one such interval after the last: its cost when they don't is nothing.
  */
 #include "base/loop.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/sysinfo.h>
 #include <systemd/sd-event.h>
 
 #define TURN_HANDLERS 64
@@ -28,6 +33,8 @@ struct loop {
 	void *turn_user;
 	unsigned int n_handled;	/* handlers run since the turn function was last called */
 	mono_t now;
+	mono_t linger;		/* 0: never */
+	bool busy;		/* the last wait was shorter than @linger */
 	struct on_signal *signals;
 };
 
@@ -181,9 +188,32 @@ static void end_turn(struct loop *loop)
 	(void)handled(loop, loop->turn(loop->turn_user, loop->now));
 }
 
+void loop_linger(struct loop *loop, mono_t linger)
+{
+	loop->linger = get_nprocs() > 1 ? linger : 0;
+}
+
+/* Wait for an event, awake at first when the last one came soon. */
+static int await(struct loop *loop, mono_t timeout)
+{
+	const uint64_t usec = timeout == MONO_NEVER ? UINT64_MAX : timeout / 1000;
+	int r = 0;
+
+	if (loop->linger == 0 || timeout < loop->linger)
+		return sd_event_run(loop->event, usec);
+	const mono_t since = mono_now(), until = mono_add(since, loop->linger);
+	if (loop->busy)
+		while (r == 0 && mono_now() < until)
+			r = sd_event_run(loop->event, 0);
+	if (r == 0)
+		r = sd_event_run(loop->event, usec);
+	loop->busy = r > 0 && loop->now < until;
+	return r;
+}
+
 int loop_turn(struct loop *loop, mono_t timeout)
 {
-	int r = sd_event_run(loop->event, timeout == MONO_NEVER ? UINT64_MAX : timeout / 1000);
+	int r = await(loop, timeout);
 	int ran = r > 0;
 
 	while (r > 0 && loop->n_handled < TURN_HANDLERS && sd_event_get_state(loop->event) != SD_EVENT_FINISHED)

@@ -61,6 +61,9 @@ void loop_timer_del(struct loop_timer *timer);
  */
 void loop_on_turn(struct loop *loop, loop_turn_fn fn, void *user);
 
+/* Stay awake between events that come within @linger of each other. Without effect where there is but one CPU. */
+void loop_linger(struct loop *loop, mono_t linger);
+
 /* Blocks @signo in this thread and delivers it to @fn. */
 int loop_on_signal(struct loop *loop, int signo, loop_signal_fn fn, void *user);
 

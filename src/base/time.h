@@ -13,6 +13,7 @@ typedef uint64_t mono_t;	/* CLOCK_BOOTTIME, nanoseconds */
 typedef int64_t wall_t;		/* CLOCK_REALTIME, seconds since 1970 */
 
 #define MONO_NEVER UINT64_MAX
+#define MONO_US UINT64_C(1000)
 #define MONO_MS UINT64_C(1000000)
 #define MONO_S UINT64_C(1000000000)
 

@@ -17,6 +17,7 @@
 #include "io/leasedb.h"
 
 #define TABLE (16 * 1024)	/* bytes: of a network, mostly empty */
+#define LINGER (100 * MONO_US)	/* guests that start ask one after the other */
 #define ENGINE_NETWORKS 256
 #define ENGINE_HOSTS 8192	/* declared guests of a network */
 #define INNER_BATCH 64
@@ -696,6 +697,7 @@ static int engine_start(struct engine *e, const struct engine_conf *conf)
 			log_event(LOG_LEVEL_WARNING, "no-pcap file=\"%s\" error=\"%s\"", conf->pcap_path, strerror(-r));
 	}
 	loop_on_turn(e->loop, on_turn, e);
+	loop_linger(e->loop, LINGER);
 	return loop_add(e->loop, &e->inner, EPOLLIN);
 }
 

@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <time.h>
 #include <cmocka.h>
 #include "base/loop.h"
 
@@ -166,6 +169,50 @@ static void test_timer_off_and_past(void **state)
 	assert_int_equal(b->fired, 1);
 }
 
+static int again(struct loop_timer *timer, mono_t now)
+{
+	return ++bench->fired < 20 ? loop_timer_set(timer->loop, timer, now + MONO_MS) : 0;
+}
+
+static mono_t cpu_time(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+	return (mono_t)t.tv_sec * MONO_S + (mono_t)t.tv_nsec;
+}
+
+/* Return: how often the loop slept from the third of twenty timers on, each a millisecond after the other. */
+static long sleeps(struct bench *b, mono_t linger)
+{
+	struct rusage before = { 0 }, after;
+
+	loop_linger(b->loop, linger);
+	b->fired = 0;
+	b->timer = (struct loop_timer){ .name = "test", .fn = again };
+	assert_int_equal(loop_timer_set(b->loop, &b->timer, mono_now() + MONO_MS), 0);
+	while (b->fired < 20) {
+		if (b->fired <= 2)
+			assert_int_equal(getrusage(RUSAGE_THREAD, &before), 0);
+		assert_int_equal(loop_turn(b->loop, MONO_S), 1);
+	}
+	assert_int_equal(getrusage(RUSAGE_THREAD, &after), 0);
+	loop_timer_del(&b->timer);
+	return after.ru_nvcsw - before.ru_nvcsw;
+}
+
+static void test_linger(void **state)
+{
+	struct bench *b = *state;
+
+	assert_true(sleeps(b, 0) >= 10);
+	assert_true(get_nprocs() == 1 || sleeps(b, 50 * MONO_MS) < 10);
+	mono_t used = cpu_time();
+	assert_int_equal(loop_turn(b->loop, 300 * MONO_MS), 0);	/* nothing comes any more: 50 ms, then it sleeps */
+	assert_int_equal(loop_turn(b->loop, 300 * MONO_MS), 0);
+	assert_true(cpu_time() - used < 150 * MONO_MS);
+}
+
 struct owner {
 	struct loop_timer timer;
 	struct loop_fd fd;
@@ -280,6 +327,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_turn_under_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timer_off_and_past, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_free_in_handler, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_handler_error_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_turn_error_ends, setup, teardown),
