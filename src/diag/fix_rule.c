@@ -11,18 +11,22 @@ struct fw_rules fix_rules(struct diag_fix *fix, const char *name)
 	return (struct fw_rules){ .arena = fix->ops->arena, .comment = arena_printf(fix->ops->arena, FIX_RULE_COMMENT "%s", name) };
 }
 
-void fix_rule(struct diag_finding *f, struct diag_fix *fix, const struct fw_base *base, const struct fw_drop *drop,
-	      enum fw_hook hook, const struct fw_rules *rules)
+static bool is_by_hand(const struct fw_table *table)
 {
+	return table->legacy || table->locked;
+}
+
+void fix_rule(struct diag_finding *f, struct diag_fix *fix, const struct fw_hit *hit, enum fw_hook hook,
+	      const struct fw_rules *rules)
+{
+	const struct fw_base *base = &hit->base;
+	const struct fw_drop *drop = &hit->drop;
 	const struct fw_chain *to = drop->point ? drop->point : base->chain;
 	struct arena *arena = fix->ops->arena;
 
 	fix_command(f, fix, "%s", foreign_command(arena, base->table, to, hook, rules->list, rules->n));
-	if (base->table->legacy || base->table->locked) {
-		if (fix->ops->n == 0)
-			fix->ops = ops_free(fix->ops);
+	if (is_by_hand(base->table))
 		return;
-	}
 	struct op *op = ops_add(fix->ops, OP_RULE, OP_ACTION_CREATE);
 	op->object = arena_printf(arena, "rule %s", foreign_name(arena, base->table, to));
 	op->what = "accept";
@@ -36,4 +40,11 @@ void fix_rule(struct diag_finding *f, struct diag_fix *fix, const struct fw_base
 		.add = rules->list,
 		.n_add = rules->n,
 	};
+}
+
+void fix_rules_end(struct diag_fix *fix, const struct fw_hits *hits)
+{
+	for (size_t i = 0; i < hits->n && fix->ops; i++)
+		if (is_by_hand(hits->list[i].base.table))
+			fix->ops = ops_free(fix->ops);
 }

@@ -15,12 +15,15 @@ struct fw_rules fix_rules(struct diag_fix *fix, const char *name);
  * fix_rule() - The op, and the command that does the same
  * @f:		the finding
  * @fix:	one of its fixes
- * @base:	the chain that drops
- * @drop:	where in it
+ * @hit:	the chain that drops, and where in it
  * @hook:	which hook the rules are for
  * @rules:	from fix_rules(), each accepts
  *
- * What is iptables-legacy's, or owned by a running program, gets the command alone.
+ * What is iptables-legacy's, or owned by a running program, gets the command alone. After the last one comes
+ * fix_rules_end().
  */
-void fix_rule(struct diag_finding *f, struct diag_fix *fix, const struct fw_base *base, const struct fw_drop *drop,
-	      enum fw_hook hook, const struct fw_rules *rules);
+void fix_rule(struct diag_finding *f, struct diag_fix *fix, const struct fw_hit *hit, enum fw_hook hook,
+	      const struct fw_rules *rules);
+
+/* Half of it would be of no use: where one of the chains isn't for --fix to change, the commands are all there is. */
+void fix_rules_end(struct diag_fix *fix, const struct fw_hits *hits);

@@ -470,39 +470,70 @@ const char *fw_base_name(struct arena *arena, const struct fw_base *base)
 struct search {
 	const struct fw_view *view;
 	const struct fw_packet *packet;
-	struct fw_base base;
-	struct fw_drop drop;
-	bool found;
+	struct fw_hits *hits;
 };
+
+/* Where a chain's rule with that handle stands; its policy comes last. */
+static size_t place_of(const struct fw_chain *chain, uint64_t handle)
+{
+	size_t i = 0;
+
+	while (i < chain->n_rules && (handle == 0 || chain->rules[i].handle != handle))
+		i++;
+	return i;
+}
 
 static void try_drop(void *user, const struct fw_base *base)
 {
-	struct search *q = user;
+	const struct search *q = user;
 	const struct fw_table *kind = &q->view->kind[base->table - q->view->tables];
+	struct fw_hits *hits = q->hits;
+	struct fw_hit hit = { .base = *base };
 	struct fw_drop drop;
 
-	if (q->found || !foreign_drops(base->table, base->chain, q->packet, true, &q->drop) ||
+	if (!foreign_drops(base->table, base->chain, q->packet, true, &hit.drop) ||
 	    !foreign_drops(kind, &kind->chains[base->chain - base->table->chains], q->packet, true, &drop))
 		return;
-	q->base = *base;
-	if (q->drop.point) {
-		const char *owner = foreign_owner(base->table, q->drop.point);
+	if (hit.drop.point) {
+		const char *owner = foreign_owner(base->table, hit.drop.point);
 
 		if (owner)
-			q->base.owner = owner;
+			hit.base.owner = owner;
 	}
-	q->found = true;
+	for (size_t i = 0; i < hits->n; i++) {
+		if (hits->list[i].base.chain != base->chain)
+			continue;
+		if (place_of(base->chain, hit.drop.at) < place_of(base->chain, hits->list[i].drop.at))
+			hits->list[i].drop.at = hit.drop.at;
+		return;
+	}
+	if (hits->n < FW_HITS_MAX)
+		hits->list[hits->n++] = hit;
 }
 
-bool fw_dropped(const struct fw_view *view, uint32_t hook, const struct fw_packet *packet, struct fw_base *ret,
-		struct fw_drop *ret_drop)
+size_t fw_drops(const struct fw_view *view, uint32_t hook, const struct fw_packet *packet, struct fw_hits *hits)
 {
-	struct search q = { .view = view, .packet = packet };
+	struct search q = { .view = view, .packet = packet, .hits = hits };
 
 	fw_each(view, (uint8_t)packet->family, hook, "filter", try_drop, &q);
-	if (!q.found)
-		return false;
-	*ret = q.base;
-	*ret_drop = q.drop;
-	return true;
+	return hits->n;
+}
+
+const char *fw_hits_name(struct arena *arena, const struct fw_hits *hits)
+{
+	const char *text = fw_base_name(arena, &hits->list[0].base);
+
+	for (size_t i = 1; i < hits->n; i++)
+		text = arena_printf(arena, "%s%s%s", text, i + 1 < hits->n ? ", " : " and ", fw_base_name(arena, &hits->list[i].base));
+	return text;
+}
+
+const char *fw_hits_chains(struct arena *arena, const struct fw_hits *hits)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < hits->n; i++)
+		text = arena_printf(arena, "%s%s%s", text, i ? ", " : "",
+				    foreign_name(arena, hits->list[i].base.table, hits->list[i].base.chain));
+	return text;
 }

@@ -53,6 +53,23 @@ void fw_each(const struct fw_view *view, uint8_t family, uint32_t hook, const ch
 /* "docker's chain ip filter FORWARD": for sentences. */
 const char *fw_base_name(struct arena *arena, const struct fw_base *base);
 
-/* The first chain of that hook that drops the packet for certain. Return: false when none does. */
-bool fw_dropped(const struct fw_view *view, uint32_t hook, const struct fw_packet *packet, struct fw_base *ret,
-		struct fw_drop *ret_drop);
+#define FW_HITS_MAX 8
+
+struct fw_hit {
+	struct fw_base base;
+	struct fw_drop drop;	/* the first place in it where a packet is dropped */
+};
+
+/* Chains that drop. One that has to be opened is of no use while another is shut: whoever mends needs them all. */
+struct fw_hits {
+	struct fw_hit list[FW_HITS_MAX];
+	size_t n;
+};
+
+/* Adds the chains of that hook that drop the packet for certain. Return: how many there are by now. */
+size_t fw_drops(const struct fw_view *view, uint32_t hook, const struct fw_packet *packet, struct fw_hits *hits);
+
+/* "docker's chain ip filter FORWARD and chain inet fw forward": for sentences. */
+const char *fw_hits_name(struct arena *arena, const struct fw_hits *hits);
+/* The same for evidence: tables and chains alone, with commas. */
+const char *fw_hits_chains(struct arena *arena, const struct fw_hits *hits);

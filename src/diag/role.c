@@ -5,6 +5,7 @@
 #include "diag/role.h"
 
 #include <ctype.h>
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
@@ -86,6 +87,24 @@ const struct snap_route *role_default(const struct snapshot *snap, uint8_t famil
 			best = &r[i];
 	}
 	return best;
+}
+
+const struct snap_route *role_default_by_rule(const struct snapshot *snap, uint8_t family)
+{
+	const struct ip any = { .family = family };
+
+	for (size_t i = 0; i < snap->n_rules; i++) {
+		const struct snap_rule *r = &snap->rules[i];
+
+		if (r->family != family || r->action != FR_ACT_TO_TBL || r->table == RT_TABLE_MAIN || r->table == RT_TABLE_LOCAL ||
+		    r->suppress_prefixlen >= 0 || r->iif[0] || r->oif[0] || r->src.len || r->dst.len || r->l3mdev ||
+		    (r->mark != 0 && !r->invert) || r->ip_proto || r->has_uid)
+			continue;
+		const struct snap_route *route = snap_route_lookup(snap, r->table, &any);
+		if (route && route->dst.len == 0 && route->type == RTN_UNICAST)
+			return route;
+	}
+	return NULL;
 }
 
 const struct snap_guest_addr *role_guest_addr(const struct snapshot *snap, const struct ip *ip)

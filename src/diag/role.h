@@ -51,5 +51,11 @@ bool role_ra_heard(const struct snapshot *snap, const struct snap_link *link, ui
 /* A usable default route of @family in the main table that isn't by @not_oif (0: any). @proto -1: whoever made it. */
 const struct snap_route *role_default(const struct snapshot *snap, uint8_t family, uint32_t oif, uint32_t not_oif, int proto);
 
+/*
+ * A default route in a table that a rule of the host's own leads to, as tunnels make them (wg-quick, table 51820): then
+ * the main table's says nothing. Not one that takes only what comes by an interface, or from one of several addresses.
+ */
+const struct snap_route *role_default_by_rule(const struct snapshot *snap, uint8_t family);
+
 /* The guest that has this address, or NULL. */
 const struct snap_guest_addr *role_guest_addr(const struct snapshot *snap, const struct ip *ip);

@@ -477,6 +477,34 @@ static bool has_route_by(const struct snapshot *s, uint32_t ifindex)
 	return false;
 }
 
+/* What it had by RA stays when it becomes a port, and wins over what the bridge gets. */
+static void dead_defaults(const struct snapshot *s, struct findings *found, const struct snap_link *bridge,
+			  const struct snap_link *port)
+{
+	struct diag_finding *f = NULL;
+	struct diag_fix *fix = NULL;
+
+	for (size_t i = 0; i < s->n_routes; i++) {
+		const struct snap_route *r = &s->routes[i];
+
+		if (r->oif != port->ifindex || r->table != RT_TABLE_MAIN || r->dst.len != 0 || r->type != RTN_UNICAST)
+			continue;
+		if (!f) {
+			f = findings_add(found, port->name);
+			fix = finding_fix(f, "remove", FIX_LASTS_LIVE);
+			finding_about(f, bridge->name);
+			finding_what(f, "The default route by %s leads through %s, which is a port of %s: it is dead there.",
+				     IP_STR(&r->gateway), port->name, bridge->name);
+			finding_why(f, "What arrives at a port belongs to the bridge, also the router's answers. The route was there "
+				       "before %s became a port, and stays until it expires.", port->name);
+			finding_seen_in(f, "ip route show dev %s", port->name);
+			fix_note(f, fix, "%s gets its own from the router, or where its addresses are configured", bridge->name);
+		}
+		fix_route(f, fix, false, port->name,
+			  &(struct op_route){ .dst = r->dst, .gateway = r->gateway, .metric = r->metric, .protocol = r->protocol });
+	}
+}
+
 static void judge_port_address(const struct snapshot *s, struct findings *found)
 {
 	for (size_t i = 0; i < s->n_links; i++) {
@@ -485,8 +513,11 @@ static void judge_port_address(const struct snapshot *s, struct findings *found)
 		const struct snap_addr *a6 = bridge ? scene_host_addr(s, port->ifindex, AF_INET6) : NULL;
 		size_t n;
 
-		if (!a4 && !a6)
+		if (!a4 && !a6) {
+			if (bridge)
+				dead_defaults(s, found, bridge, port);
 			continue;
+		}
 		struct diag_finding *f = findings_add(found, port->name);
 		struct diag_fix *fix = finding_fix(f, "move", FIX_LASTS_LIVE);
 		const struct snap_addr *addrs = snap_addrs(s, port->ifindex, &n);

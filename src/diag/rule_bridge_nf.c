@@ -48,8 +48,7 @@ struct mld {
 	uint32_t hook;
 	struct fw_packet report, solicitation;
 	bool found;
-	struct fw_base base;
-	struct fw_drop drop;
+	struct fw_hit hit;
 };
 
 /* A chain of the bridge family: which drops reports and lets solicitations pass. */
@@ -65,11 +64,11 @@ static void try_mld(struct mld *m)
 
 			if (!c->base || c->hook != m->hook || !str_eq(c->type, "filter"))
 				continue;
-			if (!foreign_drops(x, &x->chains[k], &m->report, true, &m->drop) ||
+			if (!foreign_drops(x, &x->chains[k], &m->report, true, &m->hit.drop) ||
 			    !foreign_drops(kind, &kind->chains[k], &m->report, true, &other) ||
 			    foreign_drops(&m->plain->tables[i], &m->plain->tables[i].chains[k], &m->solicitation, true, &other))
 				continue;
-			m->base = (struct fw_base){ x, &x->chains[k], c, of->owner };
+			m->hit.base = (struct fw_base){ x, &x->chains[k], c, of->owner };
 			m->found = true;
 		}
 	}
@@ -97,7 +96,7 @@ static void judge_mld_of(const struct snapshot *s, struct findings *found, const
 	if (!m.found)
 		return;
 	struct diag_finding *f = findings_add(found, b->link->name);
-	const char *chain = foreign_name(found->arena, m.base.table, m.base.chain);
+	const char *chain = foreign_name(found->arena, m.hit.base.table, m.hit.base.chain);
 
 	for (size_t i = 0; i < s->n_links; i++)
 		if (s->links[i].master == b->link->ifindex && f->n_about < FINDING_ABOUT)
@@ -114,7 +113,8 @@ static void judge_mld_of(const struct snapshot *s, struct findings *found, const
 	struct fw_rules rules = fix_rules(fix, arena_printf(f->all->arena, "%s-mld", b->link->name));
 	fw_rules_begin(&rules);
 	fw_rules_number(&rules, FW_COND_L4PROTO, IPPROTO_ICMPV6);
-	fix_rule(f, fix, &m.base, &m.drop, FW_HOOK_FORWARD, &rules);
+	fix_rule(f, fix, &m.hit, FW_HOOK_FORWARD, &rules);
+	fix_rules_end(fix, &(struct fw_hits){ .list = { m.hit }, .n = 1 });
 	fix_note(f, fix, "write \"meta l4proto ipv6-icmp\" for \"ip6 nexthdr icmpv6\" where the rules come from");
 }
 
@@ -144,27 +144,40 @@ struct family {
 	const char *name, *path;
 	bool global, own;		/* what lets netfilter see bridged frames */
 	bool drops;
-	struct fw_base base;
-	struct fw_drop drop;
 };
 
-static void find_drop(struct family *f, const struct fw_view *view, const struct snap_link *bridge)
+static void find_drops(struct family *f, const struct fw_view *view, const struct snap_link *bridge, struct fw_hits *hits)
 {
+	struct fw_hits mine = { .n = 0 };
 	struct fw_packet list[2] = {
 		{ f->family, bridge->name, bridge->name, FW_CT_NEW, .dtype = 1U << RTN_UNICAST },
 		{ f->family, bridge->name, bridge->name, FW_CT_UNTRACKED, IPPROTO_ICMPV6, .icmp_type = TYPE_NS },
 	};
 
-	for (size_t i = 0; (f->global || f->own) && !f->drops && i < (f->family == AF_INET6 ? 2u : 1u); i++)
-		f->drops = fw_dropped(view, NF_INET_FORWARD, &list[i], &f->base, &f->drop);
+	for (size_t i = 0; (f->global || f->own) && i < (f->family == AF_INET6 ? 2u : 1u); i++) {
+		(void)fw_drops(view, NF_INET_FORWARD, &list[i], &mine);
+		(void)fw_drops(view, NF_INET_FORWARD, &list[i], hits);
+	}
+	f->drops = mine.n > 0;
 }
 
-/* What passes the forward chain of the host is dropped here: turn that off, or let it pass. */
-static void netfilter_fixes(struct diag_finding *f, const struct snap_link *bridge, const struct family *families)
+/* What passes the forward chain of the host is dropped here: let it pass, or turn that off. */
+static void netfilter_fixes(struct diag_finding *f, const struct snap_link *bridge, const struct family *families,
+			    const struct fw_hits *hits)
 {
-	struct diag_fix *fix = finding_fix(f, "off", FIX_LASTS_LIVE);
+	struct diag_fix *fix = finding_fix(f, "accept", FIX_LASTS_LIVE);
 	bool own = false;
 
+	for (size_t i = 0; i < hits->n; i++) {
+		struct fw_rules rules = fix_rules(fix, arena_printf(f->all->arena, "%s-bridged", bridge->name));
+
+		fw_rules_begin(&rules);
+		fw_rules_device(&rules, FW_COND_IIF, bridge->name);
+		fw_rules_device(&rules, FW_COND_OIF, bridge->name);
+		fix_rule(f, fix, &hits->list[i], FW_HOOK_FORWARD, &rules);
+	}
+	fix_rules_end(fix, hits);
+	fix = finding_fix(f, "off", FIX_LASTS_LIVE);
 	for (int i = 0; i < 2; i++) {
 		own |= families[i].drops && families[i].own;
 		if (families[i].drops && families[i].global)
@@ -179,16 +192,6 @@ static void netfilter_fixes(struct diag_finding *f, const struct snap_link *brid
 		fix->n_persist = 0;
 	}
 	fix->by_name = true;
-	fix = finding_fix(f, "accept", FIX_LASTS_LIVE);
-	for (int i = 0; i < 2; i++) {
-		if (!families[i].drops || (i == 1 && families[0].drops && families[0].base.chain == families[1].base.chain))
-			continue;
-		struct fw_rules rules = fix_rules(fix, arena_printf(f->all->arena, "%s-bridged", bridge->name));
-		fw_rules_begin(&rules);
-		fw_rules_device(&rules, FW_COND_IIF, bridge->name);
-		fw_rules_device(&rules, FW_COND_OIF, bridge->name);
-		fix_rule(f, fix, &families[i].base, &families[i].drop, FW_HOOK_FORWARD, &rules);
-	}
 }
 
 void bridge_judge_netfilter(const struct snapshot *s, struct findings *found)
@@ -199,32 +202,34 @@ void bridge_judge_netfilter(const struct snapshot *s, struct findings *found)
 
 	for (size_t i = 0; i < s->n_links; i++) {
 		const struct bridge b = look_at(s, &s->links[i]);
+		struct fw_hits hits = { .n = 0 };
 		struct family families[2] = {
 			{ AF_INET, "ip", "net/bridge/bridge-nf-call-iptables", v4, b.link->bridge.nf_call_iptables, .drops = false },
 			{ AF_INET6, "ip6", "net/bridge/bridge-nf-call-ip6tables", v6, b.link->bridge.nf_call_ip6tables,
 			  .drops = false },
 		};
 
-		if (!b.guest || b.n_ports < 2 || !s->br_netfilter)
+		/* Who looks after containers shows bridged frames to his rules on purpose, and keeps some of them apart. */
+		if (!b.guest || b.n_ports < 2 || !s->br_netfilter || scene_is_containers(b.link))
 			continue;
 		if (!view.tables)
 			view = fw_view(s, found->arena, FW_VIEW_BRIDGED);
 		for (int k = 0; k < 2; k++)
-			find_drop(&families[k], &view, b.link);
+			find_drops(&families[k], &view, b.link, &hits);
 		if (!families[0].drops && !families[1].drops)
 			continue;
 		const struct family *one = families[1].drops ? &families[1] : &families[0];
 		struct diag_finding *f = findings_add(found, b.link->name);
 
-		finding_what(f, "Guests on %s are cut off from each other%s over %s: %s drops what the bridge passes on.", b.link->name,
+		finding_what(f, "Guests on %s are cut off from each other%s over %s: %s drop%s what the bridge passes on.", b.link->name,
 			     bridge_uplink_port(s, b.link) ? " and from the LAN" : "",
 			     families[0].drops ? families[1].drops ? "IPv4 and IPv6" : "IPv4" : "IPv6",
-			     fw_base_name(found->arena, &one->base));
+			     fw_hits_name(found->arena, &hits), hits.n == 1 ? "s" : "");
 		finding_why(f, "br_netfilter shows bridged frames to the host's forward chains (%s), and nobody accepts them there.",
 			    one->global ? one->path : "the bridge's own nf_call setting");
-		finding_value(f, "chain", "%s", foreign_name(found->arena, one->base.table, one->base.chain));
+		finding_value(f, "chain", "%s", fw_hits_chains(found->arena, &hits));
 		finding_value(f, "setting", "%s=%d, %s.nf_call_%stables=%d", one->path, one->global, b.link->name, one->name, one->own);
 		finding_seen_in(f, "sysctl net.bridge, nft list ruleset");
-		netfilter_fixes(f, b.link, families);
+		netfilter_fixes(f, b.link, families, &hits);
 	}
 }

@@ -70,36 +70,37 @@ static void fix_ours(struct diag_finding *f, const struct scene_net *net)
 
 /* -------------------------------------------------------------------- foreign-drop */
 
-struct dropped {
-	bool yes;
-	struct way way;
-	struct fw_base base;
-	struct fw_drop drop;
-};
-
-static struct dropped forward_drop(const struct fw_view *view, const struct scene_net *net, uint8_t family)
+/* Adds to @hits. Return: whether the family's packets are dropped; then @ret_up is where they would leave. */
+static bool forward_drops(const struct fw_view *view, const struct scene_net *net, uint8_t family, struct fw_hits *hits,
+			  const struct snap_link **ret_up)
 {
-	struct dropped d = { .yes = false };
+	struct fw_hits mine = { .n = 0 };
+	struct way way;
 
-	if (!way_of(net, family, &d.way))
-		return d;
-	const struct fw_packet list[] = { outward(&d.way), answer(&d.way) };
-	for (size_t i = 0; i < ARRAY_LEN(list) && !d.yes; i++)
-		d.yes = fw_dropped(view, NF_INET_FORWARD, &list[i], &d.base, &d.drop);
-	return d;
+	if (!way_of(net, family, &way))
+		return false;
+	const struct fw_packet list[] = { outward(&way), answer(&way) };
+	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+		(void)fw_drops(view, NF_INET_FORWARD, &list[i], &mine);
+		(void)fw_drops(view, NF_INET_FORWARD, &list[i], hits);
+	}
+	if (mine.n > 0)
+		*ret_up = way.up;
+	return mine.n > 0;
 }
 
-static void forward_fix(struct diag_finding *f, struct diag_fix *fix, const struct scene_net *net, const struct dropped *d)
+static void forward_fix(struct diag_finding *f, struct diag_fix *fix, const struct scene_net *net, const struct fw_hit *hit,
+			const struct snap_link *up)
 {
 	struct fw_rules rules = fix_rules(fix, net->name);
 
 	fw_rules_begin(&rules);
 	fw_rules_device(&rules, FW_COND_IIF, net->bridge->name);
-	fw_rules_device(&rules, FW_COND_OIF, d->way.up->name);
+	fw_rules_device(&rules, FW_COND_OIF, up->name);
 	fw_rules_begin(&rules);
 	fw_rules_device(&rules, FW_COND_OIF, net->bridge->name);
-	fw_rules_number(&rules, FW_COND_CT, FW_CT_ESTABLISHED | FW_CT_RELATED | (d->base.table->xt ? FW_CT_DNAT : 0));
-	fix_rule(f, fix, &d->base, &d->drop, FW_HOOK_FORWARD, &rules);
+	fw_rules_number(&rules, FW_COND_CT, FW_CT_ESTABLISHED | FW_CT_RELATED | (hit->base.table->xt ? FW_CT_DNAT : 0));
+	fix_rule(f, fix, hit, FW_HOOK_FORWARD, &rules);
 }
 
 static void judge_foreign_drop(const struct snapshot *s, struct findings *found)
@@ -110,29 +111,28 @@ static void judge_foreign_drop(const struct snapshot *s, struct findings *found)
 
 	for (size_t i = 0; i < n; i++) {
 		const struct scene_net *net = &nets[i];
-		const struct dropped v4 = forward_drop(&view, net, AF_INET), v6 = forward_drop(&view, net, AF_INET6);
+		const struct snap_link *up4 = NULL, *up6 = NULL;
+		struct fw_hits hits = { .n = 0 };
+		const bool v4 = forward_drops(&view, net, AF_INET, &hits, &up4), v6 = forward_drops(&view, net, AF_INET6, &hits, &up6);
 
-		if (!v4.yes && !v6.yes)
+		if (!v4 && !v6)
 			continue;
-		const struct dropped *one = v4.yes ? &v4 : &v6;
 		struct diag_finding *f = findings_add(found, net->name);
 
 		about_net(f, net);
-		finding_what(f, "%s are offline over %s: %s drops what they send to %s.",
+		finding_what(f, "%s are offline over %s: %s drop%s what they send to %s.",
 			     net->ours || net->libvirt ? arena_printf(found->arena, "Guests of %s", net->name) :
 							 arena_printf(found->arena, "Guests on %s", net->name),
-			     v4.yes ? v6.yes ? "IPv4 and IPv6" : "IPv4" : "IPv6", fw_base_name(found->arena, &one->base),
-			     one->way.up->name);
+			     v4 ? v6 ? "IPv4 and IPv6" : "IPv4" : "IPv6", fw_hits_name(found->arena, &hits), hits.n == 1 ? "s" : "",
+			     (v4 ? up4 : up6)->name);
 		finding_why(f, "Whoever accepts these packets elsewhere doesn't help: every base chain has to, and a drop is final.");
-		finding_value(f, "chain", "%s", foreign_name(found->arena, one->base.table, one->base.chain));
-		if (v4.yes && v6.yes && v6.base.chain != v4.base.chain)
-			finding_value(f, "chain6", "%s", foreign_name(found->arena, v6.base.table, v6.base.chain));
-		finding_seen_in(f, "%s", one->base.table->legacy ? "iptables-legacy -S" : "nft list ruleset");
+		finding_value(f, "chain", "%s", fw_hits_chains(found->arena, &hits));
+		finding_seen_in(f, "%s", hits.list[0].base.table->legacy ? "iptables-legacy -S" : "nft list ruleset");
 		fix_ours(f, net);
 		struct diag_fix *fix = finding_fix(f, "accept", FIX_LASTS_LIVE);
-		forward_fix(f, fix, net, one);
-		if (v4.yes && v6.yes && v6.base.chain != v4.base.chain)
-			forward_fix(f, fix, net, &v6);
+		for (size_t k = 0; k < hits.n; k++)
+			forward_fix(f, fix, net, &hits.list[k], hits.list[k].base.table->family == NFPROTO_IPV6 || !v4 ? up6 : up4);
+		fix_rules_end(fix, &hits);
 		fix_note(f, fix, "until that firewall is loaded anew; make it part of its own configuration");
 	}
 }
@@ -187,6 +187,7 @@ static void judge_rules_missing(const struct snapshot *s, struct findings *found
 struct service_need {
 	const char *name;
 	struct fw_packet packet;
+	struct fw_hits hits;		/* where it is dropped */
 };
 
 struct needs {
@@ -198,7 +199,7 @@ static void need(struct needs *n, const char *name, struct fw_packet packet)
 {
 	packet.dtype = 1U << RTN_LOCAL;
 	if (n->n < SERVICES_MAX)
-		n->list[n->n++] = (struct service_need){ name, packet };
+		n->list[n->n++] = (struct service_need){ .name = name, .packet = packet };
 }
 
 /* Does a program listen there for this network's guests, by a socket that the firewall stands before? */
@@ -250,32 +251,34 @@ static void find_needs(const struct snapshot *s, const struct scene_net *net, st
 		need(n, "DNS", (struct fw_packet){ AF_INET, dev, NULL, FW_CT_NEW, IPPROTO_UDP, PORT_DNS, .daddr = *v4 });
 }
 
-static void service_fix(struct diag_finding *f, struct diag_fix *fix, const struct scene_net *net, const struct needs *blocked,
-			const struct fw_base *bases, const struct fw_drop *drops)
+static bool has_hit(const struct service_need *need, const struct fw_chain *chain)
 {
-	for (size_t i = 0; i < blocked->n; i++) {
-		bool again = false;
+	for (size_t i = 0; i < need->hits.n; i++)
+		if (need->hits.list[i].base.chain == chain)
+			return true;
+	return false;
+}
 
-		for (size_t k = 0; k < i; k++)
-			again |= bases[k].chain == bases[i].chain;
-		if (again)
+/* What one chain drops of it, accepted there. */
+static void service_fix(struct diag_finding *f, struct diag_fix *fix, const struct scene_net *net, const struct needs *blocked,
+			const struct fw_hit *hit)
+{
+	struct fw_rules rules = fix_rules(fix, net->name);
+	bool icmp = false;
+
+	for (size_t k = 0; k < blocked->n; k++) {
+		const struct fw_packet *p = &blocked->list[k].packet;
+
+		if (!has_hit(&blocked->list[k], hit->base.chain) || (p->l4proto == IPPROTO_ICMPV6 && icmp))
 			continue;
-		struct fw_rules rules = fix_rules(fix, net->name);
-		bool icmp = false;
-		for (size_t k = i; k < blocked->n; k++) {
-			const struct fw_packet *p = &blocked->list[k].packet;
-
-			if (bases[k].chain != bases[i].chain || (p->l4proto == IPPROTO_ICMPV6 && icmp))
-				continue;
-			fw_rules_begin(&rules);
-			fw_rules_device(&rules, FW_COND_IIF, net->bridge->name);
-			fw_rules_number(&rules, FW_COND_L4PROTO, p->l4proto);
-			if (p->dport)
-				fw_rules_number(&rules, FW_COND_DPORT, p->dport);
-			icmp |= p->l4proto == IPPROTO_ICMPV6;
-		}
-		fix_rule(f, fix, &bases[i], &drops[i], FW_HOOK_INPUT, &rules);
+		fw_rules_begin(&rules);
+		fw_rules_device(&rules, FW_COND_IIF, net->bridge->name);
+		fw_rules_number(&rules, FW_COND_L4PROTO, p->l4proto);
+		if (p->dport)
+			fw_rules_number(&rules, FW_COND_DPORT, p->dport);
+		icmp |= p->l4proto == IPPROTO_ICMPV6;
 	}
+	fix_rule(f, fix, hit, FW_HOOK_INPUT, &rules);
 }
 
 static void judge_services(const struct snapshot *s, struct findings *found)
@@ -285,17 +288,17 @@ static void judge_services(const struct snapshot *s, struct findings *found)
 	const struct scene_net *nets = scene_nets(s, found->arena, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		struct fw_base bases[SERVICES_MAX];
-		struct fw_drop drops[SERVICES_MAX];
 		struct needs needs = { .n = 0 }, blocked = { .n = 0 };
+		struct fw_hits hits = { .n = 0 };
 		const char *names = "";
 
 		find_needs(s, &nets[i], &needs);
 		for (size_t k = 0; k < needs.n; k++) {
-			const struct service_need *w = &needs.list[k];
+			struct service_need *w = &needs.list[k];
 
-			if (!fw_dropped(&view, NF_INET_LOCAL_IN, &w->packet, &bases[blocked.n], &drops[blocked.n]))
+			if (fw_drops(&view, NF_INET_LOCAL_IN, &w->packet, &w->hits) == 0)
 				continue;
+			(void)fw_drops(&view, NF_INET_LOCAL_IN, &w->packet, &hits);
 			blocked.list[blocked.n++] = *w;
 			if (!strstr(names, w->name))
 				names = arena_printf(found->arena, "%s%s%s", names, names[0] ? ", " : "", w->name);
@@ -305,49 +308,54 @@ static void judge_services(const struct snapshot *s, struct findings *found)
 		struct diag_finding *f = findings_add(found, nets[i].name);
 
 		about_net(f, &nets[i]);
-		finding_what(f, "Guests on %s don't get through to this host with %s: %s drops it.", nets[i].bridge->name, names,
-			     fw_base_name(found->arena, &bases[0]));
+		finding_what(f, "Guests on %s don't get through to this host with %s: %s drop%s it.", nets[i].bridge->name, names,
+			     fw_hits_name(found->arena, &hits), hits.n == 1 ? "s" : "");
 		finding_why(f, "Without these a guest has no lease, no name resolution, or can't find its gateway.");
 		finding_value(f, "blocked", "%s", names);
-		finding_value(f, "chain", "%s", foreign_name(found->arena, bases[0].table, bases[0].chain));
-		finding_seen_in(f, "%s", bases[0].table->legacy ? "iptables-legacy -S INPUT" : "nft list ruleset");
+		finding_value(f, "chain", "%s", fw_hits_chains(found->arena, &hits));
+		finding_seen_in(f, "%s", hits.list[0].base.table->legacy ? "iptables-legacy -S INPUT" : "nft list ruleset");
 		fix_ours(f, &nets[i]);
 		struct diag_fix *fix = finding_fix(f, "accept", FIX_LASTS_LIVE);
-		service_fix(f, fix, &nets[i], &blocked, bases, drops);
+		for (size_t k = 0; k < hits.n; k++)
+			service_fix(f, fix, &nets[i], &blocked, &hits.list[k]);
+		fix_rules_end(fix, &hits);
 		fix_note(f, fix, "until that firewall is loaded anew; make it part of its own configuration");
 	}
 }
 
 /* ------------------------------------------------------------------ too-big-dropped */
 
-static void too_big(const struct snapshot *s, struct findings *found, const struct fw_view *view, uint32_t hook,
-		    const struct fw_packet *data, const char *in, const char *out, const char *whose, const char *subject)
+static void too_big(struct findings *found, const struct fw_view *view, uint32_t hook, const struct fw_packet *data,
+		    const char *in, const char *out, const char *whose, const char *subject)
 {
 	struct fw_packet big = *data;
-	struct fw_base base;
-	struct fw_drop drop;
+	struct fw_hits hits = { .n = 0 };
 
-	(void)s;
 	big.ct = FW_CT_RELATED;
 	big.l4proto = IPPROTO_ICMPV6;
 	big.icmp_type = TYPE_TOO_BIG;
 	/* A chain that drops the connection itself is another fault. */
-	if (fw_dropped(view, hook, data, &base, &drop) || !fw_dropped(view, hook, &big, &base, &drop))
+	if (fw_drops(view, hook, data, &hits) > 0 || fw_drops(view, hook, &big, &hits) == 0)
 		return;
 	struct diag_finding *f = findings_add(found, subject);
 
 	finding_about(f, in);
-	finding_what(f, "Large transfers of %s over IPv6 hang: %s drops \"packet too big\".", whose, fw_base_name(found->arena, &base));
+	finding_what(f, "Large transfers of %s over IPv6 hang: %s drop%s \"packet too big\".", whose,
+		     fw_hits_name(found->arena, &hits), hits.n == 1 ? "s" : "");
 	finding_why(f, "Routers of IPv6 don't fragment. They tell the sender the size that fits by ICMPv6 type 2, which connection "
 		       "tracking calls related, not established.");
-	finding_value(f, "chain", "%s", foreign_name(found->arena, base.table, base.chain));
+	finding_value(f, "chain", "%s", fw_hits_chains(found->arena, &hits));
 	finding_seen_in(f, "nft list ruleset");
 	struct diag_fix *fix = finding_fix(f, "accept", FIX_LASTS_LIVE);
-	struct fw_rules rules = fix_rules(fix, arena_printf(f->all->arena, "%s-too-big", subject));
-	fw_rules_begin(&rules);
-	fw_rules_device(&rules, out ? FW_COND_OIF : FW_COND_IIF, out ? out : in);
-	fw_rules_number(&rules, FW_COND_CT, FW_CT_ESTABLISHED | FW_CT_RELATED);
-	fix_rule(f, fix, &base, &drop, hook == NF_INET_FORWARD ? FW_HOOK_FORWARD : FW_HOOK_INPUT, &rules);
+	for (size_t i = 0; i < hits.n; i++) {
+		struct fw_rules rules = fix_rules(fix, arena_printf(f->all->arena, "%s-too-big", subject));
+
+		fw_rules_begin(&rules);
+		fw_rules_device(&rules, out ? FW_COND_OIF : FW_COND_IIF, out ? out : in);
+		fw_rules_number(&rules, FW_COND_CT, FW_CT_ESTABLISHED | FW_CT_RELATED);
+		fix_rule(f, fix, &hits.list[i], hook == NF_INET_FORWARD ? FW_HOOK_FORWARD : FW_HOOK_INPUT, &rules);
+	}
+	fix_rules_end(fix, &hits);
 	fix_note(f, fix, "until that firewall is loaded anew; make it part of its own configuration");
 }
 
@@ -364,13 +372,13 @@ static void judge_too_big(const struct snapshot *s, struct findings *found)
 		if (!way_of(&nets[i], AF_INET6, &way))
 			continue;
 		const struct fw_packet data = answer(&way);
-		too_big(s, found, &view, NF_INET_FORWARD, &data, way.up->name, nets[i].bridge->name,
+		too_big(found, &view, NF_INET_FORWARD, &data, way.up->name, nets[i].bridge->name,
 			arena_printf(found->arena, "guests on %s", nets[i].bridge->name), nets[i].name);
 	}
 	if (up && scene_host_addr(s, up->ifindex, AF_INET6)) {
 		const struct fw_packet data = { AF_INET6, up->name, NULL, FW_CT_ESTABLISHED, IPPROTO_TCP, .dtype = 1U << RTN_LOCAL };
 
-		too_big(s, found, &view, NF_INET_LOCAL_IN, &data, up->name, NULL, "this host", up->name);
+		too_big(found, &view, NF_INET_LOCAL_IN, &data, up->name, NULL, "this host", up->name);
 	}
 }
 

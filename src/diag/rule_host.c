@@ -64,14 +64,16 @@ static const char *number(int64_t n, char buf[static 24])
 #define NUMBER(n) number((n), (char[24]){ 0 })
 #define CONF_PATH(device, name) conf_path((device), (name), (char[128]){ 0 })
 
-/* A default route by which the host gets out; one that a guest announces isn't. */
+/* A default route by which the host gets out; one that a guest announces isn't, nor one through a bridge's port. */
 static bool way_out(const struct snapshot *snap, const struct findings *found)
 {
+	if (role_default_by_rule(snap, AF_INET6))
+		return true;
 	for (size_t i = 0; i < snap->n_links; i++) {
 		const struct snap_link *l = &snap->links[i];
 		const struct snap_route *r = role_default(snap, AF_INET6, l->ifindex, 0, -1);
 
-		if (r && (r->protocol != RTPROT_RA || !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))
+		if (r && !is_port(l) && (r->protocol != RTPROT_RA || !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))
 			return true;
 	}
 	return false;

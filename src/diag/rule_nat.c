@@ -274,7 +274,15 @@ static void nat_fix(struct diag_finding *f, struct diag_fix *fix, const struct s
 	op->nft.old_text = arena_printf(arena, "delete table %s %s\n", v6 ? "ip6" : "ip", table);
 }
 
-/* @also: the other family lacks it, too; or NULL. */
+/* The network itself, where @prefix is the host's address in it. */
+static const char *whole_text(struct arena *arena, const struct prefix *prefix)
+{
+	const struct prefix whole = { prefix_network(prefix), prefix->len };
+
+	return arena_strdup(arena, PREFIX_STR(&whole));
+}
+
+/* @also: IPv6 lacks it, too; or NULL. */
 static void nat_finding(struct findings *found, const struct scene_net *net, const struct lack *l, const struct lack *also)
 {
 	struct diag_finding *f = findings_add(found, net->name);
@@ -286,9 +294,14 @@ static void nat_finding(struct findings *found, const struct scene_net *net, con
 			     net->bridge->name, IP_STR(&l->snat));
 		finding_why(f, "The address lies in the prefix of %s, where somebody has to answer for it.", l->up->name);
 		finding_value(f, "snat", "%s", IP_STR(&l->snat));
+		struct diag_fix *fix = finding_fix(f, "address", FIX_LASTS_LIVE);
+
+		fix_command(f, fix, "ip addr add %s/%u dev %s", IP_STR(&l->snat), v6 ? 128 : 32, l->up->name);
+		fix_note(f, fix, "if it is this host's to use; else write `masquerade` in the rule instead of it");
 	} else {
-		finding_what(f, "Guests on %s get no answers from outside over %s: %s leaves by %s untranslated.", net->bridge->name,
-			     v6 ? "IPv6" : "IPv4", PREFIX_STR(l->prefix), l->up->name);
+		finding_what(f, "Guests on %s get no answers from outside over %s: %s%s%s leave%s by %s untranslated.", net->bridge->name,
+			     also ? "IPv4 and IPv6" : v6 ? "IPv6" : "IPv4", whole_text(found->arena, l->prefix), also ? " and " : "",
+			     also ? whole_text(found->arena, also->prefix) : "", also ? "" : "s", l->up->name);
 		finding_why(f, "Nobody out there knows the way back to %s prefix, and no masquerade or SNAT rule takes it.",
 			    v6 ? "a local (ULA)" : "a private");
 		struct diag_fix *fix = finding_fix(f, "masquerade", FIX_LASTS_LIVE);
@@ -298,7 +311,9 @@ static void nat_finding(struct findings *found, const struct scene_net *net, con
 			nat_fix(f, fix, net, also);
 		fix_note(f, fix, "or let sixtap look after it: sixtap init nat");
 	}
-	finding_value(f, "prefix", "%s", PREFIX_STR(l->prefix));
+	finding_value(f, "prefix", "%s", whole_text(found->arena, l->prefix));
+	if (also)
+		finding_value(f, "prefix6", "%s", whole_text(found->arena, also->prefix));
 	finding_value(f, "uplink", "%s", l->up->name);
 	finding_seen_in(f, "nft list ruleset, ip addr show dev %s", l->up->name);
 }

@@ -243,16 +243,17 @@ static void judge_sysctls(const struct snapshot *s, struct findings *found)
 	const struct snap_link *up6 = scene_uplink(s, AF_INET6);
 	size_t n;
 	const struct scene_net *nets = scene_nets(s, found->arena, &n);
-	bool v4 = false, v6 = false;
+	bool v4 = false, v6 = false, hand6 = false;
 
-	/* Ours sets what it needs whenever it starts. */
+	/* Ours sets what it needs whenever it starts, and so does libvirt (network/bridge_driver.c, networkEnableIPForwarding()). */
 	for (size_t i = 0; i < n; i++) {
-		v4 |= nets[i].outside && !nets[i].ours && ip_is_set(&nets[i].v4.ip);
+		v4 |= nets[i].outside && !nets[i].ours && !nets[i].libvirt && ip_is_set(&nets[i].v4.ip);
 		v6 |= nets[i].outside && !nets[i].ours && ip_is_set(&nets[i].v6.ip);
+		hand6 |= nets[i].outside && !nets[i].ours && !nets[i].libvirt && ip_is_set(&nets[i].v6.ip);
 	}
 	if (v4)
 		judge_path(s, found, &(struct wanted){ "net/ipv4/ip_forward", 1, "guests' IPv4" });
-	if (v6)
+	if (hand6)
 		judge_path(s, found, &(struct wanted){ "net/ipv6/conf/all/forwarding", 1, "guests' IPv6" });
 	if (v6 && up6 && role_kernel_ra(s, up6->ifindex))
 		judge_path(s, found, &(struct wanted){ arena_printf(found->arena, "net/ipv6/conf/%s/accept_ra", up6->name), 2,

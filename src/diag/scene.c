@@ -10,6 +10,7 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
+#include "diag/role.h"
 #include "model/world.h"
 
 #define MAIN_TABLE 254
@@ -34,8 +35,10 @@ const struct snap_addr *scene_host_addr(const struct snapshot *s, uint32_t ifind
 static const struct snap_route *default_route(const struct snapshot *s, uint8_t family)
 {
 	struct ip any = { .family = family };
-	const struct snap_route *r = snap_route_lookup(s, MAIN_TABLE, &any);
+	const struct snap_route *r = role_default_by_rule(s, family);
 
+	if (!r)
+		r = snap_route_lookup(s, MAIN_TABLE, &any);
 	return r && r->dst.len == 0 && r->type == RTN_UNICAST ? r : NULL;
 }
 
@@ -238,7 +241,7 @@ const struct scene_addr *scene_behind_link(const struct snapshot *s, struct aren
 /* ---- networks ---- */
 
 /* Whoever made these looks after their rules, and keeps some of them apart on purpose. */
-static bool is_containers(const struct snap_link *bridge)
+bool scene_is_containers(const struct snap_link *bridge)
 {
 	const char *n = bridge->name;
 
@@ -321,7 +324,7 @@ const struct scene_net *scene_nets(const struct snapshot *s, struct arena *arena
 
 		net.v4 = host_prefix(s, bridge->ifindex, AF_INET);
 		net.v6 = host_prefix(s, bridge->ifindex, AF_INET6);
-		if (counts[i].uplink || is_containers(bridge) || !(bridge->flags & IFF_UP))
+		if (counts[i].uplink || scene_is_containers(bridge) || !(bridge->flags & IFF_UP))
 			continue;
 		if ((!net.v4.ip.family && !net.v6.ip.family) || (!counts[i].guests && !net.ours && !net.libvirt))
 			continue;

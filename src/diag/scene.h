@@ -58,6 +58,9 @@ const struct scene_addr *scene_behind_bridge(const struct snapshot *s, struct ar
 const struct scene_addr *scene_behind_link(const struct snapshot *s, struct arena *arena, const struct snap_link *link,
 					   size_t *ret_n);
 
+/* A bridge of docker, podman or CNI, by its name. */
+bool scene_is_containers(const struct snap_link *bridge);
+
 /* Bridges with guests that the host routes for. Those of docker, podman and CNI are left out: they look after them. */
 const struct scene_net *scene_nets(const struct snapshot *s, struct arena *arena, size_t *ret_n);
 

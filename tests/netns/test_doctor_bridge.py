@@ -286,11 +286,38 @@ class Netfilter(Row):
                 self.host.run(p, "-A", "FORWARD", "-m", "physdev", "--physdev-is-bridged", "-j", "ACCEPT")
             assert not self.broken()
             return self.restore
-        return [not_called, accepted, physdev]
+
+        def containers():
+            """docker shows its bridges' frames to its rules, and keeps containers apart if it is told to."""
+            self.make()
+            self.host.run("nft", "add", "rule", "inet", "other", "forward", "iifname", "br0", "oifname", "br0", "accept")
+            self.host.ip("link", "add", "docker0", "type", "bridge")
+            self.host.ip("link", "set", "docker0", "up")
+            for g in (self.t.g1, self.t.g2):
+                self.t.lab.veth(self.host, "veth" + g.port, g, "ethc")
+                self.host.ip("link", "set", "veth" + g.port, "master", "docker0", "up")
+
+            def undo():
+                for link in ("vethp1", "vethp2", "docker0"):
+                    self.host.ip("link", "del", link)
+                self.restore()
+            return undo
+        return [not_called, accepted, physdev, containers]
 
     def restore(self):
         self.host.run("nft", "flush", "ruleset")
         self.call(self.was)
+
+
+class NetfilterTwice(Netfilter):
+    """Two chains drop: both must be opened, or none."""
+
+    def make(self):
+        super().make()
+        self.t.nft(DROP.replace("table inet other", "table inet another"))
+
+    def alikes(self):
+        return []
 
 
 class NetfilterOfBridge(Netfilter):
@@ -473,8 +500,8 @@ class NoReader(Row):
         self.host.ip("link", "del", "tp")
 
 
-FAULTS = [NoReader, Snooping, FloodOff, Isolated, Mtu, Stp, Vlan, VlanAlone, PortAddress, Netfilter, NetfilterOfBridge, NetfilterOfBridge6, NetfilterIptables,
-          MldFiltered]
+FAULTS = [NoReader, Snooping, FloodOff, Isolated, Mtu, Stp, Vlan, VlanAlone, PortAddress, Netfilter, NetfilterTwice, NetfilterOfBridge,
+          NetfilterOfBridge6, NetfilterIptables, MldFiltered]
 
 
 def test_bridge_faults(lab):

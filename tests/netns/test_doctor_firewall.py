@@ -80,6 +80,15 @@ class PlainDrop(Row):
         return [accepts, unknown, by_set]
 
 
+class TwoChains(PlainDrop):
+    """Two firewalls drop at once, each another part of it: an accept in one doesn't help."""
+    NFT = ("table ip one {\n chain f { type filter hook forward priority 0; policy accept;\n"
+           " oifname \"br0\" drop\n iifname \"br0\" drop\n }\n}\n" + PlainDrop.NFT)
+
+    def alikes(self):
+        return []
+
+
 class Iptables(PlainDrop):
     """DOCKER-USER is the point that its owner leaves to others."""
     program = "iptables-nft"
@@ -301,7 +310,7 @@ class Incomplete(Row):
         return [with_output]
 
 
-FAULTS = [NatMissing, NatMissing4, NatLost, Nat6Missing, Hijack, TooBig, PlainDrop, Iptables, Legacy, ReversePath4, Services,
+FAULTS = [NatMissing, NatMissing4, NatLost, Nat6Missing, Hijack, TooBig, PlainDrop, TwoChains, Iptables, Legacy, ReversePath4, Services,
           Incomplete]
 
 

@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <cmocka.h>
 #include "base/mem.h"
 #include "diag/rule.h"
@@ -31,6 +33,10 @@ struct host {
 	struct snap_sysctl sysctls[2];
 	struct snap_neigh_table neigh;
 	struct snap_libvirt_net net;
+	struct snap_route route;
+	struct snap_rule rule;
+	struct snap_sysctl_line line;
+	struct snap_addr addr;
 	struct snapshot *s;
 };
 
@@ -94,6 +100,10 @@ static struct findings *judge(struct host *h, size_t n_vlans)
 	s->sysctls = h->sysctls, s->n_sysctls = 2;
 	s->libvirt_nets = &h->net, s->n_libvirt_nets = 1;
 	s->neigh_tables = &h->neigh, s->n_neigh_tables = 1;
+	s->routes = &h->route, s->n_routes = h->route.table != 0;
+	s->rules = &h->rule, s->n_rules = h->rule.table != 0;
+	s->sysctl_lines = &h->line, s->n_sysctl_lines = h->line.path != NULL;
+	s->addrs = &h->addr, s->n_addrs = h->addr.ifindex != 0;
 	snapshot_finish(s);
 	return rules_judge(s);
 }
@@ -137,6 +147,45 @@ static void net_transient(struct host *h) { net_edited(h); h->net.persistent = f
 static void net_unread(struct host *h) { h->net.stored_xml = ""; }
 static void nothing(struct host *h) { (void)h; }
 
+static struct ip ip_of(const char *text)
+{
+	struct ip ip = { 0 };
+
+	assert_true(ip_parse(text, &ip));
+	return ip;
+}
+
+static void refuses_ra(struct host *h)
+{
+	h->links[ETH0 - 1].conf6 = (struct snap_conf6){ .present = true, .accept_ra = 1, .accept_ra_defrtr = 1, .accept_ra_pinfo = 1,
+							.autoconf = 1, .forwarding = 1 };
+	h->links[ETH0 - 1].inet6_flags = SNAP_IF_RA_RCVD;
+}
+static void default_by(struct host *h, uint32_t table, uint32_t oif)
+{
+	h->route = (struct snap_route){ .table = table, .dst = { .ip = { .family = AF_INET6 } }, .type = RTN_UNICAST, .oif = oif,
+					.gateway = ip_of("fe80::1"), .protocol = RTPROT_RA, .metric = 1024 };
+}
+static void tunnel(struct host *h)
+{
+	refuses_ra(h);
+	default_by(h, 51820, TAP1);
+	h->rule = (struct snap_rule){ .family = AF_INET6, .priority = 5209, .action = FR_ACT_TO_TBL, .table = 51820, .mark = 51820,
+				      .mask = UINT32_MAX, .invert = true, .suppress_prefixlen = -1, .iif = "", .oif = "" };
+}
+static void tunnel_for_some(struct host *h) { tunnel(h); h->rule.invert = false; }
+static void dead_default(struct host *h) { h->links[TAP1 - 1].kind = ""; default_by(h, RT_TABLE_MAIN, TAP1); }
+static void live_default(struct host *h) { default_by(h, RT_TABLE_MAIN, ETH0); }
+static void boot_forgets(struct host *h)
+{
+	h->sysctls[0] = (struct snap_sysctl){ "net/ipv4/ip_forward", "1" };
+	h->line = (struct snap_sysctl_line){ .path = "net/ipv4/ip_forward", .value = "0", .file = "/etc/sysctl.d/9.conf", .line = 2 };
+	h->addr = (struct snap_addr){ .ifindex = BR0, .prefix = { ip_of("10.9.0.1"), 24 } };
+	h->route = (struct snap_route){ .table = RT_TABLE_MAIN, .dst = { .ip = { .family = AF_INET } }, .type = RTN_UNICAST,
+					.oif = ETH0, .gateway = ip_of("192.0.2.1") };
+}
+static void libvirt_sets_it(struct host *h) { boot_forgets(h); h->net.bridge = "br0"; }
+
 static void faults(void **state)
 {
 	static const struct {
@@ -174,6 +223,13 @@ static void faults(void **state)
 		{ "it has no definition to come back to", net_transient, NULL, NULL },
 		{ "its definition could not be read", net_unread, NULL, NULL },
 		{ "a tap that goes with its reader", not_persistent, NULL, NULL },
+		{ "forwarding, and RAs are ignored", refuses_ra, "ra.ignored-forwarding", "eth0" },
+		{ "the way out is a tunnel's, in a table of its own", tunnel, NULL, NULL },
+		{ "a table that only marked packets go by", tunnel_for_some, "ra.ignored-forwarding", "eth0" },
+		{ "a default route that is older than the bridge", dead_default, "bridge.port-has-address", "tap1" },
+		{ "a default route where it belongs", live_default, NULL, NULL },
+		{ "a bridge by hand, and the boot turns forwarding off", boot_forgets, "persist.differs", "net/ipv4/ip_forward" },
+		{ "libvirt turns it on whenever the network starts", libvirt_sets_it, NULL, NULL },
 	};
 
 	(void)state;
