@@ -425,7 +425,7 @@ static int dump_elems(struct kern *kern, struct dump *d, uint8_t family)
 
 static const char *rules_key(uint8_t family)
 {
-	return family == NFPROTO_BRIDGE ? "bridge" : "inet";
+	return family == NFPROTO_BRIDGE ? "bridge" : family == NFPROTO_NETDEV ? "netdev" : "inet";
 }
 
 /* Without a record nobody knows better. */

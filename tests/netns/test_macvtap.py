@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Networks of mode macvtap: guests of `sixtap run` on the host's own NIC."""
-import contextlib, os, re, signal, socket, subprocess
+import contextlib, json, os, re, signal, socket, subprocess
 import pytest
 from lab import wait
 from libmacvtap import VMM, Office
@@ -444,3 +444,15 @@ def test_export_qemu(office):
         assert not office.macvtaps() and "rror" not in text(), text()
     p = office.sixtap("export", "qemu", "office", check=False)
     assert p.returncode == 2 and "isn't NETWORK/GUEST" in p.stderr
+
+
+def test_beside_a_nat_network(office):
+    """Each network's rules are known by a record of their own: nothing is made again and again."""
+    lan = {"mode": "nat", "ipv4": {"address": "192.168.150.1/24"}, "ipv6": "ula"}
+    office.sixtap.write(json.dumps({"networks": {"office": {"mode": "macvtap", "uplink": "eth0"}, "lan": lan}}))
+    office.sixtap.json("up")
+    g = office.guest("g", 10)
+    assert office.sixtap.json("plan")["changes"] == []
+    g.kill()
+    wait(lambda: not office.macvtaps(), 3, "the device goes with its guest")
+    assert office.sixtap.json("plan")["changes"] == []
