@@ -88,10 +88,10 @@ static struct finding *add(struct report *report, enum severity severity, const 
 
 	f->severity = severity;
 	f->exit_status = 1;
-	if (where && where->file && where->line > 0) {
+	if (where && where->file) {
 		f->where = *where;
 		f->where.file = keep_name(report, where->file);
-		f->exit_status = 2;
+		f->exit_status = where->line > 0 ? 2 : 1;
 	}
 	f->seq = report->seq++;
 	GROW(report->findings, report->n, report->cap);
@@ -155,6 +155,13 @@ size_t report_n_errors(const struct report *report)
 	for (size_t i = 0; i < report->n; i++)
 		n += report->findings[i]->severity == SEVERITY_ERROR;
 	return n;
+}
+
+void report_set_failed(struct report *report, int status)
+{
+	for (size_t i = 0; i < report->n; i++)
+		if (report->findings[i]->severity == SEVERITY_ERROR && report->findings[i]->exit_status == 1)
+			report->findings[i]->exit_status = (unsigned int)status;
 }
 
 int report_exit_status(const struct report *report)
@@ -332,6 +339,10 @@ void report_print(struct report *report, FILE *to, bool color)
 		else
 			(void)fprintf(to, "sixtap: %s%s", f->severity == SEVERITY_ERROR ? "" : severity_name[f->severity],
 				      f->severity == SEVERITY_ERROR ? "" : ": ");
+		if (!placed && f->where.file) {
+			print_clean(to, f->where.file);
+			(void)fputs(": ", to);
+		}
 		if (f->key) {
 			print_clean(to, f->key);
 			(void)fputs(": ", to);
@@ -365,8 +376,8 @@ json_t *report_json(struct report *report)
 		const struct finding *f = report->findings[i];
 		json_t *o = json_object();
 
+		set_text(o, "file", f->where.file);
 		if (f->where.line > 0) {
-			set_text(o, "file", f->where.file);
 			(void)json_object_set_new(o, "line", json_integer(f->where.line));
 			(void)json_object_set_new(o, "column", json_integer(f->where.column));
 			(void)json_object_set_new(o, "width", json_integer(f->where.width));

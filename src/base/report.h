@@ -19,7 +19,7 @@ enum severity {
 	SEVERITY_N_,
 };
 
-/* A place in a source text. line and column count from 1; line 0: no place. */
+/* A place in a source text. line and column count from 1; line 0: the file as a whole, or no place. */
 struct where {
 	const char *file;	/* borrowed; a report keeps a copy of its own */
 	unsigned int line, column;	/* columns are characters, not bytes */
@@ -82,6 +82,9 @@ size_t report_n(const struct report *report);
 const struct finding *report_get(const struct report *report, size_t i);	/* in place order after report_sort() */
 void report_sort(struct report *report);
 
+/* Of errors that say "the operation failed" (1), make it another exit status: where 1 is an answer. */
+void report_set_failed(struct report *report, int status);
+
 /* 0 without errors, else the largest exit status among the errors. */
 int report_exit_status(const struct report *report);
 
@@ -92,7 +95,7 @@ int report_exit_status(const struct report *report);
  * @color:	whether escape sequences are wanted
  *
  * FILE:LINE:COL: error: KEY: WHAT; HELP, then the line with a caret and the hint.
- * Without a place: "sixtap: KEY: WHAT; HELP".
+ * Without a line: "sixtap: [FILE: ][KEY: ]WHAT; HELP".
  */
 void report_print(struct report *report, FILE *to, bool color);
 

@@ -33,7 +33,8 @@ void client_files_clear(struct client_files *files)
 
 static int unreadable(struct cmd *cmd, const char *path, int r)
 {
-	struct finding *f = report_error(cmd->report, path, "%s", strerror(-r));
+	const struct where where = { .file = path };
+	struct finding *f = report_add(cmd->report, SEVERITY_ERROR, &where, NULL, "%s", strerror(-r));
 
 	if (r == -ENOENT)
 		report_help(f, "write a configuration there (sixtap.yaml(5)), or name another with -c");
@@ -90,9 +91,13 @@ int client_read_files(struct cmd *cmd, struct client_files *ret)
 	struct stat st;
 	int r = 0;
 
-	*ret = (struct client_files){ .source = realpath(cmd->config, NULL) };
-	if (!ret->source || stat(ret->source, &st) < 0)
+	if (str_eq(cmd->config, "-"))
+		cmd->config = "/dev/stdin";
+	if (stat(cmd->config, &st) < 0)
 		return unreadable(cmd, cmd->config, -errno);
+	*ret = (struct client_files){ .source = realpath(cmd->config, NULL) };
+	if (!ret->source)	/* a pipe: /dev/stdin, or the shell's <(…) */
+		ret->source = xstrdup(cmd->config);
 	if (!S_ISDIR(st.st_mode)) {	/* what is adopted stands beside it */
 		_cleanup_(freep) char *adopted = client_adopted_path(cmd);
 
@@ -111,7 +116,8 @@ int client_read_files(struct cmd *cmd, struct client_files *ret)
 	}
 	free(entries);
 	if (r == 0 && ret->n == 0) {
-		struct finding *f = report_error(cmd->report, cmd->config, "holds no *.yaml");
+		const struct where where = { .file = cmd->config };
+		struct finding *f = report_add(cmd->report, SEVERITY_ERROR, &where, NULL, "holds no *.yaml");
 
 		report_help(f, "write a configuration there (sixtap.yaml(5)), or name another with -c");
 		f->exit_status = EXIT_USAGE;

@@ -5,8 +5,10 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -139,24 +141,80 @@ static const struct cmd_info *find_command(const char *name)
 	return NULL;
 }
 
-static void print_help(const struct cmd_info *info)
+/* Of the contract, but not in this version: said so, not "unknown". */
+static const struct {
+	const char *name, *help;
+} unbuilt[] = {
+	{ "import", "sixtap init writes a first configuration; sixtap.yaml(5) says what else goes into it" },
+	{ "hook", "a network's bridge can be named in libvirt's and Xen's configuration as it is" },
+};
+
+/* Whether the command line asks for JSON, also behind the word that is wrong. */
+static bool asks_json(char **argv)
+{
+	for (; *argv && !str_eq(*argv, "--"); argv++)
+		if (str_eq(*argv, "--json"))
+			return true;
+	return false;
+}
+
+/*
+ * What was printed has to have arrived, but for a reader who left on purpose.
+ * Of an earlier failure stdio keeps only that there was one.
+ */
+static int flush_out(const struct cmd *cmd, int status)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+	int r = fflush(stdout) != 0 ? errno : ferror(stdout) ? EIO : 0;
+
+	if (r == EIO && poll(&out, 1, 0) > 0 && out.revents & POLLERR)
+		r = EPIPE;
+	if (r == 0 || r == EPIPE)
+		return status;
+	(void)fprintf(stderr, "sixtap: standard output: %s\n", strerror(r));
+	return status != EXIT_DONE ? status : cmd->failed ? cmd->failed : EXIT_FAILED;
+}
+
+static void __attribute__((noreturn)) say_and_end(struct cmd *cmd, const char *key, const char *text)
+{
+	if (cmd->json || cmd->asked_json)
+		cmd_json(cmd, json_pack("{s:s}", key, text));
+	else
+		(void)fputs(text, stdout);
+	exit(flush_out(cmd, EXIT_DONE));
+}
+
+static void print_help(FILE *to, const struct cmd_info *info)
 {
 	if (info) {
-		(void)printf("Usage: sixtap [OPTIONS] %s\n\n%c%s.\n", info->synopsis,
-			     info->summary[0] >= 'a' && info->summary[0] <= 'z' ? info->summary[0] - 'a' + 'A' :
-										  info->summary[0],
-			     info->summary + 1);
+		(void)fprintf(to, "Usage: sixtap [OPTIONS] %s\n\n%c%s.\n", info->synopsis,
+			      info->summary[0] >= 'a' && info->summary[0] <= 'z' ? info->summary[0] - 'a' + 'A' :
+										   info->summary[0],
+			      info->summary + 1);
 		if (info->options)
-			(void)printf("\n%s", info->options);
-		(void)printf("\nEverywhere:\n%s", global_help);
+			(void)fprintf(to, "\n%s", info->options);
+		(void)fprintf(to, "\nEverywhere:\n%s", global_help);
 		return;
 	}
-	(void)printf("Usage: sixtap [OPTIONS] COMMAND [OPTIONS] …\n\n"
-		     "Working IPv4 and IPv6 for every virtual machine on this host.\n\n");
+	(void)fprintf(to, "Usage: sixtap [OPTIONS] COMMAND [OPTIONS] …\n\n"
+			  "Working IPv4 and IPv6 for every virtual machine on this host.\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		(void)printf("  %-9s %s\n", commands[i].name, commands[i].summary);
-	(void)printf("\n%s\nsixtap COMMAND --help tells a command's own options. Manual: sixtap(8), sixtap.yaml(5)\n",
-		     global_help);
+		(void)fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+	(void)fprintf(to, "\n%s\nsixtap COMMAND --help tells a command's own options. Manual: sixtap(8), sixtap.yaml(5)\n",
+		      global_help);
+}
+
+static void __attribute__((noreturn)) help_and_end(struct cmd *cmd, const struct cmd_info *info)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	if (!to)
+		abort();	/* out of memory, as everywhere */
+	print_help(to, info);
+	(void)fclose(to);
+	say_and_end(cmd, "help", text);
 }
 
 /* Handles one global option. Return: 0 handled, 1 not a global one, -1 wrong (reported); ends the process for --help. */
@@ -196,11 +254,14 @@ static int global_option(struct cmd *cmd, int opt)
 		return 0;
 	case 'h':
 	case OPT_HELP:
-		print_help(cmd->info);
-		exit(EXIT_DONE);
+		if (cmd->info)
+			help_and_end(cmd, cmd->info);
+		cmd->help = true;	/* on the command, if one follows */
+		return 0;
 	case OPT_VERSION:
-		(void)printf("sixtap %s\n", SIXTAP_VERSION);
-		exit(EXIT_DONE);
+		if (cmd->json || cmd->asked_json)
+			say_and_end(cmd, "release", SIXTAP_VERSION);
+		say_and_end(cmd, "release", "sixtap " SIXTAP_VERSION "\n");
 	}
 	return 1;
 }
@@ -208,13 +269,17 @@ static int global_option(struct cmd *cmd, int opt)
 static int wrong_option(struct cmd *cmd, int opt, char **argv)
 {
 	const char *what = optind > 0 ? argv[optind - 1] : "";
+	bool is_long = strncmp(what, "--", 2) == 0;
+	int name = (int)strcspn(what, "=");
 
 	if (opt == ':')
 		cmd_usage(cmd, "%s needs a value", what);
-	else if (optopt > 0 && optopt < 0x100)
-		cmd_usage(cmd, "unknown option -%c", optopt);
+	else if (is_long && optopt > 0)
+		cmd_usage(cmd, "%.*s takes no value", name, what);
+	else if (is_long)
+		cmd_usage(cmd, "unknown option %.*s", name, what);
 	else
-		cmd_usage(cmd, "unknown option %s", what);
+		cmd_usage(cmd, "unknown option -%c", optopt);
 	return '?';
 }
 
@@ -235,7 +300,8 @@ static int settle_paths(struct cmd *cmd)
 	if (cmd->netns) {
 		r = netns_enter(cmd->netns);
 		if (r < 0) {
-			report_error(cmd->report, cmd->netns, "no such network namespace can be entered: %s", strerror(-r));
+			report_help(report_error(cmd->report, cmd->netns, "no such network namespace can be entered: %s",
+						 strerror(-r)), "ip netns lists those with names");
 			return -1;
 		}
 		cmd->netns = NULL;
@@ -365,6 +431,20 @@ void cmd_column(const char *s, int width)
 	(void)printf("%s%*s", s, columns < width ? width - columns : 0, "");
 }
 
+static int no_command(struct cmd *cmd, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(unbuilt); i++) {
+		if (!str_eq(unbuilt[i].name, name))
+			continue;
+		struct finding *f = report_error(cmd->report, name, "isn't built yet");
+
+		report_help(f, "%s", unbuilt[i].help);
+		f->exit_status = EXIT_USAGE;
+		return EXIT_USAGE;
+	}
+	return cmd_usage(cmd, "there is no command %s", name);
+}
+
 static int run_command(struct cmd *cmd, int argc, char **argv)
 {
 	optind = 0;
@@ -381,19 +461,24 @@ static int run_command(struct cmd *cmd, int argc, char **argv)
 		if (global_option(cmd, opt) != 0)
 			return EXIT_USAGE;
 	}
-	if (optind >= argc) {
-		print_help(NULL);
-		return EXIT_USAGE;
-	}
 	argc -= optind;
 	argv += optind;
-	if (str_eq(argv[0], "help")) {
-		print_help(argc > 1 ? find_command(argv[1]) : NULL);
-		return EXIT_DONE;
+	if (argc > 0 && str_eq(argv[0], "help")) {
+		cmd->help = true;
+		argc--;
+		argv++;
 	}
+	if (argc == 0 && cmd->help)
+		help_and_end(cmd, NULL);
+	if (argc == 0 && !cmd->json)
+		print_help(stderr, NULL);
+	if (argc == 0)
+		return cmd->json ? cmd_usage(cmd, "a command is missing") : EXIT_USAGE;
 	cmd->info = find_command(argv[0]);
 	if (!cmd->info)
-		return cmd_usage(cmd, "there is no command %s", argv[0]);
+		return no_command(cmd, argv[0]);
+	if (cmd->help)
+		help_and_end(cmd, cmd->info);
 	return cmd->info->fn(cmd, argc, argv);
 }
 
@@ -406,18 +491,34 @@ static size_t placed_errors(const struct report *report)
 	return n;
 }
 
+/*
+ * A descriptor that is closed would be the next socket's number, and what is
+ * printed would go there. What stands in its place fails as a closed one does.
+ */
+static void open_std(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	static struct cmd cmd = { .config = PATHS_CONFIG };
 
+	open_std();
 	(void)setlocale(LC_CTYPE, "");
 	if (!str_eq(nl_langinfo(CODESET), "UTF-8"))
 		ascii_install();
 	(void)signal(SIGPIPE, SIG_IGN);		/* a reader that leaves ends the output, not the work */
 	cmd.report = report_new();
+	cmd.asked_json = asks_json(argv);
 	int status = run_command(&cmd, argc, argv);
 	bool errors = report_n_errors(cmd.report) > 0;
 
+	cmd.json = cmd.json || (errors && cmd.asked_json);
+	if (cmd.failed)
+		report_set_failed(cmd.report, cmd.failed);
 	if (errors && report_exit_status(cmd.report) > 0 && status < 125)
 		status = report_exit_status(cmd.report);
 	if (errors && cmd.json && !cmd.said_json) {
@@ -435,7 +536,5 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "%zu error%s, nothing was changed.\n", report_n_errors(cmd.report),
 			      report_n_errors(cmd.report) == 1 ? "" : "s");
 	report_free(cmd.report);
-	if (fflush(stdout) != 0 && errno != EPIPE)
-		return EXIT_FAILED;
-	return status;
+	return flush_out(&cmd, status);
 }

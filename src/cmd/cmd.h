@@ -32,6 +32,9 @@ struct cmd {
 	const struct cmd_info *info;	/* the subcommand */
 	const char *config;		/* -c, default /etc/sixtap */
 	bool json, quiet, verbose;
+	bool asked_json;		/* --json is somewhere on the line: usage errors say so in JSON too */
+	bool help;			/* --help stood before the subcommand */
+	int failed;			/* exit status of a failure where 1 means something else; 0: it is 1 */
 	enum cmd_color color_option;
 	const char *netns;		/* entered before the subcommand starts */
 	const char *run_dir_option, *state_dir_option;

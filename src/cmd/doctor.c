@@ -188,9 +188,9 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 	int r = o->from ? snapshot_load(&snap, o->from, cmd->report) : look(doctor, &snap, &found);
 
 	if (r < 0)
-		return o->from ? EXIT_FAILED : EXIT_UNDETERMINED;
+		return EXIT_UNDETERMINED;
 	if (o->save && snapshot_save(snap, o->save, cmd->report) < 0)
-		return EXIT_FAILED;
+		return EXIT_UNDETERMINED;
 	for (size_t i = 0; i < doctor->n_subjects; i++)
 		if (!is_known(snap, doctor->subjects[i])) {
 			struct finding *f = report_error(cmd->report, doctor->subjects[i],
@@ -211,7 +211,7 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 		doctor_show_paths(doctor, snap);
 	if (o->fix) {
 		if (doctor_fix(doctor, o->way, &snap, &found, &fixed) != 0)
-			return EXIT_FAILED;
+			return EXIT_UNDETERMINED;
 		filter(doctor, found);
 	}
 	if (cmd->json && !(o->save && str_eq(o->save, "-"))) {
@@ -246,6 +246,7 @@ int cmd_doctor(struct cmd *cmd, int argc, char **argv)
 	struct options o = { 0 };
 	int opt;
 
+	cmd->failed = EXIT_UNDETERMINED;	/* 1 means "an error was found" and nothing else */
 	while ((opt = cmd_option(cmd, argc, argv, own)) != -1) {
 		switch (opt) {
 		case OPT_FIX:

@@ -332,7 +332,7 @@ int doctor_fix(struct doctor *doctor, const char *way, struct snapshot **snap, s
 	int r = 0;
 
 	*ret = m.fixed;
-	if (!client_is_root(cmd, "mend anything"))
+	if (!client_is_root(cmd, "doctor --fix"))
 		return 1;
 	if (kern_new(&m.kern, &conf, cmd->report) < 0)
 		return 1;

@@ -13,10 +13,13 @@
 #include "attach/qemu.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
-#include "conf/conf.h"
-#include "ctl/paths.h"
+#include "cmd/local.h"
 
 #define FD 3 /* what the shell opens the device as */
+
+enum {
+	OPT_FORMAT = 1,
+};
 
 /* A device's name made of the guest's: "mv-web". */
 static const char *device_name(struct arena *arena, const char *prefix, const char *guest)
@@ -99,27 +102,6 @@ static void print_tap(FILE *f, const struct d_network *d, const char *guest, str
 	(void)fprintf(f, "ip tuntap del dev %s mode tap\n", dev);
 }
 
-/* The MAC of a guest that isn't declared is derived, as `run` does it. */
-static int find_mac(struct cmd *cmd, const struct d_network *d, const char *guest, struct mac *ret)
-{
-	const struct d_guest *declared = desired_guest(d, guest);
-	const char *fault = conf_guest_name_fault(guest);
-	struct conf_seed seed = { { 0 } };
-
-	if (fault) {
-		report_error(cmd->report, guest, "%s", fault)->exit_status = EXIT_USAGE;
-		return 1;
-	}
-	if (declared && declared->mac_given) {
-		*ret = declared->mac;
-		return 0;
-	}
-	if (!client_is_root(cmd, "tell a MAC that isn't written down") || paths_secret(cmd->state_dir, seed.secret) < 0)
-		return 1;
-	*ret = declared ? declared->mac : conf_guest_mac(&seed, d->name, guest, 0);
-	return 0;
-}
-
 static json_t *split(const char *text)
 {
 	json_t *lines = json_array();
@@ -149,7 +131,7 @@ static int export_qemu(struct cmd *cmd, const char *subject)
 		desired_no_network(desired, network, cmd->config, cmd->report);
 		return EXIT_USAGE;
 	}
-	if (find_mac(cmd, d, slash + 1, &nic.mac) != 0)
+	if (local_guest_mac(cmd, d, slash + 1, &nic.mac) != 0)
 		return EXIT_FAILED;
 	nic.mtu = d->mtu;
 	char *text = NULL;
@@ -174,11 +156,23 @@ static int export_qemu(struct cmd *cmd, const char *subject)
 
 int cmd_export(struct cmd *cmd, int argc, char **argv)
 {
-	static const struct option own[] = { { 0 } };
+	static const char *const unbuilt[] = { "libvirt", "ifupdown", "networkd", "netplan", "guest" };
+	static const struct option own[] = { { "format", required_argument, NULL, OPT_FORMAT }, { 0 } };
+	const char *format = NULL;
+	int opt;
 
-	while (cmd_option(cmd, argc, argv, own) != -1)
-		return EXIT_USAGE;
-	if (argc - optind != 2 || !str_eq(argv[optind], "qemu"))
-		return cmd_usage(cmd, "knows only  sixtap export qemu NETWORK/GUEST  yet");
+	while ((opt = cmd_option(cmd, argc, argv, own)) != -1) {
+		if (opt != OPT_FORMAT)
+			return EXIT_USAGE;
+		format = optarg;
+	}
+	const char *what = optind < argc ? argv[optind] : "";
+	for (size_t i = 0; i < ARRAY_LEN(unbuilt); i++)
+		if (str_eq(what, unbuilt[i]))
+			return cmd_usage(cmd, "%s isn't built yet; this version has  sixtap export qemu NETWORK/GUEST", what);
+	if (format)
+		return cmd_usage(cmd, "--format isn't for export qemu");
+	if (!str_eq(what, "qemu") || argc - optind != 2)
+		return cmd_usage(cmd, "write  sixtap export qemu NETWORK/GUEST");
 	return export_qemu(cmd, argv[optind + 1]);
 }

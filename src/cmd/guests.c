@@ -14,7 +14,7 @@ static const char *text(const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 
-	return s ? s : "-";
+	return s ? s : "–";
 }
 
 static int ask(struct cmd *cmd, int argc, char **argv, enum ctl_do what, json_t **ret)
@@ -24,6 +24,8 @@ static int ask(struct cmd *cmd, int argc, char **argv, enum ctl_do what, json_t 
 
 	if (!cmd_no_options(cmd, argc, argv))
 		return EXIT_USAGE;
+	if (argc - optind > 1)
+		return cmd_usage(cmd, "one network, or none for all");
 	if (client_connect(cmd, CLIENT_MUST_RUN, &control) != 0)
 		return EXIT_FAILED;
 	request = ctl_request_new(what);
@@ -112,6 +114,12 @@ int cmd_guests(struct cmd *cmd, int argc, char **argv)
 	if (r != EXIT_DONE) {
 		json_decref(all);
 		return r;
+	}
+	if (json_array_size(json_object_get(answer, "networks")) < (size_t)(argc - optind)) {
+		json_decref(all);
+		json_decref(answer);
+		report_help(report_error(cmd->report, argv[optind], "no network of that name is up"), "sixtap status lists them");
+		return EXIT_FAILED;
 	}
 	json_array_foreach(json_object_get(answer, "networks"), i, n)
 		json_array_foreach(json_object_get(n, "guests"), k, g) {

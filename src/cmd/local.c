@@ -4,11 +4,23 @@
  */
 #include "cmd/local.h"
 
+#include "cmd/client.h"
 #include "ctl/paths.h"
 #include "kern/kern.h"
 #include "kern/observe.h"
 #include "kern/records.h"
 #include "plan/plan.h"
+
+static bool is_up(const json_t *networks, const char *name)
+{
+	const json_t *n;
+	size_t i;
+
+	json_array_foreach(networks, i, n)
+		if (str_eq(json_string_value(json_object_get(n, "name")), name))
+			return true;
+	return false;
+}
 
 static bool named(char **names, int n, const char *name)
 {
@@ -16,6 +28,54 @@ static bool named(char **names, int n, const char *name)
 		if (str_eq(names[i], name))
 			return true;
 	return n == 0;
+}
+
+void local_add_down(struct cmd *cmd, json_t *networks, char **names, int n_names)
+{
+	_cleanup_(client_files_clear) struct client_files files = { 0 };
+	_cleanup_(desired_freep) struct desired *desired = NULL;
+	struct report *theirs = cmd->report, *ours = report_new();
+
+	cmd->report = ours;
+	if (client_read_files(cmd, &files) == 0 && client_desired(cmd, &files, &desired) == 0)
+		for (size_t i = 0; i < desired->n_networks; i++) {
+			const struct d_network *d = &desired->networks[i];
+
+			if (named(names, n_names, d->name) && !is_up(networks, d->name))
+				(void)json_array_append_new(networks, json_pack("{s:s, s:s, s:s, s:[]}", "name", d->name, "mode",
+										net_mode_name[d->mode], "state", "down",
+										"guests"));
+		}
+	cmd->report = theirs;
+	report_free(ours);
+}
+
+int local_derived_mac(struct cmd *cmd, const char *network, const char *guest, struct mac *ret)
+{
+	const char *fault = conf_guest_name_fault(guest);
+	struct conf_seed seed = { { 0 } };
+
+	if (fault) {
+		report_error(cmd->report, guest, "%s", fault)->exit_status = EXIT_USAGE;
+		return 1;
+	}
+	if (paths_secret(cmd->state_dir, seed.secret) < 0) {
+		report_help(report_error(cmd->report, guest, "its MAC isn't written down, and what it is derived from can't be read"),
+			    "ask as root, or give it a `mac`");
+		return 1;
+	}
+	*ret = conf_guest_mac(&seed, network, guest, 0);
+	return 0;
+}
+
+int local_guest_mac(struct cmd *cmd, const struct d_network *d, const char *guest, struct mac *ret)
+{
+	const struct d_guest *declared = desired_guest(d, guest);
+
+	if (!declared || !declared->mac_given)
+		return local_derived_mac(cmd, d->name, guest, ret);
+	*ret = declared->mac;
+	return 0;
 }
 
 struct drains {

@@ -117,6 +117,7 @@ int cmd_path(struct cmd *cmd, int argc, char **argv)
 	size_t n = 0;
 	int opt;
 
+	cmd->failed = EXIT_UNDETERMINED;
 	while ((opt = cmd_option(cmd, argc, argv, own)) != -1) {
 		if (opt == OPT_IPV4)
 			only = AF_INET;
@@ -134,7 +135,7 @@ int cmd_path(struct cmd *cmd, int argc, char **argv)
 	if (argc == 3 && !parse_port(argv[2], &proto, &port))
 		return cmd_usage(cmd, "\"%s\" isn't a port; write 443, 443/tcp or 53/udp", argv[2]);
 	if ((file ? snapshot_load(&snap, file, cmd->report) : doctor_read(&doctor, &snap)) < 0)
-		return EXIT_FAILED;
+		return EXIT_UNDETERMINED;
 	if (!find(cmd, snap, arena, argv[0], &from) || !find(cmd, snap, arena, argv[1], &to))
 		return EXIT_USAGE;
 	for (size_t i = 0; i < 2; i++) {

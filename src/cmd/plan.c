@@ -32,12 +32,14 @@ int cmd_plan(struct cmd *cmd, int argc, char **argv)
 	int opt, r;
 
 	while ((opt = cmd_option(cmd, argc, argv, own)) != -1) {
-		if (opt == OPT_CHECK)
+		if (opt == OPT_CHECK) {
 			check = true;
-		else if (opt == OPT_FULL)
+			cmd->failed = EXIT_UNDETERMINED;	/* 1 means "there is a change" and nothing else */
+		} else if (opt == OPT_FULL) {
 			full = true;
-		else
+		} else {
 			return EXIT_USAGE;
+		}
 	}
 	if (client_read_files(cmd, &files) != 0 || client_desired(cmd, &files, &desired) != 0)
 		return EXIT_USAGE;
@@ -52,8 +54,8 @@ int cmd_plan(struct cmd *cmd, int argc, char **argv)
 	} else {
 		r = local_plan(cmd, desired, argv + optind, argc - optind, &answer);
 	}
-	if (r != 0)	/* with --check, 1 means "there is a change" and nothing else */
-		return check && report_exit_status(cmd->report) < EXIT_USAGE ? EXIT_UNDETERMINED : EXIT_FAILED;
+	if (r != 0)
+		return check ? EXIT_UNDETERMINED : EXIT_FAILED;
 	size_t n = json_array_size(json_object_get(answer, "changes"));
 	if (cmd->json) {
 		(void)json_object_del(answer, "version");

@@ -14,6 +14,7 @@
 #include "attach/qemu.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/local.h"
 
 #define EXIT_RUN_FAILED 125
 #define EXIT_RUN_NO_EXEC 126
@@ -36,7 +37,7 @@ struct run {
 	json_t *request;	/* owned */
 	json_t *ips, *forwards;
 	struct qemu_nic nic;
-	bool dry, monitor;
+	bool dry, monitor, mac_given;
 };
 
 static int parse_queues(struct cmd *cmd, const char *s, unsigned int *ret)
@@ -60,7 +61,6 @@ static int parse_options(struct cmd *cmd, int argc, char **argv, struct run *run
 		{ "no-monitor", no_argument, NULL, OPT_NO_MONITOR }, { "dry-run", no_argument, NULL, OPT_DRY_RUN },
 		{ 0 },
 	};
-	struct mac mac;
 	struct ip ip;
 	int opt;
 
@@ -70,8 +70,9 @@ static int parse_options(struct cmd *cmd, int argc, char **argv, struct run *run
 			run->name = optarg;
 			break;
 		case OPT_MAC:
-			if (!mac_parse(optarg, &mac))
+			if (!mac_parse(optarg, &run->nic.mac))
 				return cmd_usage(cmd, "--mac %s isn't a MAC address", optarg);
+			run->mac_given = true;
 			(void)json_object_set_new(run->request, "mac", json_string(optarg));
 			break;
 		case OPT_IP:
@@ -157,6 +158,57 @@ static int attach(struct cmd *cmd, struct run *run)
 	return r;
 }
 
+/* The MAC of a guest of a network that is up. Return: whether it is. */
+static bool foresee_up(struct cmd *cmd, struct run *run)
+{
+	_cleanup_(control_freep) struct control *control = NULL;
+	json_t *answer = NULL, *request;
+	struct report *theirs = cmd->report, *ours = report_new();
+	const json_t *guest;
+	bool up = false;
+	size_t i;
+
+	cmd->report = ours;
+	if (client_connect(cmd, CLIENT_MAY_FAIL, &control) == 0) {
+		request = ctl_request_new(CTL_STATUS);
+		client_add_networks(request, (char *[]){ (char *)run->network }, 1);
+		(void)client_ask(cmd, control, request, NULL, NULL, &answer, NULL, NULL);
+	}
+	cmd->report = theirs;
+	report_free(ours);
+	const json_t *network = json_array_get(json_object_get(answer, "networks"), 0);
+	json_array_foreach(json_object_get(network, "guests"), i, guest) {
+		const char *mac = json_string_value(json_object_get(guest, "mac"));
+
+		if (str_eq(json_string_value(json_object_get(guest, "name")), run->name) && !run->mac_given)
+			run->mac_given = mac && mac_parse(mac, &run->nic.mac);
+	}
+	up = network != NULL;
+	json_decref(answer);
+	return up;
+}
+
+/* What attach() would find out, without a change: of the daemon, or of the configuration when the network isn't up. */
+static int foresee(struct cmd *cmd, struct run *run)
+{
+	_cleanup_(client_files_clear) struct client_files files = { 0 };
+	_cleanup_(desired_freep) struct desired *desired = NULL;
+
+	for (unsigned int i = 0; i < run->nic.queues; i++)
+		run->nic.fds[i] = 3 + (int)i;
+	if (foresee_up(cmd, run))
+		return run->mac_given ? 0 : local_derived_mac(cmd, run->network, run->name, &run->nic.mac);
+	if (client_read_files(cmd, &files) != 0 || client_desired(cmd, &files, &desired) != 0)
+		return 1;
+	const struct d_network *d = desired_network(desired, run->network);
+	if (!d) {
+		desired_no_network(desired, run->network, cmd->config, cmd->report);
+		return 1;
+	}
+	run->nic.mtu = d->mtu;
+	return run->mac_given ? 0 : local_guest_mac(cmd, d, run->name, &run->nic.mac);
+}
+
 static int execute(struct cmd *cmd, char **args)
 {
 	(void)execvp(args[0], args);
@@ -179,14 +231,10 @@ static int run_guest(struct cmd *cmd, int argc, char **argv, struct run *run)
 		return cmd_usage(cmd, "the guest needs a name: --name, or QEMU's -name");
 	if (!run->nic.id)
 		run->nic.id = qemu_next_id(qemu, arena);
-	if (run->dry) {
-		for (unsigned int i = 0; i < run->nic.queues; i++)
-			run->nic.fds[i] = 3 + (int)i;
-	} else {
-		if (attach(cmd, run) != 0)
-			return EXIT_RUN_FAILED;
+	if ((run->dry ? foresee(cmd, run) : attach(cmd, run)) != 0)
+		return EXIT_RUN_FAILED;
+	if (!run->dry)
 		open_vhost(&run->nic);
-	}
 	char **args = qemu_args(qemu, &run->nic, arena);
 	if (!run->dry)
 		return execute(cmd, args);
@@ -205,6 +253,7 @@ int cmd_run(struct cmd *cmd, int argc, char **argv)
 		.nic = { .device = "virtio-net-pci", .queues = 1 },
 		.monitor = true,
 	};
+	cmd->failed = EXIT_RUN_FAILED;
 	int status = run_guest(cmd, argc, argv, &run);
 
 	json_decref(run.request);

@@ -303,6 +303,7 @@ int cmd_slaac(struct cmd *cmd, int argc, char **argv)
 	bool comparing = false;
 	int opt;
 
+	cmd->failed = EXIT_UNDETERMINED;
 	while ((opt = cmd_option(cmd, argc, argv, options)) != -1) {
 		if (opt == 'C')
 			comparing = true;
@@ -314,7 +315,8 @@ int cmd_slaac(struct cmd *cmd, int argc, char **argv)
 	if (comparing && argc - optind != 2)
 		return cmd_usage(cmd, "--compare takes two interfaces");
 	if (read_snapshot(cmd, from, &s) < 0)
-		return EXIT_FAILED;
+		return EXIT_UNDETERMINED;
+	cmd->failed = EXIT_FAILED;
 	if (comparing)
 		return compare(cmd, s, !from, argv + optind);
 	return show(cmd, s, !from, argv + optind, argc - optind);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/local.h"
 #include "cmd/table.h"
 #include "model/mcast.h"
 
@@ -192,6 +193,11 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 	bool degraded = str_eq(text(n, "state"), "degraded");
 	size_t i;
 
+	if (str_eq(text(n, "state"), "down")) {
+		(void)printf("%s %s%-10s%s %-9s down\n\n", cmd_glyph(cmd, GLYPH_DOWN), cmd_bold(cmd), text(n, "name"),
+			     cmd_plain(cmd), text(n, "mode"));
+		return;
+	}
 	(void)printf("%s %s%-10s%s %-9s", cmd_glyph(cmd, degraded ? GLYPH_DEGRADED : GLYPH_UP), cmd_bold(cmd),
 		     text(n, "name"), cmd_plain(cmd), text(n, "mode"));
 	if (v4)
@@ -280,17 +286,21 @@ int cmd_status(struct cmd *cmd, int argc, char **argv)
 {
 	_cleanup_(control_freep) struct control *control = NULL;
 	json_t *answer = NULL;
-	size_t i, degraded = 0, guests = 0;
+	size_t i, degraded = 0, guests = 0, down = 0;
 
 	if (!cmd_no_options(cmd, argc, argv))
 		return EXIT_USAGE;
+	if (argc - optind > 1)
+		return cmd_usage(cmd, "one network, or none for all");
 	if (client_connect(cmd, CLIENT_MUST_RUN, &control) != 0)
 		return EXIT_FAILED;
 	json_t *request = ctl_request_new(CTL_STATUS);
 	client_add_networks(request, argv + optind, argc - optind);
 	if (client_ask(cmd, control, request, NULL, NULL, &answer, NULL, NULL) != 0)
 		return EXIT_FAILED;
-	const json_t *networks = json_object_get(answer, "networks"), *n;
+	json_t *networks = json_object_get(answer, "networks");
+	const json_t *n;
+	local_add_down(cmd, networks, argv + optind, argc - optind);
 	if (json_array_size(networks) < (size_t)(argc - optind)) {
 		json_decref(answer);
 		report_help(report_error(cmd->report, argv[optind], "no network of that name is up"), "sixtap status lists them");
@@ -303,12 +313,15 @@ int cmd_status(struct cmd *cmd, int argc, char **argv)
 	json_array_foreach(networks, i, n) {
 		print_network(cmd, n);
 		degraded += str_eq(text(n, "state"), "degraded");
+		down += str_eq(text(n, "state"), "down");
 		guests += json_array_size(json_object_get(n, "guests"));
 	}
 	print_adopted(cmd, json_object_get(answer, "adopted"));
-	(void)printf("%zu up", json_array_size(networks));
+	(void)printf("%zu up", json_array_size(networks) - down);
 	if (degraded > 0)
 		(void)printf(" (%zu degraded)", degraded);
+	if (down > 0)
+		(void)printf(", %zu down", down);
 	if (json_array_size(json_object_get(answer, "adopted")) > 0)
 		(void)printf(" %s %zu adopted", cmd_glyph(cmd, GLYPH_INFO), json_array_size(json_object_get(answer, "adopted")));
 	(void)printf(" %s %zu guest%s %s sixtapd %s, ", cmd_glyph(cmd, GLYPH_INFO), guests, guests == 1 ? "" : "s",

@@ -287,6 +287,16 @@ static void answer_confirm(struct conn *c, struct report *report)
 	finish(c, json_pack("{s:b}", "confirmed", 1), report, NULL, 0);
 }
 
+/* Names in a question about networks: each has to be up. */
+static bool all_up(struct daemon_main *d, const struct ctl_request *req, struct report *report)
+{
+	for (size_t i = 0; i < req->n_networks; i++)
+		if (!networks_find(d, req->networks[i]))
+			report_help(report_error(report, req->networks[i], "no network of that name is up"),
+				    "sixtap status lists them");
+	return report_n_errors(report) == 0;
+}
+
 static void answer_one(struct conn *c, const struct ctl_request *req, struct report *report)
 {
 	struct daemon_main *d = c->d;
@@ -311,13 +321,15 @@ static void answer_one(struct conn *c, const struct ctl_request *req, struct rep
 		finish(c, answer, report, NULL, 0);
 		return;
 	case CTL_LEASES:
-		finish(c, json_pack("{s:o}", "leases", status_leases_json(d, req, c->control->uid == 0)), report, NULL, 0);
+		answer = all_up(d, req, report) ? status_leases_json(d, req, c->control->uid == 0) : json_array();
+		finish(c, json_pack("{s:o}", "leases", answer), report, NULL, 0);
 		return;
 	case CTL_ATTACH:
 		answer_attach(c, req, report);
 		return;
 	case CTL_FORWARDS:
-		finish(c, json_pack("{s:o}", "forwards", forwards_json(d, req)), report, NULL, 0);
+		answer = all_up(d, req, report) ? forwards_json(d, req) : json_array();
+		finish(c, json_pack("{s:o}", "forwards", answer), report, NULL, 0);
 		return;
 	case CTL_FORWARD_ADD:
 	case CTL_FORWARD_DEL:

@@ -390,7 +390,7 @@ int snapshot_save(const struct snapshot *s, const char *path, struct report *rep
 		r = write_all(STDOUT_FILENO, text, strlen(text));
 		if (r == 0)
 			r = write_all(STDOUT_FILENO, "\n", 1);
-		return r < 0 ? failed(report, "standard output", r) : 0;
+		return r < 0 && r != -EPIPE ? failed(report, "standard output", r) : 0;	/* a reader may leave */
 	}
 	int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)

@@ -83,9 +83,9 @@ def test_refused_files(d):
         with open(path, "w") as f:
             f.write(content)
         p = text(d, "--from", path)
-        assert p.returncode == 1 and says in p.stderr and not p.stdout, (says, p.stdout, p.stderr)
+        assert p.returncode == 3 and says in p.stderr and not p.stdout, (says, p.stdout, p.stderr)
     p = text(d, "--from", d.lab.dir)
-    assert p.returncode == 1 and "a folder, not a file" in p.stderr, p.stderr
+    assert p.returncode == 3 and "a folder, not a file" in p.stderr, p.stderr
 
 
 def test_subjects(d):
@@ -150,7 +150,7 @@ def test_files(d):
     assert {"object": "links eth0 conf6 accept_ra", "action": "change", "before": "2", "after": "1"} in c["changes"], c["changes"]
     assert "nothing that matters differs" in text(d, "--compare", a, a).stdout
     assert text(d, "--compare", a).returncode == 2 and text(d, "--from", a, "--fix").returncode == 2
-    assert text(d, "--from", os.path.join(d.lab.dir, "none.json")).returncode == 1
+    assert text(d, "--from", os.path.join(d.lab.dir, "none.json")).returncode == 3, "1 is for what was found"
 
 
 def test_pages(d):

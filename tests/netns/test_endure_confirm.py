@@ -10,7 +10,7 @@ OTHER = {"mode": "isolated", "ipv4": {"address": "192.168.151.1/24"}, "ipv6": "o
 
 
 def names(world):
-    return sorted(n["name"] for n in world.sixtap.json("status")["networks"])
+    return sorted(n["name"] for n in world.sixtap.json("status")["networks"] if n["state"] != "down")
 
 
 def test_not_confirmed(lan):

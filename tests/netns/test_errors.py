@@ -119,7 +119,8 @@ def test_mode_that_is_not_built_yet(world, mode):
 
 def test_missing_config(world):
     world.sixtap.config = "/nonexistent/sixtap.yaml"
-    refuse(world, 2, "up", says="/nonexistent/sixtap.yaml")
+    _, errors = refuse(world, 2, "up", says="/nonexistent/sixtap.yaml")
+    assert errors[0]["file"] == "/nonexistent/sixtap.yaml" and "line" not in errors[0]
 
 
 def test_usage(world):
@@ -129,6 +130,95 @@ def test_usage(world):
         assert p.stderr or not argv, argv
     assert world.sixtap("--help").stdout.startswith(("Usage", "usage", "sixtap"))
     assert "0.1" in world.sixtap("--version").stdout
+
+
+@pytest.mark.parametrize("argv, why", [
+    (["frobnicate", "--json"], "no such command"), (["--frobnicate", "--json"], "no such global option"),
+    (["up", "--frobnicate", "--json"], "no such option"), (["plan", "--check=yes", "--json"], "an option without a value"),
+    (["--json"], "no command"), (["import", "libvirt", "-", "--json"], "not built yet"),
+    (["status", "lan", "lab", "--json"], "too many arguments"), (["check", "--json", "--color"], "a value is missing"),
+    (["--help", "frobnicate", "--json"], "help on what isn't there")])
+def test_usage_in_json(lonely, argv, why):
+    """Errors are JSON wherever --json stands, also behind what is wrong."""
+    p = lonely.sixtap(*argv, check=False)
+    assert p.returncode == 2 and p.stderr == "", (why, p.stderr)
+    answer = json.loads(p.stdout)
+    assert answer["version"] == 1 and answer["errors"][0]["what"] and "file" not in answer["errors"][0], (why, answer)
+
+
+def test_not_built_yet(lonely):
+    for argv in (["import", "libvirt", "-"], ["hook", "libvirt-qemu", "web", "start", "begin", "-"], ["hook", "--install", "qemu"],
+                 ["export", "libvirt", "lan"], ["export", "networkd", "lan"], ["export", "guest", "lan/web", "--format", "netplan"],
+                 ["init", "hosting", "eth0"]):
+        p = lonely.sixtap(*argv, check=False)
+        assert p.returncode in (1, 2) and "built yet" in p.stderr and not p.stdout, (argv, p.stderr)
+
+
+def test_help_and_version(lonely):
+    for argv in (["--help", "up"], ["up", "--help"], ["help", "up"], ["-q", "up", "-v", "--help"]):
+        assert "--no-wait" in lonely.sixtap(*argv).stdout, argv
+    p = lonely.sixtap("help", "frobnicate", check=False)
+    assert p.returncode == 2 and "frobnicate" in p.stderr
+    p = lonely.sixtap(check=False)
+    assert p.returncode == 2 and not p.stdout and p.stderr.startswith("Usage"), "what is no result goes to stderr"
+    assert "--no-wait" in lonely.sixtap.json("up", "--help")["help"]
+    answer = json.loads(lonely.sixtap("--version", "--json").stdout)
+    assert answer["version"] == 1 and answer["release"] in lonely.sixtap("--version").stdout
+
+
+@pytest.mark.parametrize("argv, status", [
+    (["plan", "--check"], 3), (["doctor"], 3), (["slaac"], 3), (["run", "lan", "--name", "x", "--", "true"], 125), (["status"], 1)])
+def test_failures_keep_their_own_status(lonely, argv, status):
+    """Where 1 is an answer ("there is a change", "an error was found"), what couldn't be done isn't 1."""
+    p = lonely.sixtap("--netns", "st-nowhere", *argv, check=False)
+    assert p.returncode == status and "st-nowhere" in p.stderr, p.stderr
+    p = lonely.sixtap("--json", "--netns", "st-nowhere", *argv, check=False)
+    assert p.returncode == status and json.loads(p.stdout)["errors"][0]["status"] == status
+
+
+def test_unreadable_snapshot(lonely, tmp_path):
+    (tmp_path / "x").write_text("x")
+    for argv in (["doctor", "--from", "/nonexistent"], ["doctor", "--from", tmp_path / "x"], ["slaac", "--from", "/nonexistent"],
+                 ["path", "host", "outside", "--from", "/nonexistent"], ["doctor", "--compare", "/nonexistent", "/nonexistent"],
+                 ["doctor", "--save", "/nonexistent/x"]):
+        p = lonely.sixtap(*argv, check=False)
+        assert p.returncode == 3 and p.stderr, (argv, p.stderr)
+
+
+def test_output_that_cannot_be_written(lan):
+    """A full disk isn't success; a closed descriptor isn't the next socket's; a reader who has seen enough is fine."""
+    for argv in (["status"], ["check", "--json"], ["--help"], ["map"], ["guests"], ["plan"], ["doctor", "--save", "-"]):
+        line = " ".join([f"'{a}'" for a in lan.sixtap.argv(*argv)])
+        for to, good, says in ((">/dev/full", False, "No space left"), (">&-", False, "Bad file descriptor"), ("<&- >&- 2>&-", False, ""),
+                               ("| head -c1 | od", True, "")):
+            p = lan.host.run("bash", "-c", f"set -o pipefail; {line} {to}", check=False, env=lan.sixtap.env)
+            assert (p.returncode == 0) == good and says in p.stderr, (argv, to, p.returncode, p.stderr)
+    assert lan.sixtap.network()["state"] == "up"
+
+
+def test_config_from_a_pipe(lonely):
+    text = "networks: { a: { mode: isolated } }"
+    for argv in (["-c", "-", "check"], ["-c", "/dev/stdin", "check"]):
+        p = lonely.host.run(*lonely.sixtap.argv(*argv), check=False, env=lonely.sixtap.env, input=text)
+        assert p.returncode == 0 and "1 network" in p.stdout, (argv, p.stderr)
+    line = " ".join(lonely.sixtap.argv())
+    p = lonely.host.run("bash", "-c", f"{line} check -c <(echo '{text}')", check=False, env=lonely.sixtap.env)
+    assert p.returncode == 0 and "1 network" in p.stdout, p.stderr
+
+
+def test_network_that_is_not_up(lan):
+    """Which nobody knows: an error, not an empty list. One that is declared: down, in `status`."""
+    for argv in (["status", "nope"], ["guests", "nope"], ["leases", "nope"], ["forward", "list", "nope"]):
+        p = lan.sixtap(*argv, check=False)
+        assert p.returncode == 1 and "nope" in p.stderr and not p.stdout, (argv, p.stdout)
+    lan.configure(LAN, lab={"mode": "isolated"})
+    assert {n["name"]: n["state"] for n in lan.sixtap.json("status")["networks"]} == {"lan": "up", "lab": "down"}
+    [lab] = lan.sixtap.json("status", "lab")["networks"]
+    assert lab["mode"] == "isolated" and lab["guests"] == []
+    text = lan.sixtap("status").stdout
+    assert "○ lab " in text and "1 up, 1 down" in text, text
+    lan.sixtap.write("networks: { lan: { mode: natt } }")
+    assert [n["name"] for n in lan.sixtap.json("status")["networks"]] == ["lan"], "a wrong file hides nothing that is up"
 
 
 def as_nobody(world, *argv):

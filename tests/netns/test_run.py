@@ -88,6 +88,15 @@ def test_placeholder(lan):
 def test_dry_run_changes_nothing(lan):
     p = lan.sixtap("run", "lan", "--name", "x", "--dry-run", "--", "qemu-system-x86_64", "-m", "64")
     assert "qemu-system-x86_64" in p.stdout and "-netdev" in p.stdout and "virtio-net-pci" in p.stdout
+    real = start(lan, name="x")
+    assert real.wait(8) == 0
+    mac = re.search(r"mac=\S+", text(real))[0]
+    for name, option, expected, why in (("x", [], mac, "what a run gives it"), ("web", [], "mac=" + WEB_MAC, "the declared one"),
+                                        ("x", ["--mac", "52:54:00:00:00:99"], "mac=52:54:00:00:00:99", "the one that is given")):
+        assert expected in lan.sixtap("run", "lan", "--name", name, *option, "--dry-run", "--", "q").stdout.split(",")[-1], why
+    lan.sixtap("down", "lan")
+    assert mac in lan.sixtap("run", "lan", "--name", "x", "--dry-run", "--", "q").stdout, "also before it is up"
+    assert lan.sixtap("run", "nope", "--name", "x", "--dry-run", "--", "q", check=False).returncode == 125
     assert not taps(lan)
 
 
