@@ -41,7 +41,7 @@ static void test_print(void **state)
 		{ "ab\n", { "f", 1, 9, 1 }, 0, NULL, "f:1:9: error: k: w\n", "beyond the line" },
 		{ "ab\n", { "f", 7, 1, 1 }, 0, "h", "f:7:1: error: k: w\n     │ h\n", "no such line, the hint stays" },
 		{ "ab\n", { "g", 1, 1, 1 }, 0, NULL, "g:1:1: error: k: w\n", "no such source" },
-		{ "ab\n", { "f", 0, 1, 1 }, 0, NULL, "sixtap: k: w\n", "no place" },
+		{ "ab\n", { "f", 0, 1, 1 }, 0, NULL, "sixtap: f: k: w\n", "no place in the file" },
 		{ "ab\n", { NULL, 3, 1, 1 }, 0, NULL, "sixtap: k: w\n", "no file" },
 	};
 
@@ -117,6 +117,13 @@ static void test_exit_status(void **state)
 	assert_int_equal(report_exit_status(r), 2);
 	report_error(r, NULL, "e")->exit_status = 3;
 	assert_int_equal(report_exit_status(r), 3);
+	/* Where 1 is an answer, a failure is something else; what is wrong with the question stays so. */
+	_cleanup_(report_freep) struct report *other = report_new();
+	report_add(other, SEVERITY_ERROR, &(struct where){ "a", 0, 0, 0 }, NULL, "e")->exit_status = 2;
+	report_error(other, NULL, "e");
+	report_set_failed(other, 125);
+	assert_int_equal(report_get(other, 0)->exit_status, 2);
+	assert_int_equal(report_exit_status(other), 125);
 }
 
 /* The answer of the daemon, printed by the command, reads as if it had been found there. */
