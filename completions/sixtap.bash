@@ -84,7 +84,7 @@ _sixtap_value() {
 	--color) _sixtap_reply $'auto\nalways\nnever' ;;
 	--netns) _sixtap_reply "$(ls /run/netns 2>/dev/null)" ;;
 	--run-dir | --state-dir) _sixtap_folders ;;
-	--svg | --gai-conf | --save | --from | --pcap) _sixtap_files ;;
+	--svg | --gai-conf | --save | --from | --pcap | --monitor) _sixtap_files ;;
 	--guest) _sixtap_reply "$(_sixtap_guests)" ;;
 	--advise | --no-route) _sixtap_reply $'ipv4\nipv6' ;;
 	--format) _sixtap_reply $'gai.conf\ncloud-init' ;;

@@ -4,15 +4,19 @@
  */
 #include "cmd/adopt.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/time.h"
 #include "cmd/client.h"
 #include "conf/conf.h"
+#include "ctl/monitors.h"
 #include "ctl/paths.h"
 
-enum { OPT_RUNTIME = 1 };
+enum { OPT_RUNTIME = 1, OPT_MONITOR };
 
 #define SETTLE (1500 * MONO_MS)		/* the guest is asked for its groups and answers within half a second */
 #define LOOK_EVERY (100 * MONO_MS)
@@ -24,7 +28,16 @@ static const char *text(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
-static json_t *request_of(const char *subject, const struct adopt_found *found)
+/* The daemon connects to where this leads. */
+static void keep_monitor(struct cmd *cmd, const char *subject, const char *monitor)
+{
+	int r = monitors_set(cmd->run_dir, subject, monitor);
+
+	if (r < 0)
+		report_add(cmd->report, SEVERITY_WARNING, NULL, subject, "its monitor cannot be told to sixtapd: %s", strerror(-r));
+}
+
+static json_t *request_of(const char *subject, const struct adopt_found *found, const char *monitor)
 {
 	json_t *macs = json_array(), *devices = json_array();
 
@@ -32,7 +45,11 @@ static json_t *request_of(const char *subject, const struct adopt_found *found)
 		(void)json_array_append_new(macs, json_string(MAC_STR(&found->macs[i])));
 	for (size_t i = 0; i < found->n_devices; i++)
 		(void)json_array_append_new(devices, json_string(found->devices[i]));
-	return json_pack("{s:s, s:o, s:o}", "subject", subject, "macs", macs, "devices", devices);
+	json_t *o = json_pack("{s:s, s:o, s:o}", "subject", subject, "macs", macs, "devices", devices);
+
+	if (monitor)
+		(void)json_object_set_new(o, "monitor", json_string(monitor));
+	return o;
 }
 
 json_t *adopt_requests(struct cmd *cmd, const struct desired *desired)
@@ -58,7 +75,8 @@ json_t *adopt_requests(struct cmd *cmd, const struct desired *desired)
 			found = (struct adopt_found){ .n_devices = 1 };
 			(void)str_copy(found.devices[0], sizeof(found.devices[0]), subject);
 		}
-		(void)json_array_append_new(list, request_of(subject, &found));
+		keep_monitor(cmd, subject, desired->adopts[i].monitor);
+		(void)json_array_append_new(list, request_of(subject, &found, desired->adopts[i].monitor));
 	}
 	return list;
 }
@@ -155,13 +173,37 @@ static void print_device(struct cmd *cmd, const char *subject, const json_t *dev
 	(void)printf(" on %s\n", text(device, "device"));
 }
 
+/* A monitor has one client at a time, and is told only when that one hangs up. */
+static void print_monitor(struct cmd *cmd, const json_t *adopted, const json_t *device)
+{
+	const char *path = text(adopted, "monitor"), *why = json_string_value(json_array_get(json_object_get(device, "monitor_because"), 0));
+	const json_t *g, *reason;
+	bool said = false;
+	size_t i, k;
+
+	if (!*path)
+		return;
+	json_array_foreach(json_object_get(device, "groups"), i, g)
+		json_array_foreach(json_object_get(g, "because"), k, reason)
+			said = said || str_eq(json_string_value(reason), "qmp");
+	if (said)
+		(void)printf("%s its QEMU tells of its groups, too: %s\n", cmd_glyph(cmd, GLYPH_INFO), path);
+	else if (why)
+		(void)printf("%s its QEMU can't be asked: %s: %s; tried again every 15 s\n", cmd_glyph(cmd, GLYPH_WARNING), path, why);
+	else
+		(void)printf("%s its QEMU hasn't answered yet: another program may be connected to %s; give us one of our own\n",
+			     cmd_glyph(cmd, GLYPH_WARNING), path);
+}
+
 static void print_adopted(struct cmd *cmd, const json_t *answer, const char *subject)
 {
 	const json_t *a = find_adopted(answer, subject), *devices = json_object_get(a, "devices"), *device;
 	size_t i;
 
-	json_array_foreach(devices, i, device)
+	json_array_foreach(devices, i, device) {
 		print_device(cmd, subject, device);
+		print_monitor(cmd, a, device);
+	}
 	if (json_array_size(devices) == 0)
 		(void)printf("%s adopted %s%s%s: it has no macvtap now, and is looked after as soon as it has one\n",
 			     cmd_glyph(cmd, GLYPH_OK), cmd_bold(cmd), subject, cmd_plain(cmd));
@@ -184,25 +226,59 @@ static bool are_subjects(struct cmd *cmd, char *const *subjects, int n)
 	return report_n_errors(cmd->report) == 0;
 }
 
+static bool is_monitor(struct cmd *cmd, const char *subject, const char *monitor)
+{
+	const char *fault = conf_monitor_fault(subject, monitor), *semicolon = fault ? strstr(fault, "; ") : NULL;
+
+	if (!fault)
+		return true;
+	struct finding *f = report_error(cmd->report, "--monitor", "%s %.*s", monitor,
+					 semicolon ? (int)(semicolon - fault) : (int)strlen(fault), fault);
+	if (semicolon)
+		report_help(f, "%s", semicolon + 2);
+	f->exit_status = EXIT_USAGE;
+	return false;
+}
+
+/* There may be nobody behind it later; now there should. */
+static bool listens(struct cmd *cmd, const char *monitor)
+{
+	struct stat st;
+	int r = stat(monitor, &st) < 0 ? errno : 0;
+
+	if (r == 0 && S_ISSOCK(st.st_mode))
+		return true;
+	report_help(report_error(cmd->report, monitor, "%s", r ? strerror(r) : "is no socket"),
+		    "QEMU makes it when it is started with  -qmp unix:%s,server=on,wait=off", monitor);
+	return false;
+}
+
 int cmd_adopt(struct cmd *cmd, int argc, char **argv)
 {
-	static const struct option own[] = { { "runtime", no_argument, NULL, OPT_RUNTIME }, { 0 } };
+	static const struct option own[] = { { "runtime", no_argument, NULL, OPT_RUNTIME },
+					     { "monitor", required_argument, NULL, OPT_MONITOR }, { 0 } };
 	_cleanup_(control_freep) struct control *control = NULL;
 	_cleanup_(freep) char *path = NULL;
+	const char *monitor = NULL;
 	bool runtime = false, saved = false;
 	json_t *answer = NULL;
 	int opt;
 
 	while ((opt = cmd_option(cmd, argc, argv, own)) != -1) {
-		if (opt != OPT_RUNTIME)
+		if (opt == OPT_RUNTIME)
+			runtime = true;
+		else if (opt == OPT_MONITOR)
+			monitor = optarg;
+		else
 			return EXIT_USAGE;
-		runtime = true;
 	}
 	char **subjects = argv + optind;
 	int n = argc - optind;
 	if (n == 0)
 		return cmd_usage(cmd, "adopt what? An interface, or libvirt:NAME");
-	if (!are_subjects(cmd, subjects, n))
+	if (monitor && n > 1)
+		return cmd_usage(cmd, "--monitor is one guest's: adopt the others by a command of their own");
+	if (!are_subjects(cmd, subjects, n) || (monitor && !is_monitor(cmd, subjects[0], monitor)))
 		return EXIT_USAGE;
 	if (!client_is_root(cmd, "adopt"))
 		return EXIT_FAILED;
@@ -213,15 +289,17 @@ int cmd_adopt(struct cmd *cmd, int argc, char **argv)
 		if (str_eq(subjects[i], "all"))
 			(void)json_array_append_new(list, json_pack("{s:s, s:b}", "subject", "all", "all", 1));
 		else if (adopt_find(cmd, subjects[i], true, &found) == 0)
-			(void)json_array_append_new(list, request_of(subjects[i], &found));
+			(void)json_array_append_new(list, request_of(subjects[i], &found, monitor));
 	}
 	path = client_adopted_path(cmd);
-	if (report_n_errors(cmd->report) > 0 ||
-	    (!runtime && adopt_file_change(cmd, path, subjects, n, true, &saved) != 0) ||
+	if (report_n_errors(cmd->report) > 0 || (monitor && !listens(cmd, monitor)) ||
+	    (!runtime && adopt_file_change(cmd, path, subjects, n, true, monitor, &saved) != 0) ||
 	    client_connect(cmd, CLIENT_START, &control) != 0) {
 		json_decref(list);
 		return EXIT_FAILED;
 	}
+	if (monitor)
+		keep_monitor(cmd, subjects[0], monitor);
 	json_t *request = ctl_request_new(CTL_ADOPT);
 	_cleanup_(freep) char *source = realpath(cmd->config, NULL);
 	(void)json_object_set_new(request, "adopts", list);
@@ -259,7 +337,7 @@ int cmd_release(struct cmd *cmd, int argc, char **argv)
 	if (!client_is_root(cmd, "release"))
 		return EXIT_FAILED;
 	path = client_adopted_path(cmd);
-	if (adopt_file_change(cmd, path, subjects, n, false, &saved) != 0)
+	if (adopt_file_change(cmd, path, subjects, n, false, NULL, &saved) != 0)
 		return EXIT_FAILED;
 	/* A daemon that was killed left its records, and what it joined. */
 	const char *records = PATHS_JOIN(cmd->run_dir, "state/adopted");
@@ -278,6 +356,8 @@ int cmd_release(struct cmd *cmd, int argc, char **argv)
 		report_help(report_error(cmd->report, subjects[0], "isn't adopted"), "nothing is: no sixtapd runs here");
 		return EXIT_FAILED;
 	}
+	for (int i = 0; i < n; i++)
+		(void)monitors_set(cmd->run_dir, subjects[i], NULL);
 	if (cmd->json) {
 		cmd_json(cmd, answer ? answer : json_pack("{s:b, s:[]}", "changed", 1, "adopted"));
 		return EXIT_DONE;

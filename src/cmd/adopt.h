@@ -36,8 +36,10 @@ int adopt_find(struct cmd *cmd, const char *subject, bool ask, struct adopt_foun
  * adopt_file_change() - Remember subjects, or forget them
  * @path:	of adopted.yaml
  * @add:	else: take them out
+ * @monitor:	of the one subject that is added; NULL: it stays as it was
  * @ret_changed:	whether the file had to be written
  *
  * Return: 0, or 1 with an error in cmd->report
  */
-int adopt_file_change(struct cmd *cmd, const char *path, char *const *subjects, int n, bool add, bool *ret_changed);
+int adopt_file_change(struct cmd *cmd, const char *path, char *const *subjects, int n, bool add, const char *monitor,
+		      bool *ret_changed);

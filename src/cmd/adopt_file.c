@@ -70,15 +70,20 @@ static bool is_in(char *const *subjects, int n, const char *subject)
 	return false;
 }
 
-static bool has(const struct desired *desired, const char *subject)
+static const struct d_adopt *find(const struct desired *desired, const char *subject)
 {
 	for (size_t i = 0; i < desired->n_adopts; i++)
 		if (str_eq(desired->adopts[i].subject, subject))
-			return true;
-	return false;
+			return &desired->adopts[i];
+	return NULL;
 }
 
-/* Subjects have no quotes, backslashes or control characters (conf_subject_fault()) but what YAML takes in single quotes. */
+static bool is_as_told(const struct d_adopt *a, bool add, const char *monitor)
+{
+	return add ? a && (!monitor || (a->monitor && str_eq(a->monitor, monitor))) : !a;
+}
+
+/* Subjects and paths have no control characters (conf_subject_fault(), conf_monitor_fault()); all else YAML takes so. */
 static char *quoted(const char *subject)
 {
 	char *out = xcalloc(strlen(subject) * 2 + 3, 1), *o = out;
@@ -93,17 +98,27 @@ static char *quoted(const char *subject)
 	return out;
 }
 
-static char *compose(const struct desired *old, char *const *subjects, int n, bool add)
+static char *line(const char *subject, const char *monitor)
+{
+	_cleanup_(freep) char *one = quoted(subject), *path = monitor ? quoted(monitor) : NULL;
+
+	return path ? xasprintf("{ subject: %s, monitor: %s }", one, path) : STEAL_PTR(one);
+}
+
+static char *compose(const struct desired *old, char *const *subjects, int n, bool add, const char *monitor)
 {
 	char *text = xasprintf("%sadopt:\n  macvtap:%s", head, old->adopt_all ? " all" : "");
 	size_t lines = 0;
 
 	for (size_t i = 0; i < old->n_adopts + (add ? (size_t)n : 0); i++) {
 		const char *subject = i < old->n_adopts ? old->adopts[i].subject : subjects[i - old->n_adopts];
+		const char *socket = i < old->n_adopts ? old->adopts[i].monitor : monitor;
 
-		if (old->adopt_all || (i < old->n_adopts ? !add && is_in(subjects, n, subject) : has(old, subject)))
+		if (old->adopt_all || (i < old->n_adopts ? !add && is_in(subjects, n, subject) : find(old, subject) != NULL))
 			continue;
-		_cleanup_(freep) char *one = quoted(subject), *before = text;
+		if (monitor && is_in(subjects, n, subject))
+			socket = monitor;
+		_cleanup_(freep) char *one = line(subject, socket), *before = text;
 		text = xasprintf("%s\n    - %s", before, one);
 		lines++;
 	}
@@ -111,7 +126,8 @@ static char *compose(const struct desired *old, char *const *subjects, int n, bo
 	return xasprintf("%s%s\n", before, lines == 0 && !old->adopt_all ? " []" : "");
 }
 
-int adopt_file_change(struct cmd *cmd, const char *path, char *const *subjects, int n, bool add, bool *ret_changed)
+int adopt_file_change(struct cmd *cmd, const char *path, char *const *subjects, int n, bool add, const char *monitor,
+		      bool *ret_changed)
 {
 	_cleanup_(desired_freep) struct desired *old = NULL;
 	_cleanup_(freep) char *text = NULL, *new = NULL;
@@ -126,7 +142,13 @@ int adopt_file_change(struct cmd *cmd, const char *path, char *const *subjects, 
 	if (conf_read(&source, 1, &seed, cmd->report, &old) != 0)
 		return 1;
 	for (int i = 0; i < n; i++)
-		changes += has(old, subjects[i]) != add && !old->adopt_all;
+		changes += !is_as_told(find(old, subjects[i]), add, monitor) && !old->adopt_all;
+	if (monitor && old->adopt_all) {
+		report_help(report_error(cmd->report, path, "adopts all, and a monitor can't be kept beside that"),
+			    "use --runtime, or put  adopt: { macvtap: [{ subject: %s, monitor: %s }] }  into another file", subjects[0],
+			    monitor);
+		return 1;
+	}
 	if (changes == 0)
 		return 0;
 	if (old->n_networks > 0) {
@@ -134,7 +156,7 @@ int adopt_file_change(struct cmd *cmd, const char *path, char *const *subjects, 
 			    "move them into another file, or %s the subject by hand", add ? "add" : "take out");
 		return 1;
 	}
-	new = compose(old, subjects, n, add);
+	new = compose(old, subjects, n, add, monitor);
 	r = write_text(path, new);
 	if (r < 0)
 		return cannot(cmd, path, "written", r);

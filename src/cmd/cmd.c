@@ -100,7 +100,8 @@ static const struct cmd_info commands[] = {
 	  "      --save          write it into the file that the network came from, too\n"
 	  "      --force         add it even where the host itself listens\n" },
 	{ "adopt", NULL, cmd_adopt, "adopt SUBJECT…", "look after macvtap guests that something else started",
-	  "      --runtime       do not remember it in adopted.yaml\n" },
+	  "      --runtime       do not remember it in adopted.yaml\n"
+	  "      --monitor PATH  its QEMU's socket for QMP, -qmp unix:PATH,server=on,wait=off\n" },
 	{ "release", NULL, cmd_release, "release SUBJECT…", "look after them no longer", NULL },
 	{ "export", NULL, cmd_export, "export qemu NETWORK/GUEST", "a guest's NIC as shell lines around QEMU, to do it by hand", NULL },
 	{ "guests", NULL, cmd_guests, "guests [NETWORK]", "who has which address, from everything that is known", NULL },

@@ -246,6 +246,16 @@ static void add_adopted(const struct cmd *cmd, struct table *t, const json_t *a,
 	}
 }
 
+static void print_trouble(const struct cmd *cmd, const json_t *a, const json_t *device)
+{
+	const char *why = json_string_value(json_array_get(json_object_get(device, "monitor_because"), 0));
+
+	print_all_multicast(cmd, text(device, "device"), device);
+	if (why)
+		(void)printf("  %s %s: its QEMU can't be asked: %s: %s; what it says on the wire is followed\n",
+			     cmd_glyph(cmd, GLYPH_WARNING), text(device, "device"), text(a, "monitor"), why);
+}
+
 static void print_adopted(const struct cmd *cmd, const json_t *adopted)
 {
 	struct table t = { .head = { "ADOPTED", "STATE", "DEVICE", "MACVTAP", "ADDRESSES SEEN", "MULTICAST" }, .bold = 1, .dim = 5 };
@@ -262,7 +272,7 @@ static void print_adopted(const struct cmd *cmd, const json_t *adopted)
 		table_print(cmd, &t, 2);
 		json_array_foreach(adopted, i, a)
 			json_array_foreach(json_object_get(a, "devices"), k, device)
-				print_all_multicast(cmd, text(device, "device"), device);
+				print_trouble(cmd, a, device);
 		(void)putchar('\n');
 	}
 	table_clear(&t);

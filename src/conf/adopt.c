@@ -5,6 +5,7 @@
 #include "conf/read.h"
 
 #include <ctype.h>
+#include <sys/un.h>
 
 #define SUBJECT_MAX 120
 #define ADOPTS 4096
@@ -30,12 +31,61 @@ const char *conf_subject_fault(const char *subject)
 	return NULL;
 }
 
-static bool has(const struct conf *c, const char *subject)
+const char *conf_monitor_fault(const char *subject, const char *path)
+{
+	if (strncmp(subject, "libvirt:", 8) == 0)
+		return "can't be given for a guest of libvirt's, which keeps its monitor to itself; leave it out";
+	if (str_eq(subject, "all"))
+		return "is one guest's; name that guest's interface";
+	for (const char *s = path; *s; s++)
+		if (iscntrl((unsigned char)*s))
+			return "has characters that no socket's path has; write the path of  -qmp unix:PATH,server=on,wait=off";
+	if (path[0] != '/')
+		return "isn't an absolute path; write the path of  -qmp unix:PATH,server=on,wait=off";
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return "is longer than a socket's path can be; take a shorter one, below /run for example";
+	return NULL;
+}
+
+static struct d_adopt *find(const struct conf *c, const char *subject)
 {
 	for (size_t i = 0; i < c->n_adopts; i++)
 		if (str_eq(c->adopts[i].subject, subject))
-			return true;
-	return false;
+			return &c->adopts[i];
+	return NULL;
+}
+
+/* macvtap0, or { subject: macvtap0, monitor: /run/vm.qmp }. Return: false after a finding. */
+static bool read_one(struct conf *c, const struct yaml_node *node, struct d_adopt *ret)
+{
+	enum { SUBJECT, MONITOR, N_ };
+	static const struct key keys[N_] = { [SUBJECT] = { "subject", IN_ALL }, [MONITOR] = { "monitor", IN_ALL } };
+	const struct yaml_node *v[N_] = { [SUBJECT] = node };
+
+	if (node->type == YAML_MAP && !conf_map(c, node, "adopt.macvtap", keys, N_, -1, v))
+		return false;
+	if (!v[SUBJECT]) {
+		report_help(conf_error(c, &node->where, "adopt.macvtap", "a guest without subject"),
+			    "write { subject: macvtap0, monitor: /run/guest.qmp }");
+		return false;
+	}
+	const char *subject = conf_text(c, v[SUBJECT], "adopt.macvtap", "a subject");
+	const char *fault = subject ? conf_subject_fault(subject) : NULL;
+	if (fault)
+		conf_fault(c, &v[SUBJECT]->where, "adopt.macvtap", arena_printf(c->scratch, "%s %s", subject, fault));
+	if (!subject || fault)
+		return false;
+	*ret = (struct d_adopt){ .where = v[SUBJECT]->where, .subject = arena_strdup(c->arena, subject) };
+	if (!v[MONITOR])
+		return true;
+	const char *monitor = conf_text(c, v[MONITOR], "adopt.macvtap.monitor", "a path");
+	fault = monitor ? conf_monitor_fault(subject, monitor) : NULL;
+	if (fault)
+		conf_fault(c, &v[MONITOR]->where, "adopt.macvtap.monitor", arena_printf(c->scratch, "%s %s", monitor, fault));
+	if (!monitor || fault)
+		return false;
+	ret->monitor = arena_strdup(c->arena, monitor);
+	return true;
 }
 
 void conf_read_adopt(struct conf *c, const struct yaml_node *node)
@@ -52,18 +102,20 @@ void conf_read_adopt(struct conf *c, const struct yaml_node *node)
 	}
 	size_t n = conf_list(c, v[MACVTAP], "adopt.macvtap", "macvtap0, libvirt:NAME", &items);
 	for (size_t i = 0; i < n; i++) {
-		const char *subject = conf_text(c, items[i], "adopt.macvtap", "a subject");
-		const char *fault = subject ? conf_subject_fault(subject) : NULL;
+		struct d_adopt one, *had;
 
-		if (fault)
-			conf_fault(c, &items[i]->where, "adopt.macvtap", arena_printf(c->scratch, "%s %s", subject, fault));
-		if (!subject || fault || has(c, subject))	/* adopted.yaml may say it again */
+		if (!read_one(c, items[i], &one))
 			continue;
+		had = find(c, one.subject);
+		if (had) {	/* adopted.yaml may say it again */
+			had->monitor = had->monitor ? had->monitor : one.monitor;
+			continue;
+		}
 		if (c->n_adopts == ADOPTS) {
 			report_help(conf_error(c, &items[i]->where, "adopt.macvtap", "more than %d subjects", ADOPTS), "write all");
 			return;
 		}
 		GROW(c->adopts, c->n_adopts, c->cap_adopts);
-		c->adopts[c->n_adopts++] = (struct d_adopt){ items[i]->where, arena_strdup(c->arena, subject) };
+		c->adopts[c->n_adopts++] = one;
 	}
 }

@@ -53,4 +53,6 @@ struct mac conf_guest_mac(const struct conf_seed *seed, const char *network, con
 const char *conf_network_name_fault(const char *name);
 const char *conf_guest_name_fault(const char *name);
 const char *conf_subject_fault(const char *subject);	/* of `adopt` */
+/* Of the socket that the QEMU of @subject was started with for QMP. Return: NULL, or what is wrong with it. */
+const char *conf_monitor_fault(const char *subject, const char *path);
 const char *conf_mac_fault(const struct mac *mac);

@@ -154,6 +154,7 @@ static int get_adopt(const json_t *o, struct ctl_adopt *a, struct report *report
 	a->all = json_is_true(json_object_get(o, "all"));
 	if (!a->subject || !a->subject[0] || strlen(a->subject) > 200)
 		return bad(report, "adopts", "needs \"subject\"");
+	a->monitor = json_string_value(json_object_get(o, "monitor"));
 	list = json_object_get(o, "devices");
 	if (list && get_strings(list, "devices", a->devices, CTL_ADOPT_NICS, &a->n_devices, report) != 0)
 		return 1;

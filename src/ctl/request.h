@@ -74,6 +74,7 @@ struct ctl_adopt {
 	size_t n_macs;
 	const char *devices[CTL_ADOPT_NICS];
 	size_t n_devices;
+	const char *monitor;	/* path of its QEMU's socket for QMP, which ctl/monitors leads to; NULL: as before, or none */
 };
 
 struct ctl_request {

@@ -24,6 +24,7 @@ static struct adoption *adoption_free(struct adoption *a)
 {
 	free(a->subject);
 	free(a->source);
+	free(a->monitor);
 	free(a);
 	return NULL;
 }
@@ -48,6 +49,8 @@ static void record(struct daemon_main *d, const struct adoption *a)
 
 	if (a->source)
 		(void)json_object_set_new(o, "source", json_string(a->source));
+	if (a->monitor)
+		(void)json_object_set_new(o, "monitor", json_string(a->monitor));
 	int r = o ? record_put(d->records, RECORD_ADOPTED, a->subject, o) : -ENOMEM;
 
 	json_decref(o);
@@ -75,6 +78,8 @@ static int restore(void *user, const char *key, const json_t *value)
 	a->all = json_is_true(json_object_get(value, "all"));
 	if (json_string_value(json_object_get(value, "source")))
 		a->source = xstrdup(json_string_value(json_object_get(value, "source")));
+	if (json_string_value(json_object_get(value, "monitor")))
+		a->monitor = xstrdup(json_string_value(json_object_get(value, "monitor")));
 	json_array_foreach(json_object_get(value, "macs"), i, o)
 		if (a->n_macs < ARRAY_LEN(a->macs) && json_is_string(o) && mac_parse(json_string_value(o), &a->macs[a->n_macs]))
 			a->n_macs++;
@@ -128,9 +133,13 @@ const struct adoption *adopt_wants(struct daemon_main *d, const struct w_link *l
 	return all;
 }
 
-static bool same(const struct adoption *a, const struct ctl_adopt *c, const char *source)
+/* @whole: of a configuration, which says all; else a monitor that isn't named stays. */
+static bool same(const struct adoption *a, const struct ctl_adopt *c, const char *source, bool whole)
 {
-	if (!str_eq(a->source ? a->source : "", source ? source : "") || a->all != c->all || (c->n_macs > 0 && a->n_macs != c->n_macs) || a->n_devices != c->n_devices)
+	if (!str_eq(a->source ? a->source : "", source ? source : "") || a->all != c->all ||
+	    (c->n_macs > 0 && a->n_macs != c->n_macs) || a->n_devices != c->n_devices)
+		return false;
+	if ((whole || c->monitor) && !str_eq(a->monitor ? a->monitor : "", c->monitor ? c->monitor : ""))
 		return false;
 	for (size_t i = 0; i < c->n_macs; i++)
 		if (!has_mac(a, &c->macs[i]))
@@ -161,9 +170,14 @@ static bool is_in(const struct ctl_adopt *adopts, size_t n, const char *subject)
 }
 
 /* What is remembered in a file isn't forgotten because somebody adopts it for now as well. */
-static void set(struct daemon_main *d, struct adoption *a, const struct ctl_adopt *c, const char *source)
+static void set(struct daemon_main *d, struct adoption *a, const struct ctl_adopt *c, const char *source, bool whole)
 {
 	a->all = c->all;
+	if ((whole || c->monitor) && !str_eq(a->monitor ? a->monitor : "", c->monitor ? c->monitor : "")) {
+		a->monitor_n++;
+		free(a->monitor);
+		a->monitor = c->monitor ? xstrdup(c->monitor) : NULL;
+	}
 	if (source) {
 		free(a->source);
 		a->source = xstrdup(source);
@@ -182,23 +196,24 @@ static void set(struct daemon_main *d, struct adoption *a, const struct ctl_adop
 bool adopt_add(struct daemon_main *d, const struct ctl_request *req)
 {
 	const char *source = req->runtime ? NULL : req->source;
+	const bool whole = req->whole || req->what == CTL_UP;
 	bool changed = false;
 
 	for (size_t i = 0; i < req->n_adopts; i++) {
 		const struct ctl_adopt *c = &req->adopts[i];
 		struct adoption *a = find(d, c->subject);
 
-		if (a && same(a, c, source ? source : a->source))
+		if (a && same(a, c, source ? source : a->source, whole))
 			continue;
 		if (!a) {
 			a = NEW(struct adoption);
 			a->subject = xstrdup(c->subject);
 			append(d, a);
 		}
-		set(d, a, c, source);
+		set(d, a, c, source, whole);
 		changed = true;
 	}
-	for (struct adoption *a = req->whole || req->what == CTL_UP ? d->adoptions : NULL, *next; a; a = next) {
+	for (struct adoption *a = whole ? d->adoptions : NULL, *next; a; a = next) {
 		next = a->next;
 		if (a->source && str_eq(a->source, req->source) && !is_in(req->adopts, req->n_adopts, a->subject)) {
 			drop(d, a);

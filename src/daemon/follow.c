@@ -32,6 +32,8 @@ struct followed {
 	const struct adoption *by;	/* NULL: ours */
 	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];	/* ours */
 	bool has_monitor, monitor_open;	/* its QEMU listens for QMP; the engine talks to it */
+	unsigned int monitor_n;		/* of the adoption */
+	int monitor_error;		/* negative errno: why it couldn't be connected to */
 	unsigned int retries;		/* since it was open at a tick */
 	mono_t retry_at;
 	struct {
@@ -179,10 +181,11 @@ static void open_monitor(struct daemon_main *d, struct followed *f)
 	const struct guest *g = guest_of(d, f);
 	struct inner_qmp msg = { .id = f->id };
 
-	f->has_monitor = g && g->monitor;
+	f->has_monitor = g ? g->monitor : f->by && f->by->monitor;
 	if (!f->has_monitor || f->monitor_open || d->engine.src.fd < 0)
 		return;
-	int fd = macvtap_connect(d, g);
+	int fd = g ? macvtap_connect(d, g) : macvtap_connect_adopted(d, f->by->subject);
+	f->monitor_error = fd < 0 ? fd : 0;
 	if (fd < 0)
 		return;
 	f->monitor_open = serve_tell_engine(d, INNER_QMP, &msg, &fd, 1) == 0;
@@ -602,6 +605,7 @@ static void begin(struct daemon_main *d, const struct w_link *link, const struct
 	f->mode = link->macvlan_mode;
 	f->retry_at = MONO_NEVER;
 	f->by = by;
+	f->monitor_n = by ? by->monitor_n : 0;
 	memcpy(f->network, w->network, sizeof(f->network));
 	memcpy(f->guest, w->guest, sizeof(f->guest));
 	HASH_ADD(hh, d->follow->devices, ifindex, sizeof(f->ifindex), f);
@@ -612,6 +616,20 @@ static void begin(struct daemon_main *d, const struct w_link *link, const struct
 	if (f->all || f->n_groups > 0)	/* what was about to be left is */
 		apply(d, f);
 	f->inward = kern_mcast_inward(d->kern, f->ifindex, true) == 0;
+	tell(d, f, true);
+}
+
+/* The engine forgets the device, with its monitor, and hears of it again. Groups stay. */
+static void begin_anew(struct daemon_main *d, struct followed *f)
+{
+	(void)serve_tell_engine(d, INNER_UNFOLLOW, &(struct inner_unfollow){ f->id }, NULL, 0);
+	HASH_DELETE(hh_id, d->follow->by_id, f);
+	f->id = ++d->follow->next_id;
+	HASH_ADD(hh_id, d->follow->by_id, id, sizeof(f->id), f);
+	f->monitor_n = f->by->monitor_n;
+	f->monitor_open = false;
+	f->monitor_error = 0;
+	f->retries = 0;
 	tell(d, f, true);
 }
 
@@ -630,6 +648,8 @@ static struct followed *look(struct daemon_main *d, const struct w_link *link)
 		return find(d, link->ifindex);
 	}
 	f->by = w.by;
+	if (w.by && w.by->monitor_n != f->monitor_n)
+		begin_anew(d, f);
 	if ((f->all & MCAST_ALL_CONFIG) != w.all) {
 		f->all = (f->all & (uint8_t)~MCAST_ALL_CONFIG) | w.all;
 		apply(d, f);
@@ -779,17 +799,18 @@ static json_t *device_json(const struct followed *f)
 						    json_string(IP_STR(&f->seen[i].ip)));
 	(void)json_object_set_new(o, "ipv4", ipv4);
 	(void)json_object_set_new(o, "ipv6", ipv6);
+	if (f->has_monitor)
+		(void)json_object_set_new(o, "monitor", json_boolean(f->monitor_open));
+	if (f->has_monitor && f->monitor_error < 0)
+		(void)json_object_set_new(o, "monitor_because", json_pack("[s]", strerror(-f->monitor_error)));
 	return o;
 }
 
 json_t *follow_guest_json(const struct daemon_main *d, uint32_t ifindex)
 {
 	const struct followed *f = find(d, ifindex);
-	json_t *o = f && !f->by ? device_json(f) : NULL;
 
-	if (o && f->has_monitor)
-		(void)json_object_set_new(o, "monitor", json_boolean(f->monitor_open));
-	return o;
+	return f && !f->by ? device_json(f) : NULL;
 }
 
 json_t *follow_adopted_json(const struct daemon_main *d)
@@ -804,6 +825,8 @@ json_t *follow_adopted_json(const struct daemon_main *d)
 				(void)json_array_append_new(devices, device_json(f));
 		json_t *o = json_pack("{s:s, s:s, s:b, s:o}", "subject", a->subject, "state",
 				      json_array_size(devices) > 0 ? "followed" : "away", "runtime", !a->source, "devices", devices);
+		if (a->monitor)
+			(void)json_object_set_new(o, "monitor", json_string(a->monitor));
 		(void)json_array_append_new(list, o);
 	}
 	return list;

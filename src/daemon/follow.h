@@ -53,6 +53,8 @@ struct adoption {
 	size_t n_macs;
 	char devices[CTL_ADOPT_NICS][16];
 	size_t n_devices;
+	char *monitor;			/* path of its QEMU's socket for QMP, as it was named; NULL: none */
+	unsigned int monitor_n;		/* how often that has changed */
 	struct adoption *next;
 };
 

@@ -203,11 +203,11 @@ static int listen_qmp(const struct daemon_main *d, const char *device)
 	return STEAL_FD(fd);
 }
 
-/* Ask the monitor for the queues. Return: 0, or negative errno. */
-static int get_queues(struct daemon_main *d, const struct guest *g, unsigned int n, int *fds)
+/* Ask the monitor for @ask->n descriptors. Return: 0, or negative errno. */
+static int ask_monitor(const struct daemon_main *d, const struct monitor_queues *ask, int *fds)
 {
-	struct monitor_queues ask = { .ifindex = g->ifindex, .n = n }, answer;
 	int sock = d->conf.ends.queues_fd;
+	struct monitor_queues answer;
 	union {
 		char buf[CMSG_SPACE(sizeof(int) * KERN_MACVTAP_QUEUES)];
 		struct cmsghdr align;
@@ -218,10 +218,9 @@ static int get_queues(struct daemon_main *d, const struct guest *g, unsigned int
 	};
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 
-	(void)str_copy(ask.name, sizeof(ask.name), g->device);
 	while (recv(sock, &answer, sizeof(answer), MSG_DONTWAIT) > 0)
 		; /* an answer that came too late; descriptors with it are closed by the kernel */
-	if (send(sock, &ask, sizeof(ask), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (send(sock, ask, sizeof(*ask), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -errno;
 	if (poll(&p, 1, MONITOR_PATIENCE_MS) <= 0)
 		return -ETIMEDOUT;
@@ -235,13 +234,38 @@ static int get_queues(struct daemon_main *d, const struct guest *g, unsigned int
 	if (n_fds > 0)
 		memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
 	int r = len != (ssize_t)sizeof(answer) ? -EPROTO : answer.err;
-	if (r == 0 && n_fds != n)
+	if (r == 0 && n_fds != ask->n)
 		r = -EPROTO;
-	for (unsigned int i = 0; i < n && r == 0; i++)
-		r = kern_macvtap_set(fds[i], n);
 	for (size_t i = 0; i < n_fds && r != 0; i++)
 		(void)close(fds[i]);
 	return r;
+}
+
+/* Return: 0, or negative errno. */
+static int get_queues(struct daemon_main *d, const struct guest *g, unsigned int n, int *fds)
+{
+	struct monitor_queues ask = { .ask = MONITOR_ASK_QUEUES, .ifindex = g->ifindex, .n = n };
+
+	(void)str_copy(ask.name, sizeof(ask.name), g->device);
+	int r = ask_monitor(d, &ask, fds);
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < n && r == 0; i++)
+		r = kern_macvtap_set(fds[i], n);
+	for (unsigned int i = 0; i < n && r != 0; i++)
+		(void)close(fds[i]);
+	return r;
+}
+
+int macvtap_connect_adopted(const struct daemon_main *d, const char *subject)
+{
+	struct monitor_queues ask = { .ask = MONITOR_ASK_QMP, .n = 1 };
+	int fds[KERN_MACVTAP_QUEUES];
+
+	if (!str_copy(ask.name, sizeof(ask.name), subject))
+		return -ENOENT;
+	int r = ask_monitor(d, &ask, fds);
+	return r < 0 ? r : fds[0];
 }
 
 static int choose_device(struct daemon_main *d, struct guest *g)

@@ -21,11 +21,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "ctl/monitors.h"
 #include "ctl/paths.h"
 #include "daemon/confine.h"
 #include "daemon/engine.h"
@@ -123,6 +125,7 @@ static int prepare(struct monitor *m)
 {
 	const char *run = m->conf->run_dir, *state = m->conf->state_dir;
 	const char *lock = PATHS_JOIN(run, "lock"), *records = PATHS_JOIN(run, "state"), *empty = PATHS_JOIN(run, "empty");
+	const char *monitors = PATHS_JOIN(run, MONITORS);
 	const char *qmp = PATHS_JOIN(run, "qmp"), *leases = PATHS_JOIN(state, "leases"), *socket_path = PATHS_JOIN(run, "control");
 	int r = make_dir(run, 0755, 0, 0);
 
@@ -143,6 +146,8 @@ static int prepare(struct monitor *m)
 		r = make_dir(empty, 0555, 0, 0);
 	if (r == 0)	/* whoever runs QEMU may look for a name there, and finds none that it may use */
 		r = make_dir(qmp, 0711, m->ids.uid[CONFINE_MAIN], m->ids.gid[CONFINE_MAIN]);
+	if (r == 0)	/* what root names there, and nobody else, main is connected to */
+		r = make_dir(monitors, 0700, 0, 0);
 	if (r < 0)
 		return fail("cannot make folders in the run directory", run, r);
 	r = make_dir(leases, 0700, m->ids.uid[CONFINE_ENGINE], m->ids.gid[CONFINE_ENGINE]);
@@ -195,11 +200,12 @@ static int drop_capabilities(bool bpf)
 /* Nothing is up any more: leave nothing behind. With records the folders stay (rmdir() fails). */
 static void clean_up(const struct monitor_conf *conf)
 {
-	static const char *const folders[] = { "empty", "qmp" };
+	static const char *const folders[] = { "empty", "qmp", MONITORS };
 	static const char *const files[] = { "sixtapd.log", "lock" };
 
 	if (records_remove(PATHS_JOIN(conf->run_dir, "state")) < 0)
 		return;
+	monitors_clear(conf->run_dir);
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (rmdir(PATHS_JOIN(conf->run_dir, folders[i])) < 0 && errno != ENOENT)
 			return;
@@ -442,7 +448,21 @@ static void reap(struct monitor *m, mono_t now)
 	}
 }
 
-/* main wants the queues of a macvtap link. */
+/* The QEMU of an adopted guest, where root said it listens. It may be busy with somebody else: nobody waits for it. */
+static int connect_qmp(const struct monitor *m, const char *name)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int r = monitors_get(m->conf->run_dir, name, sun.sun_path, sizeof(sun.sun_path));
+
+	if (r < 0)
+		return r;
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return -errno;
+	return STEAL_FD(fd);
+}
+
+/* main wants the queues of a macvtap link, or a guest's monitor. */
 static void hear_queues(struct monitor *m)
 {
 	struct monitor_queues ask;
@@ -450,8 +470,14 @@ static void hear_queues(struct monitor *m)
 
 	while (m->queues_fd >= 0 && recv(m->queues_fd, &ask, sizeof(ask), MSG_DONTWAIT) == (ssize_t)sizeof(ask)) {
 		ask.name[sizeof(ask.name) - 1] = '\0';
-		ask.err = m->sysfs_fd < 0 ? m->sysfs_fd : m->tun_dir_fd < 0 ? m->tun_dir_fd :
-			  kern_macvtap_open(m->sysfs_fd, m->tun_dir_fd, ask.name, ask.ifindex, ask.n, fds);
+		if (ask.ask == MONITOR_ASK_QMP) {
+			fds[0] = connect_qmp(m, ask.name);
+			ask.err = fds[0] < 0 ? fds[0] : 0;
+			ask.n = 1;
+		} else {
+			ask.err = m->sysfs_fd < 0 ? m->sysfs_fd : m->tun_dir_fd < 0 ? m->tun_dir_fd :
+				  kern_macvtap_open(m->sysfs_fd, m->tun_dir_fd, ask.name, ask.ifindex, ask.n, fds);
+		}
 		size_t n = ask.err == 0 ? ask.n : 0;
 		struct iovec iov = { &ask, sizeof(ask) };
 		union {

@@ -51,12 +51,20 @@ struct monitor_msg {
 };
 
 /*
- * main → monitor: open the queues of a macvtap link of this namespace. The
- * answer is the same with err set, and the descriptors. main has no right to
- * make device nodes; so all it can get is this kind of device.
+ * main → monitor: open the queues of a macvtap link of this namespace; or
+ * connect to the QEMU of an adopted guest. The answer is the same with err set,
+ * and the descriptors. main has no right to make device nodes, nor to what
+ * belongs to other users; so all it can get is this kind of device, and the
+ * sockets that root named in a folder (ctl/monitors.h) that main can't write to.
  */
+enum monitor_ask {
+	MONITOR_ASK_QUEUES,
+	MONITOR_ASK_QMP,	/* name: of the adopted interface */
+};
+
 struct monitor_queues {
 	int32_t err;		/* 0 or a negative errno */
+	int32_t ask;		/* enum monitor_ask */
 	uint32_t ifindex;
 	uint32_t n;		/* 1 … KERN_MACVTAP_QUEUES */
 	char name[16];

@@ -239,6 +239,8 @@ void macvtap_forget(struct daemon_main *d, const struct guest *g);
  * ended; -EAGAIN: too many wait; another negative errno
  */
 int macvtap_connect(const struct daemon_main *d, const struct guest *g);
+/* To the QEMU of an adopted interface: non-blocking, with what the monitor has from root. Return: descriptor, or negative errno. */
+int macvtap_connect_adopted(const struct daemon_main *d, const char *subject);
 
 /* seats.c */
 void seats_find_ports(struct daemon_main *d, const struct world *world);	/* which to ask */

@@ -175,6 +175,7 @@ struct d_network {
 struct d_adopt {
 	struct where where;
 	const char *subject;			/* an interface, or "libvirt:NAME" */
+	const char *monitor;			/* path of its QEMU's socket for QMP; NULL: none. Only of an interface */
 };
 
 struct desired {
