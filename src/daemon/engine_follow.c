@@ -17,11 +17,6 @@
 #define SIGHT_AGAIN (300 * MONO_S)
 #define QUERY_LEN 128
 
-/* The highest link-local address: a guest that is a querier itself stays it (RFC 3810 7.6.2). */
-static const struct in6_addr query_src = { { { 0xfe, 0xbf, [2] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-					       0xff, 0xff, 0xff, 0xff } } };
-static const struct mac query_mac = { { 0x02, 's', 'i', 'x', 't', 'p' } };
-
 struct followed {
 	uint64_t id;
 	struct engine_follow *all;
@@ -309,11 +304,11 @@ static void ask_mac(struct followed *g, const struct mac *mac)
 	for (size_t i = 0; i < ARRAY_LEN(put); i++) {
 		struct wr w = wr_init(frame, sizeof(frame));
 
-		eth_begin(&w, mac, &query_mac, put[i] ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+		eth_begin(&w, mac, &mld_querier_mac, put[i] ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 		if (put[i])
 			put[i](&w);
 		else
-			mld_put_query(&w, &query_src);
+			mld_put_query(&w, &mld_querier);
 		if (wr_ok(&w))
 			(void)packet_send(g->sock.fd, frame, w.len);	/* a device that is down: asked again later */
 	}

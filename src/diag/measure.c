@@ -18,6 +18,7 @@
 #include "diag/probe.h"
 #include "diag/scene.h"
 #include "diag/snap_read.h"
+#include "kern/inward.h"
 
 #define LIMIT_MS 4500u		/* dnsmasq pings an address for three seconds before it offers it */
 #define PER_LINK 4u		/* addresses asked for behind one interface */
@@ -67,9 +68,21 @@ static void plan_uplinks(struct plan *p)
 static void plan_macvtap(struct plan *p, const struct snap_link *l)
 {
 	const struct snap_link *lower = l->lower && !l->lower_elsewhere ? snap_link(p->s, l->lower) : NULL;
+	const struct snap_nic *nic = snap_nic_of_link(p->s, l->ifindex);
 	size_t n, asked = 0;
 
-	if (!lower || l->macvlan.mode != MACVLAN_MODE_BRIDGE || !(lower->flags & IFF_UP))
+	if (!lower || !(lower->flags & IFF_UP))
+		return;
+	/* What its NIC lets in is the better answer. */
+	if (!nic || !nic->rx_known) {
+		struct ask *groups = ask(p, PROBE_GROUPS, PROBE_PLACE_GUEST, l, l->ifindex);
+
+		groups->groups = arena_alloc(p->s->arena, PROBE_GROUPS_MAX, sizeof(*groups->groups));
+		/* In mode bridge only its own MAC leads to it; in the others it may have any, and the filter leads there. */
+		if (l->macvlan.mode != MACVLAN_MODE_BRIDGE)
+			groups->mac = (struct mac){ 0 };
+	}
+	if (l->macvlan.mode != MACVLAN_MODE_BRIDGE)
 		return;
 	const struct scene_addr *addrs = scene_behind_link(p->s, p->s->arena, l, &n);
 	for (size_t i = 0; i < n && asked < PER_LINK; i++) {
@@ -78,6 +91,24 @@ static void plan_macvtap(struct plan *p, const struct snap_link *l)
 		ask(p, PROBE_NS, PROBE_PLACE_MACVLAN, lower, l->ifindex)->target = addrs[i].ip;
 		asked++;
 	}
+}
+
+/* Where it can't be made sure that a question goes to the guest alone, it isn't asked. */
+static struct inward lend_inward(struct plan *p)
+{
+	uint32_t *list = arena_alloc(p->s->arena, p->n + 1, sizeof(*list));
+	struct inward inward;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->asks[i].kind == PROBE_GROUPS && snap_link(p->s, p->asks[i].ifindex)->macvlan.mode != MACVLAN_MODE_BRIDGE)
+			list[n++] = p->asks[i].ifindex;
+	int r = inward_open(&inward, list, n);
+	for (size_t i = 0; r < 0 && i < p->n; i++)
+		for (size_t k = 0; k < n; k++)
+			if (p->asks[i].kind == PROBE_GROUPS && p->asks[i].ifindex == list[k])
+				p->asks[i].error = r;
+	return inward;
 }
 
 static uint32_t biggest_mtu(const struct snapshot *s, const struct snap_link *bridge)
@@ -219,7 +250,7 @@ static void end_drops(struct snapshot *s, const struct drops *list, size_t n)
 
 static const char *const kind_name[PROBE_KIND_N_] = {
 	[PROBE_RS] = "rs", [PROBE_NS] = "ns", [PROBE_NS_UNICAST] = "ns-unicast", [PROBE_DAD] = "dad",
-	[PROBE_DHCP4] = "dhcp4", [PROBE_DHCP6] = "dhcp6", [PROBE_ECHO] = "echo",
+	[PROBE_DHCP4] = "dhcp4", [PROBE_DHCP6] = "dhcp6", [PROBE_GROUPS] = "groups", [PROBE_ECHO] = "echo",
 };
 
 static void keep(struct snapshot *s, const struct ask *a, uint32_t about)
@@ -233,6 +264,8 @@ static void keep(struct snapshot *s, const struct ask *a, uint32_t about)
 	p->value = a->size;
 	p->small_came = a->small_came;
 	p->too_big = a->too_big;
+	p->groups = a->groups;
+	p->n_groups = a->n_groups;
 	p->n_answers = a->n_answers;
 	p->answers = arena_alloc(s->arena, a->n_answers + 1, sizeof(*p->answers));
 	for (size_t i = 0; i < a->n_answers; i++)
@@ -263,7 +296,9 @@ void measure_snapshot(struct snapshot *s)
 		else if (str_eq(l->kind, "bridge") && has_guests(s, l))
 			plan_bridge(&plan, l);
 	}
+	struct inward inward = lend_inward(&plan);
 	int r = probe_run(plan.asks, plan.n, n_drops > 0 ? 1500 : 0, LIMIT_MS);
+	inward_close(&inward);
 	if (r < 0)
 		snapshot_add_unread(s, "probe", "", "nothing could be asked: %s", strerror(-r));
 	for (size_t i = 0; i < plan.n; i++)

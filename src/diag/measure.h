@@ -4,8 +4,8 @@
  *
  * `doctor --probe`: which routers and DHCP servers answer a guest of each
  * bridge and the host on its uplink, whether guests that are known by an
- * address hear a neighbour solicitation and big packets, how many frames the
- * lower devices of macvtaps drop meanwhile. Rules find it in snapshot.probes.
+ * address hear a neighbour solicitation and big packets, which groups guests on
+ * macvtaps listen to, how many frames the lower devices of macvtaps drop meanwhile. Rules find it in snapshot.probes.
  */
 #pragma once
 #include "diag/snapshot.h"

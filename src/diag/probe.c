@@ -14,15 +14,21 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include "base/mem.h"
+#include "io/packet.h"
+#include "kern/mcast.h"
 #include "kern/vantage.h"
 #include "net/dhcp_ask.h"
 #include "net/eth.h"
 #include "net/icmpv6.h"
+#include "net/igmp.h"
+#include "net/mld.h"
 #include "net/ndp.h"
 #include "net/udp.h"
 
 #define TRIES 3u
 #define AGAIN_MS 300u		/* a question without an answer is repeated */
+#define REPORTS_MS 700u		/* a guest has half a second to answer a query (net/mld.h) */
+#define QUERY_MAX 128
 #define SMALL 64u		/* bytes of the first echo */
 #define TTL 64
 #define FRAME_MAX (ETH_HEADER_LEN + PROBE_ECHO_MAX)
@@ -39,7 +45,7 @@ struct seat {
 	int error;
 	struct vantage vantage;
 	struct mac mac;
-	int fd[2];		/* IPv6, IPv4 */
+	int fd[2];		/* IPv6, IPv4; PROBE_PLACE_GUEST: one for both */
 };
 
 struct run {
@@ -49,6 +55,7 @@ struct run {
 	size_t n_seats;
 	size_t *seat_of;
 	uint8_t *frame;		/* FRAME_MAX bytes */
+	struct packet_batch *batch;	/* of guests' frames; NULL: none were to be heard yet */
 };
 
 /* ---- sockets ---- */
@@ -114,6 +121,8 @@ static int open_seat(struct seat *seat, uint32_t mtu)
 	char why[NL_WHY_MAX];
 	uint32_t ifindex = seat->ifindex;
 
+	if (seat->place == PROBE_PLACE_GUEST)
+		return packet_open_guest(ifindex, KERN_MCAST_MARK, true, &seat->fd[0]);
 	if (seat->place != PROBE_PLACE_DEVICE) {
 		enum vantage_kind kind = seat->place == PROBE_PLACE_PORT ? VANTAGE_PORT : VANTAGE_MACVLAN;
 		int r = vantage_open(kind, ifindex, mtu, &seat->vantage, why);
@@ -220,9 +229,25 @@ static void put_echo(struct wr *w, const struct ask *ask, uint8_t step)
 	ipv6_end(w, ip);
 }
 
+/* Two frames, one a family: @ip4 tells which. */
+static void put_groups(struct wr *w, const struct ask *ask, bool ip4)
+{
+	static const struct mac all_nodes[2] = { { { 0x33, 0x33, 0, 0, 0, 1 } }, { { 0x01, 0x00, 0x5e, 0, 0, 1 } } };
+	const struct mac *to = mac_is_zero(&ask->mac) ? &all_nodes[ip4] : &ask->mac;
+
+	eth_begin(w, to, &mld_querier_mac, ip4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+	if (ip4)
+		igmp_put_query(w);
+	else
+		mld_put_query(w, &mld_querier);
+}
+
 static void put_question(struct wr *w, const struct ask *ask)
 {
 	switch (ask->kind) {
+	case PROBE_GROUPS:
+		put_groups(w, ask, false);
+		return;
 	case PROBE_RS:
 		put_rs(w, ask);
 		return;
@@ -261,6 +286,13 @@ static void send_question(struct run *run, struct ask *ask, const struct seat *s
 		ask->begun = now;
 	ask->sent = now;
 	ask->n_sent++;
+	if (ask->kind == PROBE_GROUPS) {
+		uint8_t buf[QUERY_MAX];
+		struct wr igmp = wr_init(buf, sizeof(buf));
+
+		put_groups(&igmp, ask, true);
+		(void)!write(seat->fd[0], buf, igmp.len);	/* what comes of the other frame is what counts */
+	}
 	if (write(seat->fd[ask->kind == PROBE_DHCP4], run->frame, w.len) < 0) {
 		if (!ask->asked)
 			ask->error = -errno;
@@ -307,6 +339,7 @@ static void hear_na(struct run *run, struct ask *ask, const struct seat *seat, c
 	case PROBE_RS:
 	case PROBE_DHCP4:
 	case PROBE_DHCP6:
+	case PROBE_GROUPS:
 	case PROBE_KIND_N_:
 		return;
 	}
@@ -430,8 +463,71 @@ static void answer_ns(struct run *run, const struct seat *seat, const struct eth
 	(void)!write(seat->fd[0], run->frame, w.len);
 }
 
+static void add_group(struct ask *ask, const struct mac *group)
+{
+	for (size_t i = 0; i < ask->n_groups; i++)
+		if (mac_eq(&ask->groups[i], group))
+			return;
+	if (ask->n_groups < PROBE_GROUPS_MAX)
+		ask->groups[ask->n_groups++] = *group;
+}
+
+/* A report of the guest's. Other frames of its are no answer. */
+static void hear_report(struct ask *ask, const struct eth *eth, bool csum_ready, mono_t now)
+{
+	static struct mld_report mld;
+	static struct igmp_report igmp;
+	struct ipv4 ip4h;
+	struct ipv6 ip6h;
+	struct rd msg;
+	uint8_t type;
+
+	if (eth->type == ETH_TYPE_IP6 && ipv6_parse(eth->payload, &ip6h) == 0 && icmpv6_open(&ip6h, csum_ready, &type, &msg) == 0) {
+		const struct ndp_meta meta = { .src = ip6h.src, .dst = ip6h.dst, .hop_limit = ip6h.hop_limit };
+		const struct ip from = ip6(ip6h.src);
+
+		if (mld_parse(msg, &meta, &mld))
+			return;
+		(void)add_answer(ask, &from, &eth->src, now);
+		for (size_t i = 0; i < mld.n_records; i++) {
+			const struct mac group = mac_of_multicast6(&mld.records[i].group);
+
+			if (mld_record_joins(&mld.records[i]))
+				add_group(ask, &group);
+		}
+	} else if (eth->type == ETH_TYPE_IP4 && ipv4_parse(eth->payload, &ip4h) == 0 && igmp_parse(&ip4h, &igmp) == 0) {
+		for (size_t i = 0; i < igmp.n_records; i++) {
+			const struct mac group = mac_of_multicast4(igmp.records[i].group);
+			const struct mld_record as = { .type = igmp.records[i].type, .n_sources = igmp.records[i].n_sources };
+
+			if (mld_record_joins(&as))
+				add_group(ask, &group);
+		}
+	}
+}
+
+static void hear_guest(struct run *run, size_t seat, mono_t now)
+{
+	if (!run->batch && packet_batch_new(&run->batch) < 0)
+		return;
+	int n = packet_recv(run->batch, run->seats[seat].fd[0], PACKET_BATCH);
+
+	for (int i = 0; i < n; i++) {
+		const struct packet packet = packet_get(run->batch, (unsigned int)i);
+		struct eth eth;
+
+		for (size_t k = 0; k < run->n && !packet.cut && eth_parse(packet.frame, &eth) == 0; k++)
+			if (run->seat_of[k] == seat && run->asks[k].asked)
+				hear_report(&run->asks[k], &eth, packet.csum_ready, now);
+	}
+}
+
 static void hear(struct run *run, size_t seat, int family, mono_t now)
 {
+	if (run->seats[seat].place == PROBE_PLACE_GUEST) {
+		hear_guest(run, seat, now);
+		return;
+	}
 	for (int i = 0; i < BURST; i++) {
 		uint8_t buf[PROBE_ECHO_MAX + ETH_HEADER_LEN];
 		ssize_t len = recv(run->seats[seat].fd[family], buf, sizeof(buf), MSG_DONTWAIT);
@@ -468,6 +564,8 @@ static bool is_done(const struct ask *ask, mono_t now)
 		return ask->n_answers > 0 || ask->too_big > 0;
 	case PROBE_DAD:		/* RFC 4862: one transmission, one second */
 		return now - ask->begun >= MONO_S;
+	case PROBE_GROUPS:	/* a report in several parts, or one a group (MLDv1), comes within half a second */
+		return (ask->n_answers > 0 || ask->n_sent == TRIES) && now - ask->sent >= REPORTS_MS * MONO_MS;
 	case PROBE_RS:
 	case PROBE_DHCP4:
 	case PROBE_DHCP6:
@@ -489,7 +587,9 @@ static bool all_done(const struct run *run, mono_t now)
 /* A router may advertise itself once in three seconds only (RFC 4861 6.2.6), a server must not be asked in a hurry. */
 static bool wants_repeat(const struct ask *ask, mono_t now)
 {
-	return ask->n_answers == 0 && ask->n_sent < TRIES && now - ask->sent >= AGAIN_MS * MONO_MS && !is_done(ask, now);
+	const unsigned int again_ms = ask->kind == PROBE_GROUPS ? REPORTS_MS : AGAIN_MS;
+
+	return ask->n_answers == 0 && ask->n_sent < TRIES && now - ask->sent >= again_ms * MONO_MS && !is_done(ask, now);
 }
 
 static void listen_until(struct run *run, mono_t least, mono_t end)
@@ -521,7 +621,8 @@ static void begin(struct run *run, struct ask *ask, size_t seat)
 	run->seat_of[ask - run->asks] = seat;
 	ask->sender = run->seats[seat].mac;
 	ask->src = ask->source.family == AF_INET6 ? ask->source.v6 : ip6_eui64(&link_local, &ask->sender);
-	ask->error = run->seats[seat].error;
+	if (ask->error == 0)
+		ask->error = run->seats[seat].error;
 	if (ask->kind == PROBE_ECHO && (ask->size < SMALL || ask->size > PROBE_ECHO_MAX))
 		ask->error = -EINVAL;
 	if (ask->error == 0 && getrandom(&ask->xid, sizeof(ask->xid), 0) != sizeof(ask->xid))
@@ -554,6 +655,7 @@ int probe_run(struct ask *asks, size_t n, unsigned int least_ms, unsigned int li
 	}
 	for (size_t i = 0; i < run.n_seats; i++)
 		close_seat(&run.seats[i]);
+	(void)packet_batch_free(run.batch);
 	free(run.seats);
 	free(run.seat_of);
 	free(run.frame);

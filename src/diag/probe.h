@@ -7,8 +7,8 @@
  * probe_run() sends them all, listens for a while, and writes what came back
  * into the same array. Nothing here decides what an answer means.
  *
- * Frames leave through packet sockets, from one of three places: a device of
- * the host; a port of the bridge made for the moment, which is where a guest
+ * Frames leave through packet sockets, from one of four places: a device of
+ * the host; a macvtap, towards its guest; a port of the bridge made for the moment, which is where a guest
  * sends from; a macvlan made for the moment, which is how another guest on the
  * same lower device reaches a macvtap (kern/vantage.h). Questions with the same
  * place share it.
@@ -27,6 +27,7 @@
 
 #define PROBE_MAX 256u
 #define PROBE_ANSWERS 8u
+#define PROBE_GROUPS_MAX 64u
 #define PROBE_ECHO_MAX 9216u	/* bytes of a packet */
 
 enum probe_kind {
@@ -36,6 +37,7 @@ enum probe_kind {
 	PROBE_DAD,		/* the same, from :: as somebody who is about to take the address */
 	PROBE_DHCP4,		/* who leases? DISCOVER */
 	PROBE_DHCP6,		/* who leases? Solicit */
+	PROBE_GROUPS,		/* which multicast groups does the guest listen to? MLD and IGMP general queries, to @mac alone; zero: whatever MAC it has */
 	PROBE_ECHO,		/* an echo of @size bytes, after a small one and a neighbour solicitation */
 	PROBE_KIND_N_,
 };
@@ -43,6 +45,7 @@ enum probe_kind {
 enum probe_place {
 	PROBE_PLACE_DEVICE,	/* @ifindex itself */
 	PROBE_PLACE_PORT,	/* a port of the bridge @ifindex */
+	PROBE_PLACE_GUEST,	/* the macvtap @ifindex: to its guest, and to nobody else (kern/inward.h) */
 	PROBE_PLACE_MACVLAN,	/* beside the macvtaps of the lower device @ifindex */
 	PROBE_PLACE_N_,
 };
@@ -68,10 +71,12 @@ struct ask {
 	uint16_t size;		/* PROBE_ECHO: of the IPv6 packet */
 
 	/* What came of it. */
-	int error;		/* negative errno: it could not be asked, nothing was measured */
+	int error;		/* negative errno: it could not be asked, nothing was measured; set before: it isn't to be */
 	bool asked;
 	bool small_came;	/* PROBE_ECHO: the answer to the small one */
 	uint32_t too_big;	/* PROBE_ECHO: the MTU that a router named, or 0 */
+	struct mac *groups;	/* PROBE_GROUPS: what is reported; room for PROBE_GROUPS_MAX, the caller's */
+	size_t n_groups;
 	size_t n_answers;	/* different senders; ECHO: answers to the large one */
 	struct probe_answer answers[PROBE_ANSWERS];
 

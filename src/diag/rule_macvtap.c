@@ -49,7 +49,8 @@ static void about_guest(struct diag_finding *f, const struct snapshot *s, const 
 struct wanted {
 	struct mac group;
 	const struct ip *ip;		/* for which address; NULL: not known */
-	bool in_filter;			/* the guest's own filter names it */
+	bool in_filter;			/* the guest's own filter names it, or its report */
+	bool reported;
 };
 
 struct wants {
@@ -92,6 +93,21 @@ static void want_by_filter(struct wants *w, const struct snap_nic *nic)
 			g->in_filter = true;
 	}
 	w->source = "QMP query-rx-filter";
+}
+
+/* Asked just now, the guest says so itself. Return: whether it was. */
+static bool want_by_report(struct wants *w, const struct snap_probe *p)
+{
+	if (!p || p->n_answers == 0)
+		return false;
+	for (size_t i = 0; i < p->n_groups; i++) {
+		struct wanted *g = want(w, &p->groups[i]);
+
+		if (g)
+			g->in_filter = g->reported = true;
+	}
+	w->source = "its MLD report";
+	return true;
 }
 
 static void want_by_address(struct wants *w, const struct scene_addr *addrs, size_t n, bool filter_known)
@@ -152,6 +168,8 @@ static void filtered_rows(struct diag_finding *f, const struct snapshot *s, cons
 			what = "all nodes";
 		else if (is_solicited(&g->group))
 			what = "an address of the guest's";
+		else if (!is_group6(&g->group))
+			what = "IPv4";
 		FINDING_ROW(f, MAC_STR(&g->group), what, g->in_filter ? "yes" : "should",
 			    !in ? "no" : accident(s, l->ifindex, &g->group) ? "by luck: the host's own address" : "yes");
 	}
@@ -201,17 +219,34 @@ static bool is_followed(const struct snapshot *s, const struct snap_link *l)
 	return false;
 }
 
+static void not_known(struct findings *found, const struct snapshot *s, const struct snap_link *l, const struct snap_nic *nic,
+		      const struct snap_probe *asked)
+{
+	const char *guest = scene_guest_or(s, found->arena, l), *why = asked ? "it was asked and said nothing" : NULL;
+
+	for (size_t i = 0; i < s->n_probes && !why; i++)
+		if (str_eq(s->probes[i].kind, "groups") && s->probes[i].ifindex == l->ifindex)
+			why = arena_printf(found->arena, "it can't be asked without asking the LAN as well: %s", s->probes[i].why);
+	if (why)
+		findings_unchecked(found, true, "what %s listens to isn't known: %s", guest, why);
+	else
+		findings_unchecked(found, true, "what %s listens to isn't known%s; `sixtap doctor --probe` asks the guest itself", guest,
+				   nic && strncmp(nic->guest, "libvirt:", 8) == 0 ? ", libvirt holds its monitor" : "");
+}
+
 static void judge_filtered_one(const struct snapshot *s, struct findings *found, const struct snap_link *l)
 {
 	const struct snap_nic *nic = snap_nic_of_link(s, l->ifindex);
 	size_t n_addrs;
 	const struct wanted *worst = NULL;
+	const struct snap_probe *asked = snap_probe(s, "groups", l->ifindex, NULL);
 	struct wants w = { .n = 0 };
 
 	if ((l->flags & (IFF_ALLMULTI | IFF_PROMISC)) || l->allmulti > 0 || l->promiscuity > 0 || !(l->flags & IFF_UP))
 		return;
 	const struct scene_addr *addrs = scene_behind_link(s, found->arena, l, &n_addrs);
 	want_by_filter(&w, nic);
+	bool told = want_by_report(&w, asked);
 	want_by_address(&w, addrs, n_addrs, nic && nic->rx_known);
 	for (size_t i = 0; i < w.n; i++) {
 		if (!is_solicited(&w.list[i].group) || snap_mcast(s, l->ifindex, &w.list[i].group))
@@ -220,15 +255,14 @@ static void judge_filtered_one(const struct snapshot *s, struct findings *found,
 			worst = &w.list[i];
 	}
 	/* "None found" would be no answer for a guest of which nothing is known. */
-	if (w.n == 0 && nic && nic->live && !nic->rx_known && !is_followed(s, l))
-		findings_unchecked(found, true, "what %s listens to isn't known%s; `sixtap adopt %s` asks the guest itself", nic->guest,
-				   strncmp(nic->guest, "libvirt:", 8) == 0 ? ", libvirt holds its monitor" : "",
-				   adopt_subject(s, l));
+	if (w.n == 0 && !told && !(nic && nic->rx_known) && !is_followed(s, l))
+		not_known(found, s, l, nic, asked);
 	if (!worst)
 		return;
 	const char *guest = scene_guest_or(s, found->arena, l);
 	struct diag_finding *f = findings_add(found, l->name);
 	about_guest(f, s, l);
+	f->measured = worst->reported;
 	finding_what(f, "Nobody can reach %s over IPv6%s%s: %s drops the neighbour solicitations meant for it.", guest,
 		     worst->ip ? " at " : "", worst->ip ? IP_STR(worst->ip) : "", l->name);
 	finding_why(f, "A macvtap lets in only the multicast groups on its own list, and nobody puts the guest's there%s.",
@@ -238,7 +272,7 @@ static void judge_filtered_one(const struct snapshot *s, struct findings *found,
 		const struct snap_probe *p = snap_probe(s, "ns", l->ifindex, worst->ip);
 
 		finding_value(f, "address", "%s", IP_STR(worst->ip));
-		f->measured = p && p->n_answers == 0;
+		f->measured |= p && p->n_answers == 0;
 		if (p)
 			finding_value(f, "asked_now", "%s", p->n_answers ? "answered, by luck: the list is a hash" : "no answer");
 	}

@@ -385,6 +385,7 @@ static STRUCT(answer, struct snap_answer)
 #define T struct snap_probe
 static const struct snap_field probe_fields[] = {
 	F(kind), F(ifindex), F(target), F(why), F(value), F(small_came), F(too_big), ARRAY(answers, snap_struct_answer),
+	MACS(groups),
 };
 #undef T
 static STRUCT(probe, struct snap_probe)

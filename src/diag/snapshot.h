@@ -582,6 +582,8 @@ struct snap_probe {		/* sorted by kind, ifindex, target */
 	uint32_t too_big;	/* echo: the MTU that a router named, or 0 */
 	struct snap_answer *answers;
 	size_t n_answers;
+	struct mac *groups;	/* groups: what the guest reports */
+	size_t n_groups;
 };
 
 struct snap_answer {		/* by different senders, in the order they came */

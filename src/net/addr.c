@@ -357,6 +357,13 @@ struct mac mac_of_multicast6(const struct in6_addr *group)
 	return mac;
 }
 
+struct mac mac_of_multicast4(struct in_addr group)
+{
+	const uint32_t low = ntohl(group.s_addr);
+
+	return (struct mac){ { 0x01, 0x00, 0x5e, (uint8_t)(low >> 16 & 0x7f), (uint8_t)(low >> 8), (uint8_t)low } };
+}
+
 struct mac mac_from_seed(const uint8_t seed[static 16])
 {
 	return (struct mac){ { 0x52, 0x54, 0x00, seed[0], seed[1], seed[2] } };

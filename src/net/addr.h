@@ -91,6 +91,7 @@ struct in6_addr ip6_solicited_node(const struct in6_addr *target);
 struct in6_addr ip6_eui64(const struct in6_addr *prefix64, const struct mac *mac);
 bool ip6_is_eui64(const struct in6_addr *ip, const struct mac *mac);	/* is its interface identifier made of @mac? */
 struct mac mac_of_multicast6(const struct in6_addr *group);
+struct mac mac_of_multicast4(struct in_addr group);
 
 /*
  * Stable things derived from a seed (a host's secret and a name). @seed comes from

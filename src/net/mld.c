@@ -112,6 +112,10 @@ int mld_parse_query(struct rd msg, const struct ndp_meta *meta, struct mld_query
 	return 0;
 }
 
+const struct in6_addr mld_querier = { { { 0xfe, 0xbf, [2] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+					  0xff, 0xff, 0xff } } };
+const struct mac mld_querier_mac = { { 0x02, 's', 'i', 'x', 't', 'p' } };
+
 bool mld_record_joins(const struct mld_record *record)
 {
 	switch (record->type) {

@@ -72,3 +72,7 @@ bool mld_record_joins(const struct mld_record *record);
  * An IPv6 packet with a general query (RFC 3810 5.1) from @src, link-local, that is to be answered within half a second.
  */
 void mld_put_query(struct wr *w, const struct in6_addr *src);
+
+/* Who asks a guest of ours: the highest link-local address, so that a guest that is a querier itself stays it (7.6.2). */
+extern const struct in6_addr mld_querier;
+extern const struct mac mld_querier_mac;

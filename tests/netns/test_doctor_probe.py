@@ -2,6 +2,8 @@
 """`sixtap doctor --probe`: what is asked of the network itself, as a guest and beside a macvtap."""
 import ctypes, json, os, socket, threading, time
 from lab import wait
+from libfault import Doctor
+from libmacvtap import Guest, Wire
 from test_doctor_bridge import Lan as BridgeLan, P4, P6
 from test_doctor_macvtap import Filtered, Lan as MacvtapLan
 
@@ -153,3 +155,65 @@ def test_size_of_a_port(lab):
     # The guest doesn't answer at all: nothing was measured of sizes.
     t.g1.run("nft", "-f", "-", input="table ip6 mute {\n chain in { type filter hook input priority 0; icmpv6 type echo-request drop\n }\n}\n")
     assert t.doctor.look("--probe")[key]["basis"] == "deduced"
+
+
+def test_groups_of_unknown_guests(lab):
+    """Of guests behind others' macvtaps no address is known: they are asked, and nobody else is."""
+    wire = Wire(lab)
+    doctor = Doctor(lab, wire.host)
+    wire.host.ip("link", "set", "eth0", "addrgenmode", "none")
+    modes = {"bridge": 1, "vepa": 2, "private": 3}
+    guests = {}
+    for mode, n in modes.items():
+        mac = f"52:54:00:bb:00:0{n}"
+        name = wire.macvtap(mac, mode, f"mt{n}")
+        # Quiet from the beginning, so that nothing is known of it.
+        guests[name] = Guest(wire, f"u{n}", name, mac, accept_ra=0, addr_gen_mode=1, router_solicitations=0, dad_transmits=0)
+        guests[name].ns.ip("addr", "add", f"fe80::77:{n}/64", "dev", "g0", "nodad")
+
+    def judged(*argv):
+        a = json.loads(doctor.run("doctor", "--json", *argv).stdout)
+        found = {f["subject"]: f for f in a["findings"] if f["id"] == "macvtap.multicast-filtered"}
+        unchecked = [b for u in a["unchecked"] if u["id"] == "macvtap.multicast-filtered" for b in u["because"]]
+        return found, unchecked
+    found, unchecked = judged()
+    assert not found and len(unchecked) == 3 and all("--probe" in u for u in unchecked), (found, unchecked)
+    seen = wire.peer.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    seen.bind(("p0", 3))
+    seen.setblocking(False)
+    found, unchecked = judged("--probe")
+    assert set(found) == set(guests) and not unchecked, (found, unchecked)
+    for name, f in found.items():
+        assert f["basis"] == "measured", f
+        assert {"multicast group": f"33:33:ff:77:00:0{name[2]}", "needed for": "an address of the guest's", "guest listens": "yes",
+                "lets in": "no"} in f["evidence"]["table"], f
+    queries = []
+    while True:
+        try:
+            frame = seen.recv(2048)
+        except BlockingIOError:
+            break
+        if frame[12:14] == b"\x86\xdd" and frame[20] == 0 and frame[62] == 130 or frame[12:14] == b"\x08\0" and frame[23] == 2 \
+                and frame[14 + (frame[14] & 15) * 4] == 0x11:
+            queries.append(frame.hex())
+    seen.close()
+    assert not queries, f"the LAN was asked, too: {queries}"
+    assert not any("clsact" in wire.host.run("tc", "qdisc", "show", "dev", d).stdout for d in guests), "a filter is left"
+    # Joined by hand: the guest says the same, and nothing is wrong.
+    for name in guests:
+        wire.host.ip("maddr", "add", f"33:33:ff:77:00:0{name[2]}", "dev", name)
+    assert judged("--probe") == ({}, [])
+    # Without eBPF, those whose question would reach the LAN as well aren't asked; one that says nothing is named.
+    doctor.env["SIXTAP_GUARD"] = "nft"
+    found, unchecked = judged("--probe")
+    assert not found and not unchecked, (found, unchecked)
+    for name in guests:
+        wire.host.ip("maddr", "del", f"33:33:ff:77:00:0{name[2]}", "dev", name)
+    found, unchecked = judged("--probe")
+    assert set(found) == {"mt1"} and len(unchecked) == 2 and all("the LAN" in u for u in unchecked), (found, unchecked)
+    del doctor.env["SIXTAP_GUARD"]
+    for name in ("mt2", "mt3"):
+        wire.host.ip("maddr", "add", f"33:33:ff:77:00:0{name[2]}", "dev", name)
+    guests["mt1"].ns.ip("link", "set", "g0", "down")
+    found, unchecked = judged("--probe")
+    assert not found and len(unchecked) == 1 and "mt1" in unchecked[0] and "said nothing" in unchecked[0], (found, unchecked)
