@@ -265,6 +265,8 @@ static bool del_quickly(struct daemon_main *d, const struct live_forward *f)
 {
 	struct plan_result *r = result_of(d, f->network);
 
+	if (ip_is_set(&f->forward.host) || f->forward.n_from > 0)	/* others may share its port */
+		return false;
 	for (size_t i = 0; r && i < r->n_forwards; i++) {
 		if (!str_eq(r->forwards[i].guest->name, f->guest) || !forward_is_same(r->forwards[i].forward, &f->forward))
 			continue;

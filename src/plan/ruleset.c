@@ -168,9 +168,16 @@ static void key_forward(struct nft_elem *e, const struct ruleset_forward *f, uin
 static void add_forward(struct builder *b, const struct ruleset_forward *f)
 {
 	bool six = f->target.family == AF_INET6, at = ip_is_set(&f->host);
+	struct nft_elem *e;
 
 	for (uint32_t port = f->host_first; port <= f->host_last; port++) {
-		struct nft_elem *e = elem_begin(b, (f->n_from > 0 ? dnat_from_sets : dnat_sets)[six][at]);
+		if (at || f->n_from > 0) {
+			e = elem_begin(b, "narrowed");
+			key_put(e, FIELD_PROTO, &f->proto);
+			key_port(e, (uint16_t)port);
+			elem_done(b, e);
+		}
+		e = elem_begin(b, (f->n_from > 0 ? dnat_from_sets : dnat_sets)[six][at]);
 		uint16_t to = (uint16_t)(f->guest_first + (port - f->host_first));
 		uint8_t n = (uint8_t)ip_size(&f->target);
 

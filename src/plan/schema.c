@@ -6,7 +6,7 @@
  * - With br_netfilter, frames that the bridge forwards pass the inet hooks with
  *   iif = oif = the bridge, and a frame that prerouting translates to a guest of
  *   the same bridge is bridged, not routed. So (bridge, bridge) is always
- *   accepted, and source translation for it is limited to translated flows.
+ *   accepted (SAME), and source translation for it is limited to translated flows.
  *   POSTROUTING sees such frames without an input interface, which is why a
  *   hairpin is recognised by the source address (own4, own6).
  * - A guest that reaches itself through its own forward then needs its bridge
@@ -65,6 +65,7 @@ const struct schema_set schema_sets[] = {
 	{ NFPROTO_INET, "dnat6_from", { FIELD_PROTO, FIELD_PORT }, .data = DATA_IP6_PORT },
 	{ NFPROTO_INET, "dnat4_at_from", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, .data = DATA_IP4_PORT },
 	{ NFPROTO_INET, "dnat6_at_from", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, .data = DATA_IP6_PORT },
+	{ NFPROTO_INET, "narrowed", { FIELD_PROTO, FIELD_PORT }, .data = DATA_NONE },	/* ports of _at and _from */
 	{ NFPROTO_INET, "from4", { FIELD_PROTO, FIELD_PORT, FIELD_IP4 }, .interval = true },
 	{ NFPROTO_INET, "from6", { FIELD_PROTO, FIELD_PORT, FIELD_IP6 }, .interval = true },
 	{ NFPROTO_INET, "from4_at", { FIELD_PROTO, FIELD_PORT, FIELD_IP4, FIELD_IP4 }, .interval = true },
@@ -122,6 +123,7 @@ const char schema_guard_memory[] =
 #define MLD "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept"
 #define DHCP "udp dport { 67, 547 } drop"
 #define ANSWERS "ct state established,related accept"
+#define SAME "iifname . oifname @same accept"
 #define REFUSE "reject with icmpx admin-prohibited"
 
 /*
@@ -237,22 +239,26 @@ const struct schema_chain schema_chains[] = {
 	/* guest → elsewhere */
 	{ NFPROTO_INET, "from_nat", NULL, .rules = {
 		"meta oifkind != \"bridge\" accept",	/* networks of ours are bridges */
+		SAME,
 		"oifname @nets " REFUSE,
 		"accept",
 	} },
 	{ NFPROTO_INET, "from_nat_by_uplink", NULL, .rules = {
+		"meta oifkind \"bridge\" " SAME,
 		"oifname @nets " REFUSE,
 		ANSWERS,
 		"iifname . oifname @uplinks accept",
 		REFUSE,
 	} },
-	{ NFPROTO_INET, "from_isolated", NULL, .rules = { REFUSE } },
+	{ NFPROTO_INET, "from_isolated", NULL, .rules = { SAME, REFUSE } },
 	/* elsewhere → guest */
 	{ NFPROTO_INET, "to_nat", NULL, .rules = { ANSWERS, "ct status dnat accept", "drop" } },
 	{ NFPROTO_INET, "to_isolated", NULL, .rules = { "drop" } },
-	{ NFPROTO_INET, "forwards", NULL, .rules = {
-		"th dport 53 iifname . ip daddr @dns4 return",
-		"th dport 53 iifname . ip6 daddr @dns6 return",
+	{ NFPROTO_INET, "forwards_dns", NULL, .rules = {
+		"iifname . ip daddr @dns4 accept",
+		"iifname . ip6 daddr @dns6 accept",
+	} },
+	{ NFPROTO_INET, "forwards_narrowed", NULL, .rules = {
 		"meta l4proto . th dport . ip daddr . ip saddr @from4_at "
 			"dnat ip to meta l4proto . th dport . ip daddr map @dnat4_at_from",
 		"meta l4proto . th dport . ip6 daddr . ip6 saddr @from6_at "
@@ -263,6 +269,12 @@ const struct schema_chain schema_chains[] = {
 		"ip6 daddr fe80::/10 return",
 		"meta l4proto . th dport . ip saddr @from4 dnat ip to meta l4proto . th dport map @dnat4_from",
 		"meta l4proto . th dport . ip6 saddr @from6 dnat ip6 to meta l4proto . th dport map @dnat6_from",
+	} },
+	{ NFPROTO_INET, "forwards", NULL, .rules = {
+		"th dport 53 jump forwards_dns",
+		"meta l4proto . th dport @narrowed jump forwards_narrowed",
+		"fib daddr type != local return",
+		"ip6 daddr fe80::/10 return",
 		"dnat ip to meta l4proto . th dport map @dnat4",
 		"dnat ip6 to meta l4proto . th dport map @dnat6",
 	} },
@@ -273,7 +285,6 @@ const struct schema_chain schema_chains[] = {
 		"oifname vmap @output_to",
 	} },
 	{ NFPROTO_INET, "forward", "type filter hook forward priority filter; policy accept;", .rules = {
-		"meta oifkind \"bridge\" meta iifkind \"bridge\" iifname . oifname @same accept",
 		"iifname vmap @forward_from",
 		"oifname vmap @forward_to",
 	} },

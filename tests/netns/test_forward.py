@@ -56,6 +56,18 @@ def test_live(lan, web):
     assert both(lan, 9000) == ["", ""] and ("web", "9000:81/tcp") not in forwards(lan)
 
 
+def test_one_port_at_two_addresses(lan, web):
+    """What one forward needs stays when another of the same port goes."""
+    six = f"[{lan.host6()[0]}]:9000:81"
+    for spec in (f"{UPLINK4}:9000:81", six):
+        lan.sixtap("forward", "add", "lan/web", spec)
+    assert both(lan, 9000) == ["other", "other"]
+    lan.sixtap("forward", "del", "lan/web", six)
+    assert both(lan, 9000) == ["other", ""] and lan.sixtap.json("plan")["changes"] == []
+    lan.sixtap("forward", "del", "lan/web", f"{UPLINK4}:9000:81")
+    assert both(lan, 9000) == ["", ""] and lan.sixtap.json("plan")["changes"] == []
+
+
 def test_outlives_up_and_daemon_not_down(lan, web):
     lan.sixtap("forward", "add", "lan/web", "9000:81")
     lan.up()

@@ -94,6 +94,9 @@ static void test_layout(void **state)
 	assert_bytes(e->key, e->key_len, "1100000000350000c6336402c6336400");
 	assert_bytes(e->key_end, e->key_end_len, "1100000000350000c6336402c63364ff");
 	assert_null(find(t, "from4_at", 1));	/* the /32 is inside the /24: overlapping elements are refused */
+	e = find(t, "narrowed", 0);
+	assert_bytes(e->key, e->key_len, "1100000000350000");
+	assert_null(find(t, "narrowed", 1));
 	e = find(t, "snat4", 0);
 	assert_int_equal(e->verdict, NFT_VERDICT_GOTO);
 	assert_string_equal(e->chain, "snat_any");
