@@ -222,7 +222,7 @@ static void read_guest(struct conf *c, struct draft *d, const struct yaml_pair *
 	guest->n_ips = ips.n;
 	if (v[KEY_USER]) {
 		text = conf_text(c, v[KEY_USER], conf_path(c, path, "user"), "a user's name");
-		if (text && !text_is_user(text))
+		if (text && (!text_is_user(text) || conf_is_bool(v[KEY_USER])))
 			report_help(conf_error(c, &v[KEY_USER]->where, conf_path(c, path, "user"), "%s isn't a user's name",
 					       conf_quote(c, text)), "write one name; groups go into the network's  allow");
 		else if (text)

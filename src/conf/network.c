@@ -290,9 +290,9 @@ static void read_allow(struct conf *c, struct draft *d, const struct yaml_node *
 
 		if (!text)
 			continue;
-		if (!text_is_user(text + (text[0] == '@'))) {
+		if (!text_is_user(text + (text[0] == '@')) || conf_is_bool(items[i])) {
 			report_help(conf_error(c, &items[i]->where, path, "%s isn't a user's name", conf_quote(c, text)),
-				    "write a name (not a number), a group as \"@kvm\"");
+				    "write a name (not a number, yes or no), a group as \"@kvm\"");
 			continue;
 		}
 		allow[d->net->n_allow++] = arena_strdup(c->arena, text);

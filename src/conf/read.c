@@ -199,6 +199,11 @@ int conf_word(struct conf *c, const struct yaml_node *node, const char *path, co
 	return -1;
 }
 
+bool conf_is_bool(const struct yaml_node *node)
+{
+	return node->type == YAML_SCALAR && !node->quoted && (text_is_true(node->text) || text_is_false(node->text));
+}
+
 bool conf_bool(struct conf *c, const struct yaml_node *node, const char *path, bool *ret)
 {
 	int i = conf_word(c, node, path, (const char *const[]){ "no", "yes" }, 2);

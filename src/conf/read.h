@@ -81,6 +81,8 @@ int conf_word(struct conf *c, const struct yaml_node *node, const char *path, co
 int conf_word_try(const struct yaml_node *node, const char *const *words, size_t n);
 
 bool conf_bool(struct conf *c, const struct yaml_node *node, const char *path, bool *ret);
+/* What YAML makes a yes or no of, because it isn't quoted: no name is meant by it. */
+bool conf_is_bool(const struct yaml_node *node);
 bool conf_mac(struct conf *c, const struct yaml_node *node, const char *path, struct mac *ret);
 bool conf_ip(struct conf *c, const struct yaml_node *node, const char *path, int family, struct ip *ret);
 bool conf_range(struct conf *c, const struct yaml_node *node, const char *path, int family, struct ip_range *ret);
