@@ -100,11 +100,14 @@ KEYS = [
 ]
 WHOLE = [
     ("", ["", "networks:", "networks: {}", "{}", "networks: {lan: }", "adopt: {macvtap: all}", "adopt: {}", "adopt:",
-          "adopt: {macvtap: ['libvirt:ha', macvtap0]}", "adopt: {macvtap: macvtap0}", "adopt: {macvtap: []}"],
+          "adopt: {macvtap: ['libvirt:ha', macvtap0]}", "adopt: {macvtap: macvtap0}", "adopt: {macvtap: []}",
+          "adopt: {macvtap: [{subject: macvtap0, monitor: /run/x.qmp}, {subject: 'libvirt:ha'}]}"],
      ["[]", "x", "5", "networks: []", "networks: x", "network: {}", "networks: {LAN: }", "networks: {-a: }", "networks: {'': }",
       "networks: {a-much-too-long-name: }", "networks: {a.b: }", "networks: {a_b: }", "networks: {lan: []}", "networks: {lan: x}",
       "adopt: all", "adopt: []", "adopt: {macvtaps: all}", "adopt: {macvtap: {}}", "adopt: {macvtap: ['libvirt:']}",
-      "adopt: {macvtap: 'a b'}", "adopt: {macvtap: ['xen:foo']}", "version: 2"],
+      "adopt: {macvtap: 'a b'}", "adopt: {macvtap: ['xen:foo']}", "version: 2",
+      "adopt: {macvtap: [{subject: macvtap0, monitor: x}]}", "adopt: {macvtap: [{monitor: /x}]}",
+      "adopt: {macvtap: {subject: macvtap0}}"],
      ["networks: {all: }", "networks: {default: }", "networks: {lo: {mode: isolated}}",
       "networks: {a: {mode: isolated}, a: {mode: isolated}}"]),
 ]
