@@ -284,14 +284,22 @@ static int wrong_option(struct cmd *cmd, int opt, char **argv)
 	return '?';
 }
 
+bool cmd_wants_color(const struct cmd *cmd, int fd)
+{
+	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (cmd->color_option != CMD_COLOR_AUTO)
+		return cmd->color_option == CMD_COLOR_ALWAYS;
+	return isatty(fd) && !(none && *none) && term && *term && !str_eq(term, "dumb");
+}
+
 /* What colours and where they go can be told only after the options of the subcommand. */
 static void look(struct cmd *cmd)
 {
 	cmd->tty = isatty(STDOUT_FILENO);
 	cmd->utf8 = str_eq(nl_langinfo(CODESET), "UTF-8");
-	cmd->color = cmd->color_option == CMD_COLOR_ALWAYS ||
-		     (cmd->color_option == CMD_COLOR_AUTO && cmd->tty && !(getenv("NO_COLOR") && *getenv("NO_COLOR")));
-	cmd->progress = isatty(STDERR_FILENO) && !cmd->quiet && !cmd->json;
+	cmd->color = cmd_wants_color(cmd, STDOUT_FILENO);
+	cmd->progress = isatty(STDERR_FILENO) && !cmd->quiet && !cmd->json && !str_eq(getenv("TERM"), "dumb");
 }
 
 static int settle_paths(struct cmd *cmd)
@@ -530,8 +538,7 @@ int main(int argc, char **argv)
 		json_decref(o);
 	} else if (report_n(cmd.report) > 0 && (errors || !cmd.quiet)) {
 		(void)fflush(stdout);
-		report_print(cmd.report, stderr, isatty(STDERR_FILENO) && cmd.color_option != CMD_COLOR_NEVER &&
-							 !(getenv("NO_COLOR") && *getenv("NO_COLOR")));
+		report_print(cmd.report, stderr, cmd_wants_color(&cmd, STDERR_FILENO));
 	}
 	if (errors && !cmd.json && placed_errors(cmd.report) > 0)
 		(void)fprintf(stderr, "%zu error%s, nothing was changed.\n", report_n_errors(cmd.report),

@@ -77,6 +77,9 @@ bool cmd_no_options(struct cmd *cmd, int argc, char **argv);
 /* Print the one JSON answer of a subcommand; steals @answer. "version":1 is added. */
 void cmd_json(struct cmd *cmd, json_t *answer);
 
+/* Whether escape sequences belong on @fd: --color, else a terminal that isn't dumb, without NO_COLOR. */
+bool cmd_wants_color(const struct cmd *cmd, int fd);
+
 /* A usage error: "sixtap up: WHAT; HELP"; returns EXIT_USAGE. */
 int cmd_usage(struct cmd *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -11,6 +11,7 @@
 #include "cmd/client.h"
 #include "cmd/cmd.h"
 #include "cmd/save.h"
+#include "cmd/table.h"
 #include "conf/forward.h"
 #include "kern/kern.h"
 #include "kern/observe.h"
@@ -39,28 +40,48 @@ static const char *text(const json_t *o, const char *key)
 
 /* ---- list ---- */
 
-static void print_one(const struct cmd *cmd, const json_t *f)
+/* Where a forward leads to; free() it. */
+static char *target(const json_t *f)
 {
-	_cleanup_(freep) char *guest = xasprintf("%s/%s", text(f, "network"), text(f, "guest"));
-	bool waits = str_eq(text(f, "state"), "waiting");
+	const char *v4 = text(f, "ipv4"), *v6 = text(f, "ipv6");
 
-	(void)printf("%s %s", cmd_glyph(cmd, waits ? GLYPH_INFO : GLYPH_UP), cmd_bold(cmd));
-	cmd_column(guest, 23);
-	(void)printf("%s ", cmd_plain(cmd));
-	cmd_column(text(f, "spec"), 23);
-	if (waits)
-		(void)printf(" waiting for an address of the guest");
-	else
-		(void)printf(" %s%s%s", text(f, "ipv4"), *text(f, "ipv4") && *text(f, "ipv6") ? "  " : "", text(f, "ipv6"));
-	(void)printf("%s%s%s\n", cmd_dim(cmd), json_is_true(json_object_get(f, "runtime")) ? "  runtime" : "", cmd_plain(cmd));
+	return str_eq(text(f, "state"), "waiting") ? xstrdup("waiting for an address of the guest") :
+						    xasprintf("%s%s%s", v4, *v4 && *v6 ? "  " : "", v6);
+}
+
+static void print_all(const struct cmd *cmd, const json_t *forwards)
+{
+	int guests = 0, specs = 0, rest = 0, n;
+	const json_t *f;
+	size_t i;
+
+	json_array_foreach(forwards, i, f) {
+		_cleanup_(freep) char *to = target(f);
+		bool runtime = json_is_true(json_object_get(f, "runtime"));
+
+		n = (int)(strlen(text(f, "network")) + 1 + strlen(text(f, "guest")));
+		guests = n > guests ? n : guests;
+		n = (int)strlen(text(f, "spec"));
+		specs = n > specs ? n : specs;
+		n = (int)strlen(to) + (runtime ? 9 : 0);
+		rest = n > rest ? n : rest;
+	}
+	bool narrow = 2 + guests + 2 + specs + 2 + rest > table_terminal();
+	json_array_foreach(forwards, i, f) {
+		_cleanup_(freep) char *guest = xasprintf("%s/%s", text(f, "network"), text(f, "guest")), *to = target(f);
+		bool waits = str_eq(text(f, "state"), "waiting"), runtime = json_is_true(json_object_get(f, "runtime"));
+
+		(void)printf("%s %s%-*s%s  ", cmd_glyph(cmd, waits ? GLYPH_INFO : GLYPH_UP), cmd_bold(cmd), narrow ? 0 : guests,
+			     guest, cmd_plain(cmd));
+		(void)printf("%-*s%s%s", narrow ? 0 : specs, text(f, "spec"), narrow ? "\n    " : "  ", to);
+		(void)printf("%s%s%s\n", runtime ? cmd_dim(cmd) : "", runtime ? "  runtime" : "", runtime ? cmd_plain(cmd) : "");
+	}
 }
 
 static int list(struct cmd *cmd, char **networks, int n)
 {
 	_cleanup_(control_freep) struct control *control = NULL;
 	json_t *answer = NULL, *request;
-	const json_t *f;
-	size_t i;
 
 	if (client_connect(cmd, CLIENT_MUST_RUN, &control) != 0)
 		return EXIT_FAILED;
@@ -74,8 +95,7 @@ static int list(struct cmd *cmd, char **networks, int n)
 	}
 	if (json_array_size(json_object_get(answer, "forwards")) == 0 && !cmd->quiet)
 		(void)printf("no forwards\n");
-	json_array_foreach(json_object_get(answer, "forwards"), i, f)
-		print_one(cmd, f);
+	print_all(cmd, json_object_get(answer, "forwards"));
 	json_decref(answer);
 	return EXIT_DONE;
 }

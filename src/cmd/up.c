@@ -63,14 +63,18 @@ static void print_network(struct cmd *cmd, const json_t *n, const struct ifaddrs
 	const char *name = text(n, "name"), *mode = text(n, "mode");
 	const json_t *v4 = json_object_get(n, "ipv4"), *v6 = json_object_get(n, "ipv6");
 
-	(void)printf("%s %s%s%s is up%s\n", cmd_glyph(cmd, GLYPH_OK), cmd_bold(cmd), name, cmd_plain(cmd),
-		     changed ? "" : ", nothing to change");
-	if (!changed)
+	(void)printf("%s %s%s%s is up", cmd_glyph(cmd, GLYPH_OK), cmd_bold(cmd), name, cmd_plain(cmd));
+	if (!changed) {
+		(void)printf(", nothing to change\n");
 		return;
-	if (v4) {
+	}
+	(void)printf("%*s%s%.2f s%s\n", (int)(strlen(name) < 28 ? 32 - strlen(name) : 4), "", cmd_dim(cmd), seconds,
+		     cmd_plain(cmd));
+	if (v4 && !str_eq(mode, "nat")) {
+		(void)printf("  IPv4  %s\n", text(v4, "address"));
+	} else if (v4) {
 		(void)printf("  IPv4  %-28s ", text(v4, "address"));
-		if (str_eq(mode, "nat"))
-			print_behind(n, all, AF_INET);
+		print_behind(n, all, AF_INET);
 		(void)putchar('\n');
 	}
 	if (v6) {
@@ -81,7 +85,6 @@ static void print_network(struct cmd *cmd, const json_t *n, const struct ifaddrs
 		(void)putchar('\n');
 	}
 	status_draining(cmd, n);
-	(void)printf("  %s%.2f s%s\n", cmd_dim(cmd), seconds, cmd_plain(cmd));
 }
 
 static bool is_named(const char *name, char **names, int n)
