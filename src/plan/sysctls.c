@@ -6,7 +6,8 @@
  * router advertisements, at once, on every interface with accept_ra 1, and take
  * no more. So each such interface gets accept_ra 2 before, and its route is
  * confirmed afterwards. An interface with accept_ra 0 has its advertisements
- * handled in user space and is left alone.
+ * handled in user space and is left alone. At boot nobody has heard a router
+ * yet: what may turn out to be a way outside keeps listening, too.
  *
  * Going back it is the reverse: forwarding first, then accept_ra. A value that
  * is no longer ours stays, and so does forwarding that somebody else lives on;
@@ -141,6 +142,42 @@ static bool was_reset(const struct make *m, const struct w_link *link)
 	return found && str_eq(found->ours, "2");
 }
 
+static bool has_default4(const struct world *world, uint32_t ifindex)
+{
+	for (size_t i = 0; i < world->n_routes; i++)
+		if (world->routes[i].oif == ifindex && is_default_route(&world->routes[i], AF_INET))
+			return true;
+	return false;
+}
+
+static bool is_named_uplink(const struct make *m, const struct w_link *link)
+{
+	for (size_t i = 0; i < m->n_nets; i++)
+		if (m->nets[i].up && wants_forwarding(&m->nets[i], AF_INET6) && str_eq(m->nets[i].d->uplink, link->name))
+			return true;
+	return false;
+}
+
+/*
+ * It would take what it needs from advertisements, but none has come, as happens at boot. Only while the host has no
+ * other way outside by IPv6, and where forwarding is, or is going to be, of our making: else somebody may want a router
+ * that listens to no other. Devices that guests of others
+ * may sit on (bridges, veths, taps) count only when a way outside leads through them.
+ */
+static bool may_live_from_ra(const struct make *m, const struct w_link *link, bool changes)
+{
+	static const char *const kinds[] = { "", "bond", "team", "vlan" };
+	const struct w_found *forwarding = world_found(m->world, path_forwarding6);
+
+	if (!link->have_inet6 || link->accept_ra != 1 || link->master != 0 || (link->flags & IFF_LOOPBACK) || link_is_ours(link) ||
+	    uplink_by_route(m->world, AF_INET6) || (!changes && !(forwarding && str_eq(forwarding->ours, "1"))))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (str_eq(link->kind, kinds[i]))
+			return true;
+	return has_default4(m->world, link->ifindex) || is_named_uplink(m, link);
+}
+
 static void emit_confirm(struct make *m, const struct w_link *link)
 {
 	struct op *op = ops_add(m->ops, OP_CONFIRM_ROUTE, OP_ACTION_WAIT);
@@ -158,10 +195,12 @@ static void emit_forwarding6(struct make *m, bool *ret_changes)
 	for (size_t i = 0; i < m->world->n_links; i++) {
 		const struct w_link *link = &m->world->links[i];
 
-		if (!lives_from_ra(m, link) && !was_reset(m, link))
-			continue;
-		(void)sysctl_op(m, path_accept_ra(m->arena, link->name), "2", "1",
-				"else forwarding costs the host its own default route");
+		if (lives_from_ra(m, link) || was_reset(m, link))
+			(void)sysctl_op(m, path_accept_ra(m->arena, link->name), "2", "1",
+					"else forwarding costs the host its own default route");
+		else if (may_live_from_ra(m, link, *ret_changes))
+			(void)sysctl_op(m, path_accept_ra(m->arena, link->name), "2", "1",
+					"else forwarding keeps the host from hearing its router");
 	}
 	if (*ret_changes)
 		(void)sysctl_op(m, path_forwarding6, "1", world_sysctl(m->world, path_forwarding6),
@@ -221,7 +260,7 @@ void emit_forwarding(struct make *m)
 	}
 	/* The kernel sends no router solicitations by itself for an interface that only now may hear the answer. */
 	for (size_t i = 0; i < m->world->n_links && six && !changes; i++)
-		if (was_reset(m, &m->world->links[i]))
+		if (was_reset(m, &m->world->links[i]) || may_live_from_ra(m, &m->world->links[i], false))
 			emit_confirm(m, &m->world->links[i]);
 }
 
