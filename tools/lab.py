@@ -272,8 +272,9 @@ class Who:
                 s.sendmsg([self._line(peer)], [(level, kind, info)], 0, peer)
             except TimeoutError:
                 continue
-            except OSError:
-                return
+            except OSError:     # a rule refuses the answer, no route leads there: the next one may get through
+                if self.stop:
+                    return
 
     def close(self):
         self.stop = True

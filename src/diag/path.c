@@ -338,6 +338,20 @@ static bool route_it(struct path_walk *w, struct path_route *ret)
 	return true;
 }
 
+/* Translated, it goes to somebody else. Return: who that is; else @to. */
+static const struct path_end *retarget(struct path_walk *w, const struct path_end *to)
+{
+	struct path_end *end;
+
+	if (w->p.answer || ip_eq(&w->p.orig_dst, &w->p.dst) || ip_eq(&w->p.dst, end_ip(to, w->p.family)))
+		return to;
+	end = arena_alloc(w->arena, 1, sizeof(*end));
+	if (path_find_end(w->s, w->arena, arena_strdup(w->arena, IP_STR(&w->p.dst)), end))
+		return to;
+	w->instead = end;
+	return end;
+}
+
 static bool send_out(struct path_walk *w, const struct path_route *r, const struct path_end *to)
 {
 	const char *prefix = r->route->dst.len == 0
@@ -369,6 +383,7 @@ static bool receive(struct path_walk *w, const struct path_end *to, bool prerout
 		return false;
 	if (!prerouted && !path_nft_inet(w, PATH_HOOK_PREROUTING, "prerouting"))
 		return false;
+	to = retarget(w, to);
 	if (!check_reverse_path(w) || !route_it(w, &r))
 		return false;
 	if (r.route->type == RTN_LOCAL || r.route->type == RTN_ANYCAST)
@@ -485,6 +500,7 @@ static bool from_host(struct path_walk *w, const struct path_end *to)
 	w->p.oif = r.route->oif;
 	if (!path_nft_inet(w, PATH_HOOK_OUTPUT, "output"))
 		return false;
+	to = retarget(w, to);
 	if (!ip_eq(&before, &w->p.dst) && !route_it(w, &r))
 		return false;
 	if (r.route->type == RTN_LOCAL)
@@ -631,6 +647,7 @@ void path_walk(const struct snapshot *s, struct arena *arena, const struct path_
 	if (ret->there.verdict == PATH_DROP)
 		return; /* nobody answers what didn't arrive */
 
+	const struct path_end *answerer = w.instead ? w.instead : to;
 	struct path_packet there = w.p;
 	w.way = &ret->answer;
 	*p = (struct path_packet){
@@ -651,7 +668,12 @@ void path_walk(const struct snapshot *s, struct arena *arena, const struct path_
 		.orig_sport = there.orig_sport,
 		.orig_dport = there.orig_dport,
 	};
-	walk_way(&w, to, from);
+	w.instead = NULL;
+	walk_way(&w, answerer, from);
+	if (ret->answer.verdict != PATH_DROP && !ip_eq(&w.p.src, &ret->dst))
+		(void)path_step(&w, "answer", PATH_DROP, "", "",
+				"it comes from %s, past the translation: %s asked %s, and takes no answer from anybody else", IP_STR(&w.p.src),
+				from->name, IP_STR(&ret->dst));
 	if (ret->answer.verdict == PATH_DROP || ret->verdict == PATH_PASS)
 		ret->verdict = ret->answer.verdict;
 }

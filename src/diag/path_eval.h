@@ -17,6 +17,7 @@ struct path_eval {
 	const struct snap_table *table;
 	const struct snap_chain *chain;
 	uint8_t family;			/* NFPROTO_* of the hook */
+	bool early;			/* before connection tracking has looked at the packet */
 	struct path_packet p;		/* changed by what rules do */
 	uint8_t link[14], net[40], transport[20];
 	size_t n_link, n_net, n_transport;

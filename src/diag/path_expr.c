@@ -77,6 +77,27 @@ static const uint8_t *load(const struct path_eval *e, uint32_t reg, size_t n)
 
 /* --------------------------------------------------------------------- expressions */
 
+/* What differs from packet to packet: identifiers, checksums, sequence numbers, flow labels. Nobody knows it beforehand. */
+static bool is_chance(const struct path_packet *p, uint32_t base, size_t at, size_t n)
+{
+	static const struct {
+		uint32_t base;
+		uint8_t proto;		/* of the transport header; of the network header 4 or 6 */
+		uint8_t from, to;
+	} list[] = {
+		{ NFT_PAYLOAD_NETWORK_HEADER, 4, 4, 6 },	{ NFT_PAYLOAD_NETWORK_HEADER, 4, 10, 12 },
+		{ NFT_PAYLOAD_NETWORK_HEADER, 6, 1, 4 },	{ NFT_PAYLOAD_TRANSPORT_HEADER, IPPROTO_TCP, 4, 12 },
+		{ NFT_PAYLOAD_TRANSPORT_HEADER, IPPROTO_TCP, 14, 18 }, { NFT_PAYLOAD_TRANSPORT_HEADER, IPPROTO_UDP, 6, 8 },
+		{ NFT_PAYLOAD_TRANSPORT_HEADER, IPPROTO_ICMP, 2, 6 }, { NFT_PAYLOAD_TRANSPORT_HEADER, IPPROTO_ICMPV6, 2, 6 },
+	};
+	const uint8_t proto = base == NFT_PAYLOAD_TRANSPORT_HEADER ? p->proto : p->family == AF_INET ? 4 : 6;
+
+	for (size_t i = 0; i < ARRAY_LEN(list) && !p->arp; i++)
+		if (list[i].base == base && list[i].proto == proto && at < list[i].to && at + n > list[i].from)
+			return true;
+	return false;
+}
+
 static enum path_outcome do_payload(struct path_eval *e, const struct snap_expr *x)
 {
 	const uint8_t *from = x->base == NFT_PAYLOAD_LL_HEADER	      ? e->link
@@ -92,6 +113,8 @@ static enum path_outcome do_payload(struct path_eval *e, const struct snap_expr 
 		return PATH_OUT_QUESTION;
 	if ((size_t)x->offset + x->len > n)
 		return x->base == NFT_PAYLOAD_LL_HEADER || x->offset >= n ? PATH_OUT_BREAK : store_doubt(e, x->dreg, x->len);
+	if (is_chance(&e->p, x->base, x->offset, x->len))
+		return store_doubt(e, x->dreg, x->len);
 	return store(e, x->dreg, from + x->offset, x->len);
 }
 
@@ -199,10 +222,13 @@ static enum path_outcome do_ct(struct path_eval *e, const struct snap_expr *x)
 	if (x->sreg) {
 		const uint8_t *v = load(e, x->sreg, 4);
 
-		if (x->key == NFT_CT_MARK && v)
+		if (x->key == NFT_CT_MARK && v && !e->early && !untracked)
 			memcpy(&p->ct_mark, v, 4);
 		return PATH_OUT_NEXT;
 	}
+	/* nft_ct_get_eval(): without a connection there is only a state, and it is "invalid" unless it was said not to track. */
+	if (e->early && !untracked)
+		return x->key == NFT_CT_STATE ? store32(e, x->dreg, PATH_CT_INVALID) : PATH_OUT_BREAK;
 	if (untracked && x->key != NFT_CT_STATE)
 		return PATH_OUT_BREAK;
 	switch (x->key) {

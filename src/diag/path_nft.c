@@ -54,10 +54,17 @@ static void tell_translation(struct path_walk *w, const char *at, const struct p
 				IP_STR(&e->p.src));
 }
 
-static bool run_and_tell(struct path_walk *w, const struct snap_table *table, const struct snap_chain *chain,
-			 uint8_t family, const char *at)
+/* Connections are known from NF_IP_PRI_CONNTRACK on, where packets come in or are made. */
+static bool is_early(const struct snap_chain *chain, enum path_hook hook)
 {
-	struct path_eval e = { .s = w->s, .arena = w->arena, .table = table, .chain = chain, .family = family };
+	return hook == PATH_HOOK_INGRESS || ((hook == PATH_HOOK_PREROUTING || hook == PATH_HOOK_OUTPUT) && chain->priority < -200);
+}
+
+static bool run_and_tell(struct path_walk *w, const struct snap_table *table, const struct snap_chain *chain,
+			 uint8_t family, enum path_hook hook, const char *at)
+{
+	struct path_eval e = { .s = w->s, .arena = w->arena, .table = table, .chain = chain, .family = family,
+			       .early = is_early(chain, hook) };
 	const char *subject = arena_printf(w->arena, "%s %s %s", family_name(table->family), table->name, chain->name);
 	int32_t verdict = path_eval_base(&e, &w->p, PATH_EVAL_NONE);
 	struct path_packet after = e.p;
@@ -203,7 +210,7 @@ bool path_nft(struct path_walk *w, uint8_t family, enum path_hook hook, const ch
 		}
 		if (nat && translated)
 			continue; /* this hook's translation is settled */
-		if (!run_and_tell(w, bases[i].table, bases[i].chain, family, at))
+		if (!run_and_tell(w, bases[i].table, bases[i].chain, family, hook, at))
 			return false;
 		translated |= nat && (!ip_eq(&before.src, &w->p.src) || !ip_eq(&before.dst, &w->p.dst) ||
 				      before.dport != w->p.dport);

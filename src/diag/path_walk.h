@@ -55,6 +55,7 @@ struct path_walk {
 	struct path_packet p;
 	struct path_way *way;
 	bool prerouted;		/* a bridge has run the hook already (br_netfilter) */
+	const struct path_end *instead;	/* where a translation sent it, who then answers; NULL: it goes where it was sent to */
 };
 
 /* Add a step. Return: true when the walk goes on: it isn't a drop. */
