@@ -176,12 +176,45 @@ static int flush_out(const struct cmd *cmd, int status)
 	return status != EXIT_DONE ? status : cmd->failed ? cmd->failed : EXIT_FAILED;
 }
 
+/* JSON means the same in every locale. */
+static size_t json_spelling(void)
+{
+	return str_eq(nl_langinfo(CODESET), "UTF-8") ? 0 : JSON_ENSURE_ASCII;
+}
+
+void cmd_json(struct cmd *cmd, json_t *answer)
+{
+	json_decref(cmd->answer);
+	cmd->answer = answer;
+}
+
+/* Of a stream the errors are one more line. */
+static void print_json(struct cmd *cmd)
+{
+	size_t form = cmd->stream ? JSON_COMPACT : JSON_INDENT(2);
+	json_t *whole = json_pack("{s:i}", "version", 1);
+
+	if (cmd->answer)
+		(void)json_object_update(whole, cmd->answer);
+	if (report_n_errors(cmd->report) > 0) {
+		json_t *errors = report_json(cmd->report);
+
+		(void)json_object_update(whole, errors);
+		json_decref(errors);
+	}
+	(void)json_dumpf(whole, stdout, form | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15) | json_spelling());
+	(void)fputc('\n', stdout);
+	json_decref(whole);
+}
+
 static void __attribute__((noreturn)) say_and_end(struct cmd *cmd, const char *key, const char *text)
 {
-	if (cmd->json || cmd->asked_json)
+	if (cmd->json || cmd->asked_json) {
 		cmd_json(cmd, json_pack("{s:s}", key, text));
-	else
+		print_json(cmd);
+	} else {
 		(void)fputs(text, stdout);
+	}
 	exit(flush_out(cmd, EXIT_DONE));
 }
 
@@ -380,24 +413,6 @@ int cmd_usage(struct cmd *cmd, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-/* JSON means the same in every locale. */
-static size_t json_spelling(void)
-{
-	return str_eq(nl_langinfo(CODESET), "UTF-8") ? 0 : JSON_ENSURE_ASCII;
-}
-
-void cmd_json(struct cmd *cmd, json_t *answer)
-{
-	json_t *whole = json_pack("{s:i}", "version", 1);
-
-	(void)json_object_update(whole, answer);
-	json_decref(answer);
-	(void)json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15) | json_spelling());
-	(void)fputc('\n', stdout);
-	json_decref(whole);
-	cmd->said_json = true;
-}
-
 const char *cmd_glyph(const struct cmd *cmd, enum cmd_glyph glyph)
 {
 	static const struct {
@@ -530,13 +545,9 @@ int main(int argc, char **argv)
 		report_set_failed(cmd.report, cmd.failed);
 	if (errors && report_exit_status(cmd.report) > 0 && status < 125)
 		status = report_exit_status(cmd.report);
-	if (errors && cmd.json && !cmd.said_json) {
-		json_t *o = report_json(cmd.report);
-
-		(void)json_dumpf(o, stdout, JSON_INDENT(2) | json_spelling());
-		(void)fputc('\n', stdout);
-		json_decref(o);
-	} else if (report_n(cmd.report) > 0 && (errors || !cmd.quiet)) {
+	if (cmd.answer || (errors && cmd.json))
+		print_json(&cmd);
+	if (!(errors && cmd.json) && report_n(cmd.report) > 0 && (errors || !cmd.quiet)) {
 		(void)fflush(stdout);
 		report_print(cmd.report, stderr, cmd_wants_color(&cmd, STDERR_FILENO));
 	}
@@ -544,5 +555,6 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "%zu error%s, nothing was changed.\n", report_n_errors(cmd.report),
 			      report_n_errors(cmd.report) == 1 ? "" : "s");
 	report_free(cmd.report);
+	json_decref(cmd.answer);
 	return flush_out(&cmd, status);
 }

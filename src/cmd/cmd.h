@@ -45,7 +45,8 @@ struct cmd {
 	bool tty;			/* stdout is a terminal */
 	bool progress;			/* stderr is a terminal and progress is wanted (not -q, not --json) */
 	struct report *report;
-	bool said_json;			/* the JSON answer is out */
+	json_t *answer;			/* cmd_json()'s, printed at the end */
+	bool stream;			/* JSON goes out an object a line, as things happen */
 };
 
 struct cmd_info {
@@ -74,7 +75,10 @@ int cmd_option(struct cmd *cmd, int argc, char **argv, const struct option *own)
 /* For subcommands without options of their own: true when there is nothing wrong. */
 bool cmd_no_options(struct cmd *cmd, int argc, char **argv);
 
-/* Print the one JSON answer of a subcommand; steals @answer. "version":1 is added. */
+/*
+ * The one JSON answer of a subcommand; steals @answer. It is printed when the subcommand has returned, with "version":1
+ * and with the errors that the report has by then.
+ */
 void cmd_json(struct cmd *cmd, json_t *answer);
 
 /* Whether escape sequences belong on @fd: --color, else a terminal that isn't dumb, without NO_COLOR. */

@@ -88,8 +88,15 @@ static int explain(struct cmd *cmd, const char *id)
 	char known[64];
 
 	if (str_eq(id, "list")) {
+		json_t *ids = json_array();
+
 		for (size_t i = 0; explain_id(i, known, sizeof(known)); i++)
-			(void)puts(known);
+			(void)json_array_append_new(ids, json_string(known));
+		for (size_t i = 0; !cmd->json && i < json_array_size(ids); i++)
+			(void)puts(json_string_value(json_array_get(ids, i)));
+		if (cmd->json)
+			cmd_json(cmd, json_pack("{s:O}", "ids", ids));
+		json_decref(ids);
 		return EXIT_DONE;
 	}
 	if (!page) {

@@ -258,7 +258,9 @@ static int write_svg(struct cmd *cmd, const struct map_node *host, const char *p
 	if (f && f != stdout && fclose(f) != 0 && r == 0)
 		r = -errno;
 	if (r == 0) {
-		if (f != stdout && !cmd->quiet)
+		if (f != stdout && cmd->json)
+			cmd_json(cmd, json_pack("{s:s}", "file", path));
+		else if (f != stdout && !cmd->quiet)
 			(void)printf("%s %s\n", cmd_glyph(cmd, GLYPH_OK), path);
 		return EXIT_DONE;
 	}

@@ -364,7 +364,6 @@ static void sum_up(struct watch *w)
 			     "\"marks\":%llu,\"unjudged\":%llu}}\n",
 			     (unsigned long long)passed, (unsigned long long)w->shown, (unsigned long long)lost,
 			     (unsigned long long)unread, (unsigned long long)w->marks, (unsigned long long)unjudged);
-		w->cmd->said_json = true;
 	} else if (!w->cmd->quiet) {
 		(void)printf("%s%llu frame%s passed, %llu shown, ", w->cmd->tty ? "\n" : "", (unsigned long long)passed,
 			     passed == 1 ? "" : "s", (unsigned long long)w->shown);
@@ -491,6 +490,7 @@ int cmd_watch(struct cmd *cmd, int argc, char **argv)
 	unsigned int count = 0;
 	int status = EXIT_USAGE, opt;
 
+	cmd->stream = true;
 	w->cmd = cmd;
 	while ((opt = cmd_option(cmd, argc, argv, options)) != -1) {
 		if (opt == 'p')

@@ -148,6 +148,7 @@ static void answer_up(struct conn *c, const struct ctl_request *req, struct repo
 	struct daemon_main *d = c->d;
 	json_t *changes = NULL;
 
+	networks_settle(d);
 	d->progress_to = req->what == CTL_UP ? c : NULL;
 	int r = networks_up(d, req, report, req->what == CTL_PLAN, &changes);
 	d->progress_to = NULL;

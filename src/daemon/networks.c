@@ -399,6 +399,17 @@ bool networks_together_due(struct daemon_main *d, mono_t now)
 	return false;
 }
 
+void networks_settle(struct daemon_main *d)
+{
+	_cleanup_(report_freep) struct report *report = report_new();
+
+	if (!d->soon_due && d->plain_since == 0)
+		return;
+	d->soon_due = false;
+	d->plain_since = 0;
+	(void)networks_keep(d, report);		/* what fails now, the request that waits will say */
+}
+
 /* ---- records ---- */
 
 static const struct ctl_file *file_of(const struct ctl_request *req, const char *file)

@@ -185,6 +185,8 @@ void networks_reconcile_soon(struct daemon_main *d, mono_t delay);
 /* For what has been seen to already and only has to be looked at again: together with what else comes, at most 1 s later. */
 void networks_reconcile_together(struct daemon_main *d);
 bool networks_together_due(struct daemon_main *d, mono_t now);	/* asked by the timer; sets it again when not */
+/* Do at once what was put off: who the guests are is known, and none of it is a change that a request made. */
+void networks_settle(struct daemon_main *d);
 /* What was before an `up --confirm`, as confirm.h keeps it; taken back by the usual way. Return: as networks_reconcile() */
 int networks_go_back(struct daemon_main *d, const json_t *before, struct report *report);
 int networks_up(struct daemon_main *d, const struct ctl_request *req, struct report *report, bool dry,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every --json answer has the contract's shape."""
-import json
+import json, os, re
 from libnet import LAN, WEB4, WEB6, WEB_MAC, ip_, mac_, merged, prefix_, shape
 
 FORWARD = {"spec": str, "state": ("active", "waiting"), "runtime?": bool}
@@ -61,6 +61,64 @@ def test_leases_and_guests(lan):
     found = next(x for x in guests["guests"] if x["name"] == "web")
     assert found["network"] == "lan" and WEB4 in str(found["ipv4"]) and WEB6 in str(found["ipv6"])
     assert any(x["mac"] == g.mac for x in guests["guests"]), "a guest that somebody else runs is seen, too"
+
+
+ERROR = {"what": str, "file?": str, "line?": int, "column?": int, "key?": str, "help?": str}
+SLAAC = {"name": str, "handler": ("kernel", "systemd-networkd", "NetworkManager", "dhcpcd", "none"), "manager?": str, "sends_rs": bool,
+         "gets_address": bool, "gets_default_route": bool, "because": [{"what": str, "set_by?": str}],
+         "addresses": [{"address": ip_, "kind": ("eui64", "stable", "temporary", "static", "dhcp")}], "routers": list}
+RA = {"router": ip_, "hop_limit": int, "managed": bool, "other": bool, "lifetime": int, "preference": ("low", "medium", "high"),
+      "prefixes": [{"prefix": prefix_, "on_link": bool, "autonomous": bool, "valid": int, "preferred": int}], "mtu?": int,
+      "rdnss": list, "dnssl": list, "routes": list, "pref64": list, "mac": mac_, "after": float}
+NA = {"address": ip_, "mac": mac_, "router": bool, "solicited": bool, "override": bool, "after": float}
+DEST = {"address": ip_, "rank": int, "source?": ip_, "reachable": bool, "label": int, "source_label?": int, "precedence": int,
+        "scope": str, "source_scope?": str, "beats_next_by?": {"rule": int, "name": str}}
+STEP = {"at": str, "what": str, "verdict": ("pass", "drop", "unknown"), "rule?": str}
+FINDING = {"id": str, "severity": ("error", "warning", "info"), "subject": str, "guest?": str, "network?": str, "what": str, "why": str,
+           "evidence": dict, "caused_by?": str, "fixable": bool,
+           "fix?": [{"way": str, "commands": [str], "lasts": ("live", "until-restart", "reboot-safe")}]}
+FORWARDS = [dict(FORWARD, network=str, guest=str)]
+# (what, its shape beside "version", exit status), asked one after the other with a guest there
+ANSWERS = [
+    (["check"], {}, 0), (["plan"], {"changes": [CHANGE]}, 0), (["plan", "--check"], {"changes": [CHANGE]}, 0),
+    (["up", "lan"], {"changed": bool, "changes": [CHANGE], "networks": [NETWORK]}, 0), (["status"], STATUS, 0), (["map"], {}, 0),
+    (["guests", "lan"], {"guests": [dict(GUEST, network=str)]}, 0), (["leases"], {"leases": [LEASE]}, 0),
+    (["forward", "list"], {"forwards": FORWARDS}, 0), (["forward", "add", "lan/web", "9000:90"], {"changed": bool, "forwards": FORWARDS}, 0),
+    (["forward", "del", "lan/web", "9000:90"], {"changed": bool}, 0), (["forward", "del", "lan/web", "9000:90"], {"errors": [ERROR]}, 1),
+    (["slaac"], {"interfaces": [SLAAC]}, 0), (["slaac", "eth0"], {"interfaces": [SLAAC]}, 0), (["slaac", "no0"], {"errors": [ERROR]}, 1),
+    (["rs", "eth0"], {"advertisements": [RA], "kernel": dict}, 0),
+    (["rs", "p-web", "--count", "1", "--wait", "0.2"], {"errors": [ERROR]}, 1),
+    (["ns", WEB6], {"advertisements": [NA]}, 0), (["ns", "fd12:8848:a2a2:1::77", "--count", "1", "--wait", "0.2"],
+                                                  {"advertisements": [NA], "errors": [ERROR]}, 1),
+    (["addrsel", "2001:db8:1::1", "192.0.2.1", "--advise", "ipv6"],
+     {"destinations": [DEST], "gai_conf": {"file?": str, "labels": ("default", "custom"), "precedences": ("default", "custom")},
+      "advice?": [str]}, 0),
+    (["addrsel", "no.invalid"], {"errors": [ERROR]}, 1),
+    (["doctor"], {"checked": int, "unchecked": [{"id": str, "because": [str]}], "findings": [FINDING]}, 0),
+    (["doctor", "no-such-subject"], {"errors": [ERROR]}, 3), (["doctor", "--explain", "list"], {"ids": [str]}, 0),
+    (["doctor", "--explain", "ra.ignored-forwarding"], {"id": str, "text": str}, 0),
+    (["path", "lan/web", "outside", "443"], {"steps": [STEP], "verdict": ("pass",), "answer": {"steps": [STEP]}}, 0),
+    (["path", "lan/web", "nowhere"], {"errors": [ERROR]}, 2), (["export", "qemu", "lan/web"], {"lines": [str]}, 0),
+    (["export", "qemu", "lab/web"], {"errors": [ERROR]}, 2), (["adopt", "eth0"], {"errors": [ERROR]}, 1),
+    (["release", "eth0"], {"errors": [ERROR]}, 1), (["confirm"], {"errors": [ERROR]}, 1),
+    (["run", "lan", "--name", "A_B", "--", "true"], {"errors": [ERROR]}, 125), (["run", "lan"], {"errors": [ERROR]}, 2),
+    (["watch", "no0"], {"errors": [ERROR]}, 2), (["watch", "eth0", "--timeout", "0.1"], {"summary": dict}, 0),
+    (["init"], {"errors": [ERROR]}, 1), (["--version"], {"release": str}, 0), (["--help"], {"help": str}, 0),
+    (["down", "no-such"], {"errors": [ERROR]}, 2), (["down"], {"changed": bool, "changes": [CHANGE], "networks": [NETWORK]}, 0)]
+
+
+def test_every_answer(lan):
+    """One object on stdout, whatever the command and however it ends; nothing in it is null."""
+    lan.static_guest()
+    lan.guest("g1").udhcpc()
+    svg = os.path.join(lan.lab.dir, "x.svg")
+    for argv, spec, status in ANSWERS[:-1] + [(["map", "--svg", svg], {"file": (svg,)}, 0), ANSWERS[-1]]:
+        p = lan.sixtap("--json", *argv, check=False)
+        assert p.returncode == status, (argv, p.returncode, p.stdout, p.stderr)
+        answer = json.loads(p.stdout)
+        shape(answer, dict(spec, version=(1,)))
+        assert ("errors" in answer) == ("errors" in spec) and "null" not in re.sub(r'"[^"]*"', "", p.stdout), (argv, p.stdout)
+        assert not p.stderr, (argv, p.stderr)
 
 
 def test_check(world):

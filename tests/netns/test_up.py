@@ -43,6 +43,16 @@ def test_plan_shows_and_changes_nothing(world):
     assert world.sixtap("plan", "--check", check=False).returncode == 0
 
 
+def test_guests_are_no_change(lan):
+    """What the daemon has just learnt of a guest, and is about to tell the kernel, is nothing that `up` would change."""
+    for n in range(3):
+        g = lan.guest(f"g{n}")
+        g.udhcpc()
+        assert lan.sixtap("plan", "--check", check=False).returncode == 0, lan.sixtap("plan").stdout
+        lan.guest(f"h{n}").udhcpc()
+        assert lan.up()["changed"] is False
+
+
 def test_down_puts_everything_back(world):
     found = world.state()
     world.up()
