@@ -107,21 +107,69 @@ def test_isolated_with_host_access(world):
     blocked(web, 80, OUTSIDE4, OUTSIDE6)
 
 
+def test_isolated_without_host(world):
+    """`no`: neighbour discovery and RAs, and nothing else of the host, in either direction."""
+    net = merged(TWO, mode="isolated", host_access="no", ipv6__assign="slaac", ipv6__dhcp=None)
+    net["guests"]["web"].pop("forward")
+    web, db = pair(world, net)
+    reaches(web, "db", 80, DB4, DB6)
+    blocked(web, HOST_PORT, GW4, GW6)
+    assert not web.ping(GW4, timeout=1) and not web.ping(GW6, timeout=1)
+    assert web.dig("web.lan") == []
+    blocked(world.host, 80, WEB4, WEB6)
+    blocked(web, 80, OUTSIDE4, OUTSIDE6)
+    g = world.guest("g1")
+    assert g.slaac() and g.default_route(6) == []
+
+
+def test_global_prefix_is_not_translated(world):
+    """nat with a global prefix: guests are seen as themselves, and are closed from outside all the same."""
+    g6 = "2001:db8:77:2::10"
+    net = merged(LAN, ipv6={"address": "2001:db8:77:2::1/64"}, guests={"web": {"mac": WEB_MAC, "ipv6": g6, "forward": ["8080:80"]}})
+    world.configure(net)
+    world.up()
+    assert world.sixtap.network()["ipv6"]["nat"] is False
+    world.router.ip("-6", "route", "add", "2001:db8:77:2::/64", "via", world.host6()[0], "dev", "south")
+    web = world.guest("web", WEB_MAC)
+    assert web.dhclient(6) == g6
+    web.slaac()
+    Who(web, 80)
+    wait(lambda: web.fetch(OUTSIDE6, 80, source=g6) == f"outside {g6}", 5, "it is seen as itself")
+    blocked(world.outside, 80, g6)
+    assert not world.outside.ping(g6, timeout=1)
+    assert world.outside.fetch(world.host6()[0], 8080).startswith("web")
+
+
 def test_networks_are_apart(world):
-    """Neither nat nor isolated guests reach another network of ours."""
+    """Neither nat nor isolated guests reach another network of ours, nor what is forwarded to one."""
     other = {"mode": "nat", "ipv4": {"address": "192.168.151.1/24"}, "ipv6": {"address": "fd12:8848:a2a2:2::1/64"}}
-    web, db = pair(world, TWO, other=other)
-    o = world.guest("o", bridge="other", up=False, accept_ra=0)
-    o.ip("addr", "add", "192.168.151.9/24", "dev", "eth0")
-    o.ip("addr", "add", "fd12:8848:a2a2:2::9/64", "dev", "eth0", "nodad")
-    o.ip("link", "set", "eth0", "up")
-    o.ip("route", "add", "default", "via", "192.168.151.1")
-    o.ip("-6", "route", "add", "default", "via", "fd12:8848:a2a2:2::1")
-    Who(o, 80)
-    wait(lambda: o.ping("192.168.151.1", timeout=1) and o.ping("fd12:8848:a2a2:2::1", timeout=1), 8, "its gateway answers")
+    alone = {"mode": "isolated", "host-access": True, "ipv4": {"address": "192.168.152.1/24"},
+             "ipv6": {"address": "fd12:8848:a2a2:3::1/64"}}
+    web, db = pair(world, TWO, other=other, alone=alone)
+    foreign = {}
+    for name, net in (("other", 151), ("alone", 152)):
+        o = foreign[name] = world.guest(name[0], bridge=name, up=False, accept_ra=0)
+        o.ip("addr", "add", f"192.168.{net}.9/24", "dev", "eth0")
+        o.ip("addr", "add", f"fd12:8848:a2a2:{net - 149}::9/64", "dev", "eth0", "nodad")
+        o.ip("link", "set", "eth0", "up")
+        o.ip("route", "add", "default", "via", f"192.168.{net}.1")
+        o.ip("-6", "route", "add", "default", "via", f"fd12:8848:a2a2:{net - 149}::1")
+        Who(o, 80)
+        gateways = (f"192.168.{net}.1", f"fd12:8848:a2a2:{net - 149}::1")
+        wait(lambda: all(o.ping(a, timeout=1) for a in gateways), 8, "its gateway answers")
+    o, a = foreign["other"], foreign["alone"]
     reaches(o, "outside", 80, OUTSIDE4, OUTSIDE6)
-    blocked(web, 80, "192.168.151.9", "fd12:8848:a2a2:2::9")
-    blocked(o, 80, WEB4, WEB6)
+    blocked(a, 80, OUTSIDE4, OUTSIDE6)
+    theirs = {"web": (WEB4, WEB6), "o": ("192.168.151.9", "fd12:8848:a2a2:2::9"), "a": ("192.168.152.9", "fd12:8848:a2a2:3::9")}
+    for one, me in (("web", web), ("o", o), ("a", a)):
+        for them, addresses in theirs.items():
+            if them != one:
+                blocked(me, 80, *addresses)
+    # The forward to web is for outside, the host and its own network.
+    assert db.fetch(UPLINK4, 8080).startswith("web")
+    for me, gateways in ((o, ("192.168.151.1", "fd12:8848:a2a2:2::1")), (a, ("192.168.152.1", "fd12:8848:a2a2:3::1"))):
+        for address in (*gateways, UPLINK4, world.host6()[0], GW4, GW6):
+            assert me.fetch(address, 8080, timeout=0.7) == "", f"{me.short} reaches web through {address}"
 
 
 def test_bridge_mode_is_as_the_lan(world):
