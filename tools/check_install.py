@@ -52,6 +52,11 @@ def check(build, dest, say):
         for program in re.findall(r"^Exec\w+=(\S+)", text, re.M):
             if program != "/bin/kill" and not os.access(dest + program, os.X_OK):
                 say(f"{u}: {program} isn't what was installed")
+    # Wherever it was put, the command finds the daemon that came with it: this one says that its run directory is no folder.
+    up = run(os.path.join(root, "bin/sixtap"), "-c", os.path.join(root, "share/doc/sixtap/examples/nat.yaml"), "--run-dir", "/proc/x",
+             "--state-dir", dest, "up")
+    if os.geteuid() == 0 and (up.returncode != 1 or "sixtapd.log: cannot be written" not in up.stdout):
+        say(f"sixtap of {dest} doesn't find its daemon: {up.stdout}")
     for f in sorted(os.listdir(os.path.join(root, "share/doc/sixtap/examples"))):
         p = run(os.path.join(root, "bin/sixtap"), "-c", os.path.join(root, "share/doc/sixtap/examples", f), "check")
         if p.returncode:

@@ -173,7 +173,7 @@ bool client_is_root(struct cmd *cmd, const char *what)
 
 /* ---- the daemon ---- */
 
-/* Beside us when run from a build folder, else where it was installed. */
+/* Beside us when run from a build folder; in sbin beside our bin, wherever that was put; else where it was to be installed. */
 static void find_daemon(char path[static PATHS_MAX])
 {
 	ssize_t n = readlink("/proc/self/exe", path, PATHS_MAX - 16);
@@ -185,6 +185,13 @@ static void find_daemon(char path[static PATHS_MAX])
 	}
 	if (slash) {
 		(void)memcpy(slash + 1, "sixtapd", sizeof("sixtapd"));
+		if (access(path, X_OK) == 0)
+			return;
+		*slash = '\0';
+		slash = strrchr(path, '/');
+	}
+	if (slash) {
+		(void)memcpy(slash + 1, "sbin/sixtapd", sizeof("sbin/sixtapd"));
 		if (access(path, X_OK) == 0)
 			return;
 	}
@@ -214,6 +221,11 @@ static int start_daemon(struct cmd *cmd)
 	int status = 0;
 
 	find_daemon(path);
+	if (access(path, X_OK) < 0) {
+		report_help(report_error(cmd->report, path, "the daemon isn't there: %s", strerror(errno)),
+			    "install it, or run sixtap from its build folder");
+		return 1;
+	}
 	bool unit = unit_does_it(cmd, path);
 	pid_t pid = fork();
 	if (pid < 0) {
@@ -238,8 +250,10 @@ static int start_daemon(struct cmd *cmd)
 	struct finding *f = report_error(cmd->report, unit ? "sixtapd.service" : "sixtapd", "did not start");
 	if (unit)
 		report_help(f, "see systemctl status sixtapd, journalctl -u sixtapd");
-	else
+	else if (access(PATHS_JOIN(cmd->run_dir, "sixtapd.log"), R_OK) == 0)
 		report_help(f, "see %s/sixtapd.log", cmd->run_dir);
+	else
+		report_help(f, "is %s a folder to write in?", cmd->run_dir);
 	return 1;
 }
 
@@ -299,7 +313,10 @@ int client_connect(struct cmd *cmd, enum client_start start, struct control **re
 		struct finding *f = report_error(cmd->report, NULL, "cannot reach sixtapd (%s/control: %s)", cmd->run_dir,
 						 strerror(-r));
 
-		report_help(f, "sudo sixtap up starts it");
+		if (start == CLIENT_START)
+			report_help(f, "is %s a folder to write in?", cmd->run_dir);
+		else
+			report_help(f, "sudo sixtap up starts it");
 	}
 	return 1;
 }

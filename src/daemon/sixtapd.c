@@ -69,6 +69,8 @@ static int background(struct monitor_conf *conf)
 
 	(void)paths_make_parents(log);
 	out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (out < 0)
+		(void)fprintf(stderr, "sixtapd: %s: cannot be written: %s\n", log, strerror(errno));
 	if (null >= 0) {
 		(void)dup2(null, STDIN_FILENO);
 		(void)dup2(null, STDOUT_FILENO);
