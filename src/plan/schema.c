@@ -161,24 +161,21 @@ const char schema_guard_memory[] =
 		"arp saddr ip 0.0.0.0 goto guard_pass", \
 		"meta mark . arp saddr ip . ether saddr @owners4 goto guard_pass", \
 		"meta mark . arp saddr ip @owned4 drop", \
-		"meta mark . arp saddr ip . ether saddr @claims4 goto guard_pass", \
-		"meta mark . arp saddr ip @claimed4 drop", \
-		"add @claimed4 { meta mark . arp saddr ip } add @claims4 { meta mark . arp saddr ip . ether saddr }", \
+		"meta mark . arp saddr ip . ether saddr != @claims4 meta mark . arp saddr ip @claimed4 drop", \
+		"update @claimed4 { meta mark . arp saddr ip } update @claims4 { meta mark . arp saddr ip . ether saddr }", \
 		"goto guard_pass", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_probe", NULL, .rules = { \
-		"add @probed6 { meta mark . @th,64,128 } add @probes6 { meta mark . @th,64,128 . ether saddr }", \
+		"update @probed6 { meta mark . @th,64,128 } update @probes6 { meta mark . @th,64,128 . ether saddr }", \
 		"goto guard_pass", \
 	}, .guard = true }, \
 	/* A probe for duplicates: who has the address must hear it, but not one that probes for it itself just now. */ \
 	{ FAMILY, "guard_dad", NULL, .rules = { \
-		"meta mark . @th,64,128 . ether saddr @probes6 goto guard_pass", \
-		"meta mark . @th,64,128 @probed6 drop", \
+		"meta mark . @th,64,128 . ether saddr != @probes6 meta mark . @th,64,128 @probed6 drop", \
 		"meta mark . @th,64,128 . ether saddr @owners6 goto guard_probe", \
 		"meta mark . @th,64,128 @owned6 goto guard_pass", \
-		"meta mark . @th,64,128 . ether saddr @claims6 goto guard_probe", \
-		"meta mark . @th,64,128 @claimed6 goto guard_pass", \
-		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }", \
+		"meta mark . @th,64,128 . ether saddr != @claims6 meta mark . @th,64,128 @claimed6 goto guard_pass", \
+		"update @claimed6 { meta mark . @th,64,128 } update @claims6 { meta mark . @th,64,128 . ether saddr }", \
 		"goto guard_probe", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_nd", NULL, .rules = { \
@@ -189,9 +186,8 @@ const char schema_guard_memory[] =
 		"icmpv6 type nd-neighbor-solicit goto guard_dad", \
 		"meta mark . @th,64,128 . ether saddr @owners6 goto guard_pass", \
 		"meta mark . @th,64,128 @owned6 drop", \
-		"meta mark . @th,64,128 . ether saddr @claims6 goto guard_pass", \
-		"meta mark . @th,64,128 @claimed6 drop", \
-		"add @claimed6 { meta mark . @th,64,128 } add @claims6 { meta mark . @th,64,128 . ether saddr }", \
+		"meta mark . @th,64,128 . ether saddr != @claims6 meta mark . @th,64,128 @claimed6 drop", \
+		"update @claimed6 { meta mark . @th,64,128 } update @claims6 { meta mark . @th,64,128 . ether saddr }", \
 		"goto guard_pass", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_icmp6", NULL, .rules = { \

@@ -251,6 +251,24 @@ def test_lies_end_at_the_port(world, backend):
         s.at["web"].read()
         s.at["other"].send(honest)
         assert s.at["web"].until(bytes(honest)[14:], 2), f"{name}: a stolen MAC keeps another from a free address"
+    # A claim holds as long as it is renewed, whoever hears of it.
+    engine = world.sixtap.processes()["engine"]
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        claim = lambda mac: Ether(src=mac, dst="33:33:00:00:00:01") / IPv6(src=ll(mac), dst=ALL, hlim=255) / \
+            ICMPv6ND_NA(tgt="fd12:8848:a2a2:1::8a", R=0, S=0, O=1)
+        arp = lambda mac: Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / ARP(op=2, hwsrc=mac, psrc="192.168.150.90", pdst="192.168.150.90")
+        probe = Ether(src=s.other.mac, dst="33:33:ff:00:00:8b") / IPv6(src="::", dst="ff02::1:ff00:8b", hlim=255) / \
+            ICMPv6ND_NS(tgt="fd12:8848:a2a2:1::8b")
+        stolen = Ether(src=EVIL_MAC, dst="33:33:00:00:00:01") / IPv6(src=ll(EVIL_MAC), dst=ALL, hlim=255) / \
+            ICMPv6ND_NA(tgt="fd12:8848:a2a2:1::8b", R=0, S=0, O=1)
+        for _ in range(9):
+            for frame in (claim(s.other.mac), arp(s.other.mac), probe):
+                s.at["other"].send(frame)
+            time.sleep(0.4)
+        assert not [f for f in (claim(EVIL_MAC), arp(EVIL_MAC), stolen) if s.arrives(f, bytes(f)[14:])]
+    finally:
+        os.kill(engine, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("guard", ["bpf", "nft"])
