@@ -21,10 +21,17 @@ enum {
 	OPT_FORMAT = 1,
 };
 
-/* A device's name made of the guest's: "mv-web". */
+/* A device's name made of the guest's: "mv-web"; of a long one also its hash, or "database-server-1" and "-2" were one. */
 static const char *device_name(struct arena *arena, const char *prefix, const char *guest)
 {
-	return arena_printf(arena, "%s-%.12s", prefix, guest);
+	size_t room = 15 - strlen(prefix) - 1;
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+
+	if (strlen(guest) <= room)
+		return arena_printf(arena, "%s-%s", prefix, guest);
+	for (const char *c = guest; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 16777619u;
+	return arena_printf(arena, "%s-%.*s-%04x", prefix, (int)(room - 5), guest, hash & 0xffff);
 }
 
 static void print_qemu(FILE *f, const struct qemu_nic *nic, const char *ifname, struct arena *arena)

@@ -206,7 +206,7 @@ static void print_network(const struct cmd *cmd, const json_t *n)
 		(void)printf(" %s", text(v6, "address"));
 	const json_t *macvtap = json_object_get(n, "macvtap");
 	if (macvtap) {
-		(void)printf(" %s on %s%s%s\n", text(macvtap, "mode"), text(n, "uplink"),
+		(void)printf(" %s%s%s%s%s\n", text(macvtap, "mode"), *text(n, "uplink") ? " on " : "", text(n, "uplink"),
 			     json_is_true(json_object_get(macvtap, "host_access")) ? ", host-access" : "",
 			     degraded ? "   degraded" : "");
 		print_rest(cmd, n);

@@ -51,6 +51,7 @@ struct followed {
 		mono_t at;
 	} seen[SEEN_MAX_];
 	size_t n_seen;
+	bool seen_new;			/* since the record was written; that is done at the tick, as a guest may use many */
 	bool inward;			/* our filter is on its egress */
 	bool shown;			/* the engine hears it */
 	bool dirty, keep;
@@ -90,18 +91,21 @@ static const char *record_key(uint32_t ifindex, char buf[static 16])
 	return buf;
 }
 
-static void record(struct daemon_main *d, const struct followed *f)
+static void record(struct daemon_main *d, struct followed *f)
 {
-	json_t *groups = json_object();
+	json_t *groups = json_object(), *seen = json_array();
 	char key[16];
 
 	for (size_t i = 0; i < f->n_groups; i++)
 		(void)json_object_set_new(groups, MAC_STR(&f->groups[i].mac), json_integer(f->groups[i].reasons));
-	json_t *o = json_pack("{s:s, s:s, s:b, s:o}", "device", f->device, "mac", MAC_STR(&f->mac), "all", f->all_ours, "groups",
-			      groups);
+	for (size_t i = 0; i < f->n_seen; i++)
+		(void)json_array_append_new(seen, json_string(IP_STR(&f->seen[i].ip)));
+	json_t *o = json_pack("{s:s, s:s, s:b, s:o, s:o}", "device", f->device, "mac", MAC_STR(&f->mac), "all", f->all_ours, "groups",
+			      groups, "seen", seen);
 	int r = o ? record_put(d->records, RECORD_FOLLOW, record_key(f->ifindex, key), o) : -ENOMEM;
 
 	json_decref(o);
+	f->seen_new = false;
 	if (r < 0)
 		log_event(LOG_LEVEL_ERROR, "record-failed device=%s error=\"%s\"", f->device, strerror(-r));
 }
@@ -113,6 +117,7 @@ static void recall(struct daemon_main *d, struct followed *f)
 	const char *key;
 	struct mac mac;
 	char name[16];
+	size_t i;
 
 	if (record_get(d->records, RECORD_FOLLOW, record_key(f->ifindex, name), &o) != 0)
 		return;
@@ -127,6 +132,9 @@ static void recall(struct daemon_main *d, struct followed *f)
 				f->groups[f->n_groups].reasons = (uint8_t)(json_integer_value(v) & MCAST_REASONS_ALL);
 				f->groups[f->n_groups++].joined = true;
 			}
+		json_array_foreach(json_object_get(o, "seen"), i, v)
+			if (f->n_seen < SEEN_MAX_ && json_is_string(v) && ip_parse(json_string_value(v), &f->seen[f->n_seen].ip))
+				f->seen[f->n_seen++].at = 0;
 	}
 	json_decref(o);
 }
@@ -301,6 +309,7 @@ static void on_sight(struct daemon_main *d, const struct inner_sight *s)
 		at = f->n_seen++;
 	f->seen[at].ip = s->ip;
 	f->seen[at].at = mono_now();
+	f->seen_new = true;
 }
 
 void follow_message(struct daemon_main *d, const struct inner_msg *msg)
@@ -517,6 +526,8 @@ static void keep(struct daemon_main *d)
 		}
 		if (!f->shown)
 			tell(d, f, true);
+		if (f->seen_new)
+			record(d, f);
 	}
 }
 

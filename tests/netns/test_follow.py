@@ -59,6 +59,12 @@ def test_declared_before_it_boots(office):
     office.up(**WEB)
     g = o.guest("web", 10, up=False, addresses=[])
     wait(lambda: joined(o, "macvtap0") == {group_of("2001:db8:5::10")}, 20, "the declared address's group")
+    g.ns.ip("link", "set", "g0", "up")
+    g.ns.ip("addr", "add", "192.0.2.10/24", "dev", "g0")
+    assert g.ns.ping(o.OUT4)
+    wait(lambda: "192.0.2.10" in json.dumps(o.sixtap.json("status")), 5, "its ARP was heard")
+    g.ns.ip("link", "set", "g0", "down")
+    o.sixtap("up", "-q")    # as the tick does, sooner
     for pid in o.sixtap.json("status")["daemon"]["processes"].values():
         try:
             os.kill(pid, signal.SIGKILL)
@@ -69,6 +75,7 @@ def test_declared_before_it_boots(office):
     g.ns.ip("addr", "add", EXTRA + "/64", "dev", "g0", "nodad")
     wait(lambda: g.ns.addresses("g0", 6, scope="link"), 20, "the guest has reported all there is")
     o.sixtap("up", "-q")
+    assert "192.0.2.10" in json.dumps(o.sixtap.json("status")), "what it was seen with, too"
     wait(lambda: {group_of("2001:db8:5::10"), group_of(EXTRA)} <= joined(o, "macvtap0"), 20, "what it said meanwhile")
     assert cold(o, EXTRA)
     # The lower device goes and comes.

@@ -442,6 +442,8 @@ def test_export_qemu(office):
         os.kill(int(re.search(r"READY (\d+)", text())[1]), signal.SIGKILL)
         assert p.wait(10) == 0, text()
         assert not office.macvtaps() and "rror" not in text(), text()
+    names = {re.search(r"name (\S+)", office.sixtap("export", "qemu", f"office/database-server-{i}").stdout)[1] for i in range(8)}
+    assert len(names) == 8 and all(len(n) <= 15 for n in names), names
     p = office.sixtap("export", "qemu", "office", check=False)
     assert p.returncode == 2 and "isn't NETWORK/GUEST" in p.stderr
 
