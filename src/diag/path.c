@@ -604,6 +604,30 @@ static struct ip host_for(const struct snapshot *s, const struct path_end *from,
 	return ip_is_set(&best) ? best : *end_ip(to, family);
 }
 
+/* TCP's third packet completes the connection: rules may let the first through and not this one. */
+static void walk_third(struct path_walk *w, const struct path_packet *first, const struct path_packet *there, struct path *path,
+		       const struct path_end *to)
+{
+	struct path_way aside = { .n = 0 };
+
+	*w = (struct path_walk){ .s = w->s, .arena = w->arena, .p = *first, .way = &aside };
+	w->p.again = true;
+	w->p.ct_state = there->ct_state & PATH_CT_UNTRACKED ? PATH_CT_UNTRACKED : PATH_CT_ESTABLISHED;
+	w->p.ct_status = there->ct_status | PATH_IPS_SEEN_REPLY | PATH_IPS_CONFIRMED;
+	w->p.ct_mark = there->ct_mark;
+	w->p.new_src = there->src;
+	w->p.new_dst = there->dst;
+	w->p.new_dport = there->dport;
+	walk_way(w, &path->from, to);
+	if (aside.verdict == PATH_PASS)
+		return;
+	const struct path_step *end = aside.end;
+
+	w->way = &path->there;
+	(void)path_step(w, end->at, end->verdict, end->subject, end->rule, "the packet after the answer, which completes the connection: %s",
+			end->what);
+}
+
 void path_walk(const struct snapshot *s, struct arena *arena, const struct path_end *from, const struct path_end *to,
 	       uint8_t family, uint8_t proto, uint16_t port, struct path *ret)
 {
@@ -642,6 +666,7 @@ void path_walk(const struct snapshot *s, struct arena *arena, const struct path_
 	p->orig_dst = p->dst;
 	p->orig_sport = p->sport;
 	p->orig_dport = p->dport;
+	const struct path_packet first = *p;
 	walk_way(&w, from, to);
 	ret->verdict = ret->there.verdict;
 	if (ret->there.verdict == PATH_DROP)
@@ -676,6 +701,11 @@ void path_walk(const struct snapshot *s, struct arena *arena, const struct path_
 				from->name, IP_STR(&ret->dst));
 	if (ret->answer.verdict == PATH_DROP || ret->verdict == PATH_PASS)
 		ret->verdict = ret->answer.verdict;
+	if (ret->proto != IPPROTO_TCP || ret->verdict != PATH_PASS)
+		return;
+	there.ct_mark = w.p.ct_mark;
+	walk_third(&w, &first, &there, ret, to);
+	ret->verdict = ret->there.verdict;
 }
 
 /* ------------------------------------------------------------------------------ JSON */

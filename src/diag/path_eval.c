@@ -80,7 +80,7 @@ void path_build(struct path_eval *e)
 	put16(e->transport + 2, p->dport);
 	if (p->proto == IPPROTO_TCP) {
 		e->transport[12] = 0x50;
-		e->transport[13] = p->answer ? 0x12 : 0x02; /* SYN, ACK */
+		e->transport[13] = p->answer ? 0x12 : p->again ? 0x10 : 0x02; /* SYN, ACK */
 	}
 }
 

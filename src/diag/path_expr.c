@@ -491,18 +491,34 @@ enum path_outcome path_masquerade(struct path_eval *e)
 	return path_accepted(e);
 }
 
+enum path_outcome path_fate_unknown(struct path_eval *e)
+{
+	e->verdict = NF_QUEUE;	/* neither accepted nor dropped */
+	return PATH_OUT_VERDICT;
+}
+
+/* net/netfilter/nf_nat_redirect.c: what the host sends goes to loopback, else to an address of where it came in. */
+enum path_outcome path_redirect(struct path_eval *e, uint16_t port)
+{
+	struct ip ip = path_source(e->s, e->p.iif, &e->p.src);
+
+	if (e->p.iif == 0)
+		(void)ip_parse(e->p.family == AF_INET ? "127.0.0.1" : "::1", &ip);
+	if (!ip_is_set(&ip)) {
+		e->verdict = NF_DROP;
+		return PATH_OUT_VERDICT;
+	}
+	path_translate_to(e, &ip, port ? &port : NULL);
+	return path_accepted(e);
+}
+
 static enum path_outcome do_redir(struct path_eval *e, const struct snap_expr *x)
 {
 	const uint8_t *v = x->sreg3 ? load(e, x->sreg3, 2) : NULL;
-	struct ip ip = path_source(e->s, e->p.iif, &e->p.src);
-	uint16_t port = 0;
 
 	if (x->sreg3 && !v)
 		return PATH_OUT_QUESTION;
-	if (v)
-		port = (uint16_t)(v[0] << 8 | v[1]);
-	path_translate_to(e, &ip, v ? &port : NULL);
-	return path_accepted(e);
+	return path_redirect(e, v ? (uint16_t)(v[0] << 8 | v[1]) : 0);
 }
 
 /* -------------------------------------------------------------------------- all of them */
@@ -527,6 +543,8 @@ enum path_outcome path_expr(struct path_eval *e, const struct snap_expr *x)
 	};
 	static const char *const passing[] = { "counter", "log",	  "objref",    "dup",
 					       "last",	  "flow_offload", "connlimit", "secmark" };
+
+	static const char *const taking[] = { "queue", "tproxy", "synproxy", "fwd" };	/* somebody else decides */
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		if (strcmp(known[i].name, x->name) == 0)
@@ -557,6 +575,10 @@ enum path_outcome path_expr(struct path_eval *e, const struct snap_expr *x)
 	}
 	if (strcmp(x->name, "dynset") == 0)
 		return x->op == SNAP_METER_OVER ? PATH_OUT_BREAK : x->op == SNAP_METER_OTHER ? PATH_OUT_QUESTION : PATH_OUT_NEXT;
+	for (size_t i = 0; i < ARRAY_LEN(taking); i++) {
+		if (strcmp(taking[i], x->name) == 0)
+			return path_fate_unknown(e);
+	}
 	if (strncmp(x->name, "match:", 6) == 0)
 		return path_xt_match(e, x);
 	if (strncmp(x->name, "target:", 7) == 0)

@@ -21,6 +21,10 @@ void path_build(struct path_eval *e);
 enum path_outcome path_expr(struct path_eval *e, const struct snap_expr *x);
 enum path_outcome path_accepted(struct path_eval *e);
 enum path_outcome path_masquerade(struct path_eval *e);
+/* To this host itself. @port 0: it keeps the one that it has. */
+enum path_outcome path_redirect(struct path_eval *e, uint16_t port);
+/* What becomes of a packet that gets here nobody can tell: no answer to a question would. */
+enum path_outcome path_fate_unknown(struct path_eval *e);
 /* Once in a base chain, as conntrack does. NULL: what it has stays. */
 void path_translate_to(struct path_eval *e, const struct ip *ip, const uint16_t *port);
 void path_translate_from(struct path_eval *e, const struct ip *ip);

@@ -189,7 +189,10 @@ static bool resolve(struct path_walk *w, const struct snap_link *bridge, const s
 	struct ip group_ip = ip6(group);
 	bool v4 = ip->family == AF_INET, on = true;
 	const char *what = v4 ? "ARP request" : "neighbour solicitation";
+	const struct snap_neigh *known = from ? NULL : snap_neigh(w->s, bridge->ifindex, ip);
 
+	if (known && (known->state & NUD_PERMANENT))
+		return true; /* nobody is asked */
 	ask.p.arp = v4;
 	ask.p.dst = v4 ? *ip : group_ip;
 	ask.p.dmac = v4 ? (struct mac){ { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } } : mac_of_multicast6(&group);

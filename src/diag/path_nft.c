@@ -146,12 +146,20 @@ static bool counts_here(const struct path_walk *w, const struct base *b, uint8_t
 	return strcmp(b->chain->type, "nat") != 0 || (!w->p.answer && (w->p.ct_state & PATH_CT_NEW));
 }
 
-/* What conntrack does to packets of a connection it knows: undo, at the stations where it was done. */
+/* What conntrack does to packets of a connection it knows: the same again, or undo, at the stations where it was done. */
 static void undo_translation(struct path_walk *w, enum path_hook hook, const char *at)
 {
 	struct path_packet *p = &w->p;
 
-	if (!p->answer || (p->ct_state & PATH_CT_UNTRACKED))
+	if (p->ct_state & PATH_CT_UNTRACKED)
+		return;
+	if (p->again && (hook == PATH_HOOK_PREROUTING || hook == PATH_HOOK_OUTPUT)) {
+		p->dst = p->new_dst;
+		p->dport = p->new_dport;
+	} else if (p->again && (hook == PATH_HOOK_POSTROUTING || hook == PATH_HOOK_INPUT)) {
+		p->src = p->new_src;
+	}
+	if (!p->answer)
 		return;
 	if ((hook == PATH_HOOK_PREROUTING || hook == PATH_HOOK_OUTPUT) && !ip_eq(&p->dst, &p->orig_src)) {
 		p->dst = p->orig_src;
@@ -174,7 +182,7 @@ static bool legacy_counts(const struct snap_legacy *l, const struct path_walk *w
 	if (strcmp(l->name, "filter") == 0)
 		return hook == PATH_HOOK_INPUT || hook == PATH_HOOK_FORWARD || hook == PATH_HOOK_OUTPUT;
 	if (strcmp(l->name, "nat") == 0)
-		return hook != PATH_HOOK_FORWARD && !w->p.answer;
+		return hook != PATH_HOOK_FORWARD && !w->p.answer && !w->p.again;
 	if (strcmp(l->name, "raw") == 0)
 		return hook == PATH_HOOK_PREROUTING || hook == PATH_HOOK_OUTPUT;
 	return true;

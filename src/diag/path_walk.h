@@ -44,6 +44,7 @@ struct path_packet {
 	uint32_t mark, ct_mark;
 	uint32_t ct_state, ct_status;
 	bool answer;
+	bool again;		/* the asker's next one: the connection is known, and its translation */
 	/* The connection as its first packet had it, when that was sent and after translation. */
 	struct ip orig_src, orig_dst, new_src, new_dst;
 	uint16_t orig_sport, orig_dport, new_sport, new_dport;

@@ -8,8 +8,11 @@
 #include "diag/path_expr.h"
 
 #include <arpa/inet.h>
+#include <linux/rtnetlink.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/xt_CONNMARK.h>
+#include <linux/netfilter/xt_mark.h>
 #include "kern/foreign.h"
 #include "model/firewall.h"
 
@@ -18,6 +21,21 @@ static bool name_matches(const char *pattern, const char *name)
 	size_t n = strlen(pattern);
 
 	return n > 0 && pattern[n - 1] == '*' ? strncmp(pattern, name, n - 1) == 0 : strcmp(pattern, name) == 0;
+}
+
+/*
+ * net/netfilter/xt_addrtype.c, match_type6(): of IPv6 "unicast" and "multicast" are what the address looks like, local or
+ * not, and all that is asked for must be so.
+ */
+static bool type6_holds(const struct path_eval *e, uint32_t mask)
+{
+	const struct ip *ip = &e->p.dst;
+	const uint32_t looked_up = 1U << RTN_LOCAL | 1U << RTN_ANYCAST | 1U << RTN_PROHIBIT | 1U << RTN_UNREACHABLE;
+
+	if ((mask & 1U << RTN_MULTICAST && !ip_is_multicast(ip)) ||
+	    (mask & 1U << RTN_UNICAST && (ip_is_multicast(ip) || ip_is_unspecified(ip))))
+		return false;
+	return !(mask & looked_up) || (mask & looked_up) >> path_addr_type(e->s, ip) & 1;
 }
 
 /* 1 holds, 0 doesn't, -1 can't be told. */
@@ -41,6 +59,8 @@ static int cond_holds(const struct path_eval *e, const struct fw_cond *c)
 		v = p->ct_state | (p->ct_status & PATH_IPS_DST_NAT ? (uint32_t)FW_CT_DNAT : 0);
 		return ((c->n > 0 && (c->ranges[0].first & v)) != c->negated);
 	case FW_COND_DTYPE:
+		if (p->family == AF_INET6)
+			return (c->n > 0 && type6_holds(e, (uint32_t)c->ranges[0].first)) != c->negated;
 		return (c->n > 0 && (c->ranges[0].first >> path_addr_type(e->s, &p->dst) & 1)) != c->negated;
 	case FW_COND_FAMILY:
 		v = p->family;
@@ -91,6 +111,48 @@ enum path_outcome path_xt_match(struct path_eval *e, const struct snap_expr *x)
 	return out;
 }
 
+/* Return: false when it's a layout that nobody here knows. */
+static bool set_marks(struct path_eval *e, const char *name, const struct snap_expr *x)
+{
+	struct path_packet *p = &e->p;
+	struct xt_connmark_tginfo1 c;
+	struct xt_mark_tginfo2 m;
+
+	if (strcmp(name, "MARK") == 0 && x->key == 2 && x->data.n >= sizeof(m)) {
+		memcpy(&m, x->data.p, sizeof(m));
+		p->mark = (p->mark & ~m.mask) ^ m.mark;
+		return true;
+	}
+	if (strcmp(name, "CONNMARK") != 0 || x->key != 1 || x->data.n < sizeof(c))
+		return false;
+	memcpy(&c, x->data.p, sizeof(c));
+	if (e->early || (p->ct_state & PATH_CT_UNTRACKED))
+		return true;
+	if (c.mode == XT_CONNMARK_SET)
+		p->ct_mark = (p->ct_mark & ~c.ctmask) ^ c.ctmark;
+	else if (c.mode == XT_CONNMARK_SAVE)
+		p->ct_mark = (p->ct_mark & ~c.ctmask) ^ (p->mark & c.nfmask);
+	else
+		p->mark = (p->mark & ~c.nfmask) ^ (p->ct_mark & c.ctmask);
+	return true;
+}
+
+/* The port that REDIRECT names, for IPv4 in the layout of old; 0: none. */
+static uint16_t redirect_port(const struct path_eval *e, const struct snap_expr *x)
+{
+	struct nf_nat_ipv4_multi_range_compat old;
+	struct nf_nat_range range;
+
+	if (e->p.family == AF_INET && x->data.n >= sizeof(old)) {
+		memcpy(&old, x->data.p, sizeof(old));
+		return old.range[0].flags & NF_NAT_RANGE_PROTO_SPECIFIED ? ntohs(old.range[0].min.all) : 0;
+	}
+	if (e->p.family != AF_INET6 || x->data.n < sizeof(range))
+		return 0;
+	memcpy(&range, x->data.p, sizeof(range));
+	return range.flags & NF_NAT_RANGE_PROTO_SPECIFIED ? ntohs(range.min_proto.all) : 0;
+}
+
 enum path_outcome path_xt_target(struct path_eval *e, const struct snap_expr *x)
 {
 	const char *name = x->name + strlen("target:");
@@ -106,7 +168,7 @@ enum path_outcome path_xt_target(struct path_eval *e, const struct snap_expr *x)
 		struct nf_nat_range range;
 
 		if (x->key == 0 && e->p.family == AF_INET)
-			return PATH_OUT_QUESTION; /* an old layout */
+			return path_fate_unknown(e); /* an old layout */
 		memcpy(&range, x->data.p, sizeof(range));
 		memcpy(ip.b, &range.min_addr, ip_size(&ip));
 		uint16_t port = ntohs(range.min_proto.all);
@@ -124,5 +186,7 @@ enum path_outcome path_xt_target(struct path_eval *e, const struct snap_expr *x)
 		if (strcmp(passing[i], name) == 0)
 			return PATH_OUT_NEXT;
 	}
-	return PATH_OUT_QUESTION;
+	if (strcmp(name, "REDIRECT") == 0)
+		return path_redirect(e, redirect_port(e, x));
+	return set_marks(e, name, x) ? PATH_OUT_NEXT : path_fate_unknown(e);
 }

@@ -26,7 +26,7 @@ HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 
 
 class Net:
-    """outside ── router ── host (up0, br0) ── g1, g2: everybody knows everybody's MAC, so that only rules decide."""
+    """outside ── router ── host (up0, br0) ── g1, g2: hosts and routers know each other's MACs, so that only rules decide."""
 
     def __init__(self, lab):
         self.lab, self.host = lab, lab.ns("host")
@@ -64,22 +64,26 @@ class Net:
                                       (self.router, "south", h.links()["up0"]["address"], (UPLINK4, HOST6))):
             for a in peers:
                 ns.ip("neigh", "replace", a, "lladdr", there, "dev", dev, "nud", "permanent")
-        for a in (GUESTS["g1"], GUESTS["g2"]):
-            for name in GUESTS:
-                if GUESTS[name] != a:
-                    for ip in a[:2]:
-                        self.who[name][0].ip("neigh", "replace", ip, "lladdr", a[2], "dev", "eth0", "nud", "permanent")
         for ns in (self.outside, h, *(self.who[g][0] for g in GUESTS)):
             for port in PORTS:
                 if ns is not self.outside or port != 80:      # the lab has that one
                     Who(ns, port)
-        self.load(BASE)
+        self.load((BASE, []))
         for frm, to in (("g1", "outside"), ("g2", "outside"), ("g1", "g2"), ("host", "g1"), ("host", "g2")):
             for f in (0, 1):
                 wait(lambda: self.who[frm][0].ping(self.who[to][1][f], timeout=1), 10, f"{frm} reaches {to}")
 
-    def load(self, text):
-        """Conditions that contradict each other nft refuses: without those rules. Return: what was loaded."""
+    def load(self, ruleset):
+        """Conditions that contradict each other nft refuses: without those rules. Return: what was loaded, as one text."""
+        text, xt = ruleset
+        loaded = self.load_nft(text)
+        for program, lines in zip(("iptables-nft-restore", "ip6tables-nft-restore"), xt):
+            p = self.host.run(program, "-n", input=lines, check=False)
+            assert p.returncode == 0, f"{p.stderr}\n{lines}"
+            loaded += f"# {program} -n\n" + lines
+        return loaded
+
+    def load_nft(self, text):
         for _ in range(8):
             p = self.host.run("nft", "-f", "-", input="flush ruleset\n" + text, check=False)
             if p.returncode == 0:
@@ -102,6 +106,8 @@ class Net:
     def really(self, packets):
         """All at once. Return: of each, whether its answer came."""
         came, socks, pings, end = [False] * len(packets), {}, {}, 0
+        for name in GUESTS:     # of each other they know nothing: rules of the bridge may keep the question from coming
+            self.who[name][0].ip("neigh", "flush", "all", check=False)
         for i, p in enumerate(packets):
             ns, address = self.who[p["from"]][0], self.who[p["to"]][1][p["family"]]
             if p["proto"] == "icmp":
@@ -260,8 +266,65 @@ class Draw:
             out += f"\tchain {name} {{\n" + (f"\t\t{head}\n" if head else "") + "".join(f"\t\t{x}\n" for x in rules) + "\t}\n"
         return out + "}\n"
 
+    def bridge(self):
+        """Frames between guests, and between them and the host."""
+        hook = self.one("prerouting", "input", "forward", "output", "postrouting")
+        some = lambda: self.one('iifname "p-g1"', 'iifname != "p-g2"', 'meta ibrname "br0"') if hook in ("prerouting", "input", "forward") \
+            else self.one('oifname "p-g1"', 'oifname "p-*"', 'meta obrname "br0"')
+        conditions = [some, some, lambda: "ether type " + self.one("ip", "ip6", "arp"), lambda: "ip saddr " + self.address(0),
+                      lambda: "ip6 daddr " + self.address(1), lambda: "tcp dport " + self.port(), lambda: "udp dport " + self.port(),
+                      lambda: "ether saddr 52:54:00:30:00:11", lambda: "ether daddr != 52:54:00:30:00:12",
+                      lambda: "icmpv6 type echo-request", lambda: "meta protocol " + self.one("ip", "ip6", "{ ip, ip6 }"),
+                      lambda: "meta l4proto " + self.one("tcp", "icmp", "{ udp, ipv6-icmp }")]
+        rules = [" ".join([self.one(*conditions)() for _ in range(self.one(1, 1, 2))] + [self.one("drop", "drop", "accept", "return",
+                                                                                                 "meta mark set 0x1")])
+                 for _ in range(self.one(1, 2, 3))]
+        return ("table bridge b {\n\tchain c {\n" + f"\t\ttype filter hook {hook} priority {self.one('-200', '0', '300')}; policy accept;\n" +
+                "".join(f"\t\t{x}\n" for x in rules) + "\t}\n}\n")
+
+    def iptables(self, family):
+        """What iptables-nft-restore takes: a filter table, and now and then a translation."""
+        guest, mine = self.one(*GUESTS.values())[family], [w[family] for w in ((OUTSIDE4, OUTSIDE6), (GW4, GW6), (UPLINK4, HOST6))]
+        net = ("10.30.0.0/24", "fd00:30::/64")[family]
+        chain = self.one("FORWARD", "FORWARD", "INPUT", "OUTPUT")
+        proto = lambda: self.one("-p tcp", "-p udp", "-p tcp --dport 80", "-p tcp -m tcp --dport 400:5000", "-p udp ! --dport 80",
+                                 "-p tcp -m multiport --dports 80,443", "-p udp -m multiport --dports 400:500,5000", "-p tcp --syn",
+                                 ("-p icmp --icmp-type 8", "-p ipv6-icmp --icmpv6-type 128")[family], "-p tcp -m tcp --sport 80")
+        other = [lambda: "-s " + self.one(guest, net), lambda: "-d " + self.one(guest, net, *mine), lambda: "! -d " + self.one(net, mine[0]),
+                 lambda: "-m conntrack --ctstate " + self.one("NEW", "ESTABLISHED,RELATED", "INVALID"), lambda: "-m mark --mark 0x1/0x3",
+                 lambda: "-m addrtype --dst-type " + self.one("LOCAL", "UNICAST"), lambda: "-m comment --comment why",
+                 lambda: "-m conntrack ! --ctstate NEW", lambda: "-m conntrack --ctstate DNAT", lambda: "-m limit --limit 1000/sec"]
+        if chain != "OUTPUT":
+            other += [lambda: "-i " + self.one("br0", "up0", "u+"), lambda: "! -i br0"] * 2
+        if chain != "INPUT":
+            other += [lambda: "-o " + self.one("br0", "up0"), lambda: "! -o up0"] * 2
+
+        def rule(to):
+            words = [self.one(*other)() for _ in range(self.one(0, 1, 1, 2))]
+            words = list({w.split()[-2] if w[0] != "!" else w.split()[1]: w for w in words}.values())
+            if self.r.random() < 0.5:
+                words.insert(0, proto())
+            return " ".join(words) + " -j " + to
+        text = ["*filter", f":{chain} {self.one('ACCEPT', 'DROP')} [0:0]", ":USER - [0:0]"]
+        text += ["-A USER " + rule(self.one("ACCEPT", "DROP", "RETURN")) for _ in range(self.one(0, 1, 2))]
+        text += [f"-A {chain} " + rule(self.one("ACCEPT", "ACCEPT", "DROP", "REJECT", "USER", "RETURN", "LOG")) for _ in range(self.one(1, 2, 3, 4))]
+        text.append("COMMIT")
+        if self.r.random() < 0.4:
+            at = (guest, f"[{guest}]")[family]
+            text += ["*nat", ":PREROUTING ACCEPT [0:0]", "-A PREROUTING " + self.one(
+                f"-p tcp --dport 443 -j DNAT --to-destination {at}:80", f"-m addrtype --dst-type LOCAL -p udp --dport 80 -j DNAT --to-destination {guest}",
+                "-p tcp --dport 5000 -j REDIRECT --to-ports 80", f"-i up0 -p tcp --dport 80 -j DNAT --to-destination {guest}"), "COMMIT"]
+        if self.r.random() < 0.2:
+            text += ["*mangle", "-A PREROUTING " + self.one("-i br0", "-p tcp --dport 80", "-m conntrack --ctstate NEW") + " -j MARK --set-mark 0x1", "COMMIT"]
+        return "\n".join(text) + "\n"
+
     def ruleset(self):
-        return BASE + "".join(self.table(i) for i in range(self.one(1, 1, 2, 3)))
+        """Tables of nftables, and two texts for iptables-nft-restore, or none."""
+        kind = self.r.random()
+        if kind < 0.3:
+            return BASE, [self.iptables(0), self.iptables(1)]
+        text = BASE + "".join(self.table(i) for i in range(self.one(1, 1, 2, 3)))
+        return text + (self.bridge() if kind < 0.5 else ""), []
 
     def packet(self):
         frm, to = self.one(("g1", "outside"), ("g1", "outside"), ("g2", "outside"), ("g1", "host"), ("g1", "up"), ("host", "g1"),
