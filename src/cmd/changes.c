@@ -43,18 +43,33 @@ void changes_print(struct cmd *cmd, const json_t *changes, bool full)
 	(void)fflush(stdout);
 }
 
+bool changes_concern(const struct changes_progress *p, const char *network)
+{
+	for (int i = 0; i < p->n_names; i++)
+		if (str_eq(p->names[i], network))
+			return true;
+	return p->n_names == 0 && (!p->desired || desired_network(p->desired, network));
+}
+
 /* "lan · nat · uplink eth0 · 10 changes" */
-static void print_heading(const struct cmd *cmd, const json_t *networks, size_t n_changes)
+static void print_heading(const struct cmd *cmd, const struct changes_progress *p, const json_t *networks, size_t n_changes)
 {
 	const char *dot = cmd->utf8 ? "·" : "-";
-	const json_t *n = json_array_get(networks, 0);
+	const json_t *n = NULL, *one;
+	size_t i, count = 0;
 
-	if (json_array_size(networks) == 1) {
+	json_array_foreach(networks, i, one) {
+		if (!changes_concern(p, member(one, "name")))
+			continue;
+		n = one;
+		count++;
+	}
+	if (count == 1) {
 		(void)printf("%s%s%s %s %s %s ", cmd_bold(cmd), member(n, "name"), cmd_plain(cmd), dot, member(n, "mode"), dot);
 		if (*member(n, "uplink"))
 			(void)printf("uplink %s %s ", member(n, "uplink"), dot);
-	} else if (json_array_size(networks) > 1) {
-		(void)printf("%zu networks %s ", json_array_size(networks), dot);
+	} else if (count > 1) {
+		(void)printf("%zu networks %s ", count, dot);
 	}
 	(void)printf("%zu change%s\n", n_changes, n_changes == 1 ? "" : "s");
 }
@@ -82,7 +97,7 @@ void changes_progress(struct cmd *cmd, const json_t *progress, void *user)
 
 	if (changes) {
 		if (!cmd->quiet && !cmd->json) {
-			print_heading(cmd, json_object_get(progress, "networks"), json_array_size(changes));
+			print_heading(cmd, p, json_object_get(progress, "networks"), json_array_size(changes));
 			changes_print(cmd, changes, p->full);
 		}
 		return;

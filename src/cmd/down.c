@@ -42,6 +42,14 @@ static void check_names(struct cmd *cmd, char **names, int n, const json_t *not_
 	}
 }
 
+static void print_done(const struct cmd *cmd, char **names, int n, bool changed)
+{
+	(void)printf("%s ", cmd_glyph(cmd, GLYPH_OK));
+	for (int i = 0; changed && i < n; i++)
+		(void)printf("%s%s%s%s", i > 0 ? ", " : "", cmd_bold(cmd), names[i], cmd_plain(cmd));
+	(void)printf("%s\n", !changed ? "nothing to change" : n == 0 ? "all networks are down" : n == 1 ? " is down" : " are down");
+}
+
 /* Those that a file names are looked after again by the next `up`. */
 static void print_released(struct cmd *cmd, const json_t *released)
 {
@@ -78,6 +86,8 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 		if (client_connect(cmd, CLIENT_START, &control) != 0)
 			return EXIT_FAILED;
 	}
+	progress.names = argv + optind;
+	progress.n_names = argc - optind;
 	json_t *request = ctl_request_new(CTL_DOWN);
 	client_add_networks(request, argv + optind, argc - optind);
 	(void)json_object_set_new(request, "quit", json_boolean(optind >= argc));
@@ -101,9 +111,8 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 		return EXIT_DONE;
 	}
 	if (!cmd->quiet)
-		(void)printf("%s %s\n", cmd_glyph(cmd, GLYPH_OK),
-			     changed ? optind < argc ? "down" : "all networks are down" :
-			     json_array_size(json_object_get(answer, "released")) > 0 ? "down" : "nothing to change");
+		print_done(cmd, argv + optind, argc - optind,
+			   changed || json_array_size(json_object_get(answer, "released")) > 0);
 	print_released(cmd, json_object_get(answer, "released"));
 	json_decref(answer);
 	return EXIT_DONE;

@@ -87,27 +87,46 @@ static void print_network(struct cmd *cmd, const json_t *n, const struct ifaddrs
 	status_draining(cmd, n);
 }
 
-static bool is_named(const char *name, char **names, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (str_eq(names[i], name))
-			return true;
-	return n == 0;
-}
-
-/* Those that were asked for; one reading of the host's addresses serves all. */
-static void print_networks(struct cmd *cmd, const json_t *networks, char **names, int n_names, bool changed, double seconds)
+/* Those that were asked for; one reading of the host's addresses serves all. Return: how many. */
+static size_t print_networks(struct cmd *cmd, const json_t *networks, const struct changes_progress *asked, bool changed,
+			     double seconds)
 {
 	struct ifaddrs *all = NULL;
 	const json_t *n;
-	size_t i;
+	size_t i, count = 0;
 
 	if (changed && getifaddrs(&all) < 0)
 		all = NULL;
-	json_array_foreach((json_t *)networks, i, n)
-		if (is_named(text(n, "name"), names, n_names))
-			print_network(cmd, n, all, changed, seconds);
+	json_array_foreach((json_t *)networks, i, n) {
+		if (!changes_concern(asked, text(n, "name")))
+			continue;
+		print_network(cmd, n, all, changed, seconds);
+		count++;
+	}
 	freeifaddrs(all);
+	return count;
+}
+
+/* Networks that have left the configuration, a line each. */
+static size_t print_left(const struct cmd *cmd, const json_t *changes, const json_t *networks)
+{
+	const json_t *o, *n;
+	const char *last = NULL;
+	size_t i, k, count = 0;
+
+	json_array_foreach((json_t *)changes, i, o) {
+		const char *network = text(o, "network");
+		bool there = !network || str_eq(network, last);
+
+		json_array_foreach((json_t *)networks, k, n)
+			there = there || str_eq(text(n, "name"), network);
+		if (there)
+			continue;
+		last = network;
+		(void)printf("%s %s%s%s is down\n", cmd_glyph(cmd, GLYPH_OK), cmd_bold(cmd), last, cmd_plain(cmd));
+		count++;
+	}
+	return count;
 }
 
 /* The networks that say `autostart: yes`; free the list, not the names. */
@@ -196,7 +215,9 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 	_cleanup_(freep) char **chosen = NULL;
 	bool wait = true, autostart = false;
 	unsigned int confirm = 0;
-	json_t *answer = NULL, *n;
+	json_t *answer = NULL;
+	const json_t *n;
+	size_t i;
 	int opt;
 
 	while ((opt = cmd_option(cmd, argc, argv, own)) != -1) {
@@ -235,6 +256,9 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 
 	if (confirm == 0 && !cmd->quiet)
 		warn_session(cmd, control, &files, desired, names, n_names);
+	progress.desired = desired;
+	progress.names = names;
+	progress.n_names = n_names;
 	json_t *request = request_new(CTL_UP, &files, names, n_names);
 	(void)json_object_set_new(request, "wait", json_boolean(wait));
 	(void)json_object_set_new(request, "brief", json_boolean(!cmd->json));
@@ -257,12 +281,16 @@ int cmd_up(struct cmd *cmd, int argc, char **argv)
 	if (!cmd->quiet) {
 		if (changed)
 			(void)putchar('\n');
-		print_networks(cmd, json_object_get(answer, "networks"), names, n_names, changed,
-			       (double)((mono_now() - progress.started) / MONO_MS) / 1000.0);
-		if (changed && json_array_size(json_object_get(answer, "networks")) == 1) {
-			n = json_array_get(json_object_get(answer, "networks"), 0);
-			print_next(n);
-		}
+		const json_t *networks = json_object_get(answer, "networks");
+		size_t up = print_networks(cmd, networks, &progress, changed,
+					   (double)((mono_now() - progress.started) / MONO_MS) / 1000.0);
+		size_t left = print_left(cmd, json_object_get(answer, "changes"), networks);
+
+		if (up + left == 0 && !changed)
+			(void)printf("%s nothing to change\n", cmd_glyph(cmd, GLYPH_OK));
+		json_array_foreach((json_t *)networks, i, n)
+			if (changed && up == 1 && changes_concern(&progress, text(n, "name")))
+				print_next(n);
 	}
 	size_t n_adopted = desired->n_adopts + desired->adopt_all;
 	if (n_names == 0 && n_adopted > 0 && !cmd->quiet)

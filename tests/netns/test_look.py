@@ -58,6 +58,9 @@ def test_up(lonely):
     text = lonely.sixtap("up").stdout
     assert not re.search(r"[ \t]$", text, re.M), text
     assert re.search(r"^✓ lab is up +\d+\.\d+ s$", text, re.M), text
+    assert lonely.sixtap("down", "lab").stdout.endswith("✓ lab is down\n")
+    assert lonely.sixtap("down", "lab").stdout == "✓ nothing to change\n"
+    assert lonely.sixtap("down").stdout.endswith("✓ all networks are down\n")
 
 
 @pytest.mark.parametrize("env, option, colours, why", [

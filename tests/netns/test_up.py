@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """up, down, plan: what they change, what they leave alone, what a second time does."""
-import ipaddress, json, os, time
+import ipaddress, json, os, re, time
 import pytest
 from lab import LabError, wait
 from libnet import Flow, GW4, GW6, LAN, config, merged
@@ -195,3 +195,27 @@ def test_up_is_quick(world):
     t = time.monotonic()
     world.up()
     assert time.monotonic() - t < 1.0
+
+
+def test_says_whose_networks_change(lonely):
+    """Words are about what was asked for: not other networks that are up, and those that left the configuration are named."""
+    alone, folder = {"mode": "isolated"}, lonely.lab.dir
+    one, two = os.path.join(folder, "one.yaml"), os.path.join(folder, "two.yaml")
+
+    def write(path, **networks):
+        with open(path, "w") as f:
+            f.write(config(**networks))
+
+    write(one, a=alone, b=alone)
+    write(two, c=alone)
+    assert lonely.sixtap("-c", one, "up").stdout.startswith("2 networks · ")
+    out = lonely.sixtap("-c", two, "up").stdout
+    assert out.startswith("c · isolated · ") and "✓ c is up" in out and "sixtap run c " in out and "✓ a " not in out, out
+    write(one, a=alone)
+    out = lonely.sixtap("-c", one, "up").stdout
+    assert out.startswith("a · isolated · ") and "✓ b is down" in out and "✓ c " not in out, out
+    write(one)
+    out = lonely.sixtap("-c", one, "up").stdout
+    assert re.match(r"\d+ changes\n", out) and out.endswith("✓ a is down\n") and "✓ c " not in out, out
+    assert lonely.sixtap("-c", one, "up").stdout == "✓ nothing to change\n"
+    assert [n["name"] for n in lonely.sixtap.json("-c", two, "status")["networks"]] == ["c"]
