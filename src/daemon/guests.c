@@ -181,7 +181,11 @@ void guests_link_gone(struct daemon_main *d, uint32_t ifindex, const char *name)
 
 		if (g->ifindex != ifindex)
 			continue;
-		log_event(LOG_LEVEL_INFO, "guest-gone network=%s guest=%s device=%s", g->network, g->name, name);
+		if (g->macvtap && macvtap_lost(d, g))
+			log_event(LOG_LEVEL_WARNING, "guest-lost-its-nic network=%s guest=%s device=%s pid=%lld", g->network, g->name,
+				  name, (long long)g->pid);
+		else
+			log_event(LOG_LEVEL_INFO, "guest-gone network=%s guest=%s device=%s", g->network, g->name, name);
 		bool more = g->n_forwards > 0 || g->n_ips > 0 || g->macvtap;
 		struct net *net = networks_find(d, g->network);
 

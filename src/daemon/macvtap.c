@@ -43,6 +43,7 @@ struct macvtap {
 	struct loop_fd src;	/* reading end of the FIFO */
 	struct daemon_main *d;
 	char device[16];
+	struct guest *lost;	/* owned: its device is gone, with the NIC say, and it runs on without; NULL: it has its device */
 	struct macvtap *next;
 };
 
@@ -69,7 +70,7 @@ void macvtap_forget(struct daemon_main *d, const struct guest *g)
 	char path[PATHS_MAX];
 
 	for (struct macvtap **at = &d->macvtaps, *m; (m = *at);) {
-		if (!str_eq(m->device, g->device)) {
+		if (m->lost || !str_eq(m->device, g->device)) {
 			at = &m->next;
 			continue;
 		}
@@ -96,6 +97,56 @@ void macvtap_end(struct daemon_main *d, struct guest *g)
 	guests_link_gone(d, ifindex, device);
 }
 
+bool macvtap_lost(struct daemon_main *d, const struct guest *g)
+{
+	struct macvtap *m = d->macvtaps;
+
+	while (m && (m->lost || !str_eq(m->device, g->device)))
+		m = m->next;
+	if (!m || !macvtap_alive(d, g))
+		return false;
+	m->lost = guest_new();
+	memcpy(m->lost->network, g->network, sizeof(g->network));
+	memcpy(m->lost->name, g->name, sizeof(g->name));
+	m->lost->pid = g->pid;
+	return true;
+}
+
+const char *macvtap_trouble(const struct daemon_main *d, const char *network, char buf[static 256])
+{
+	const struct guest *first = NULL;
+	unsigned int n = 0;
+
+	buf[0] = '\0';
+	for (const struct macvtap *m = d->macvtaps; m; m = m->next) {
+		if (!m->lost || !str_eq(m->lost->network, network))
+			continue;
+		first = first ? first : m->lost;
+		n++;
+	}
+	if (n == 1)
+		(void)snprintf(buf, 256, "%s (pid %lld) runs on without its NIC, whose macvtap went: end it, and start it again", first->name,
+			       (long long)first->pid);
+	else if (n > 1)
+		(void)snprintf(buf, 256, "%s (pid %lld) and %u more run on without their NICs, whose macvtaps went: end them, and start "
+			       "them again", first->name, (long long)first->pid, n - 1);
+	return buf;
+}
+
+static int lost_ends(struct macvtap *m)
+{
+	struct macvtap **at = &m->d->macvtaps;
+
+	while (*at != m)
+		at = &(*at)->next;
+	*at = m->next;
+	loop_del(&m->src);
+	(void)close(m->src.fd);
+	(void)guest_free(m->lost);
+	free(m);
+	return 0;
+}
+
 /* Only the end is listened for; whoever writes into it wakes nobody. */
 static int on_alive(struct loop_fd *src, uint32_t events, mono_t now)
 {
@@ -105,6 +156,8 @@ static int on_alive(struct loop_fd *src, uint32_t events, mono_t now)
 	(void)now;
 	if (!(events & (EPOLLHUP | EPOLLERR)))
 		return 0;
+	if (m->lost)
+		return lost_ends(m);
 	if (g)
 		macvtap_end(m->d, g);
 	else
@@ -163,7 +216,7 @@ bool macvtap_restore(struct daemon_main *d, const struct guest *g)
 bool macvtap_alive(const struct daemon_main *d, const struct guest *g)
 {
 	for (const struct macvtap *m = d->macvtaps; m; m = m->next)
-		if (str_eq(m->device, g->device))
+		if (!m->lost && str_eq(m->device, g->device))
 			return poll(&(struct pollfd){ .fd = m->src.fd }, 1, 0) == 0;
 	return false;
 }

@@ -227,6 +227,9 @@ int macvtap_open(struct daemon_main *d, struct guest *g, unsigned int queues, st
 /* The guest of a record goes on being waited for. Return: whether it still runs. */
 bool macvtap_restore(struct daemon_main *d, const struct guest *g);
 bool macvtap_alive(const struct daemon_main *d, const struct guest *g);	/* has anybody its descriptor still? */
+/* Its device went, and it didn't: what is said of it from now on, until it ends. Return: whether it still runs. */
+bool macvtap_lost(struct daemon_main *d, const struct guest *g);
+const char *macvtap_trouble(const struct daemon_main *d, const char *network, char buf[static 256]);	/* "": none */
 /* The guest has ended: remove the device, and the guest. */
 void macvtap_end(struct daemon_main *d, struct guest *g);
 /* Drop all but the device itself. */

@@ -199,9 +199,9 @@ static void macvtap_json(json_t *network, const struct d_network *d)
 static json_t *network_json(const struct daemon_main *d, const struct net *net, mono_t now, bool brief)
 {
 	const struct plan_result *r = networks_result(d, net->name);
-	char fight[256];
+	char fight[256], lost[256];
 	const char *troubles[] = { d->trouble, net->stuck, net->trouble, r ? r->blocked : NULL,
-				   repair_trouble(d, net->name, now, fight) };
+				   repair_trouble(d, net->name, now, fight), macvtap_trouble(d, net->name, lost) };
 	bool degraded = !r || (r->service && (net->sent_hash == 0 || net->sent_hash != net->ready_hash));
 	json_t *said = json_array();
 

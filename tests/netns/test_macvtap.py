@@ -318,6 +318,12 @@ def test_lower_that_changes(office):
     host.ip("link", "set", "eth0", "up")
     fine("it is back")
     assert sorted(office.macvtaps()) == [web.device()]
+    # It is taken out, and another one put in: a guest can't get its NIC back, and nothing but us would say so.
+    host.ip("link", "del", "eth0")
+    wait(lambda: f"web (pid {web.pid}) runs on without its NIC" in troubles(), 5, "what became of it is said")
+    web.kill()
+    wait(lambda: "without its NIC" not in troubles(), 5, "until it ends")
+    office.found.remove("eth0")
 
 
 def test_live_changes(office):
