@@ -29,6 +29,7 @@ struct followed {
 	char device[16];
 	struct mac mac;
 	uint32_t lower, mode;
+	bool up;
 	const struct adoption *by;	/* NULL: ours */
 	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];	/* ours */
 	bool has_monitor, monitor_open;	/* its QEMU listens for QMP; the engine talks to it */
@@ -62,6 +63,7 @@ struct follow {
 	struct followed *devices;	/* by ifindex */
 	struct followed *by_id;
 	uint64_t next_id;
+	bool stale;			/* a lower device isn't where it was: look at all links again */
 	struct loop_timer retry;	/* of monitors that were closed */
 	struct daemon_main *d;
 	struct log_gate gate;
@@ -276,7 +278,7 @@ static void on_group(struct daemon_main *d, const struct inner_group *g)
 		return;
 	f->dirty = true;
 	if (mac_is_zero(&g->group)) {
-		f->all = g->reasons | (f->all & MCAST_ALL_CONFIG);
+		f->all = g->reasons | (f->all & MCAST_ALL_MAIN);
 		return;
 	}
 	while (i < f->n_groups && !mac_eq(&f->groups[i].mac, &g->group))
@@ -437,17 +439,54 @@ struct reading {
 	struct followed *f;	/* NULL: not one of ours */
 	uint32_t ifindex;
 	size_t next;
+	struct lower {
+		uint32_t ifindex;
+		struct mac *groups;
+		size_t n, cap;
+	} *lowers, *lower;	/* of all devices; the one we are at, or NULL */
+	size_t n_lowers, cap_lowers;
 };
 
-static void is_joined(void *user, uint32_t ifindex, const struct mac *group)
+static struct lower *find_lower(const struct reading *at, uint32_t ifindex)
+{
+	for (size_t i = 0; i < at->n_lowers; i++)
+		if (at->lowers[i].ifindex == ifindex)
+			return &at->lowers[i];
+	return NULL;
+}
+
+static void add_lower(struct reading *at, uint32_t ifindex)
+{
+	if (ifindex == 0 || find_lower(at, ifindex))
+		return;
+	GROW(at->lowers, at->n_lowers, at->cap_lowers);
+	at->lowers[at->n_lowers++] = (struct lower){ .ifindex = ifindex };
+}
+
+static bool lets_in(const struct lower *l, const struct mac *group)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (mac_eq(&l->groups[i], group))
+			return true;
+	return false;
+}
+
+static void is_joined(void *user, uint32_t ifindex, const struct mac *group, bool joined)
 {
 	struct reading *at = user;
 
 	if (ifindex != at->ifindex) {
 		at->ifindex = ifindex;
 		at->f = find(at->d, ifindex);
+		at->lower = find_lower(at, ifindex);
 		at->next = 0;
 	}
+	if (at->lower) {
+		GROW(at->lower->groups, at->lower->n, at->lower->cap);
+		at->lower->groups[at->lower->n++] = *group;
+	}
+	if (!joined)
+		return;
 	for (size_t i = 0; at->f && i < at->f->n_groups; i++) {
 		size_t k = (at->next + i) % at->f->n_groups;
 
@@ -457,6 +496,34 @@ static void is_joined(void *user, uint32_t ifindex, const struct mac *group)
 		at->next = k + 1;
 		return;
 	}
+}
+
+/*
+ * A NIC that was moved to another namespace has forgotten what its macvtaps told it, MAC and groups, and the kernel doesn't
+ * tell it again: the macvtap's list says that it has. The MAC is told when the macvtap is set up; groups never again, so
+ * all of them are let in.
+ */
+static void check_lower(struct daemon_main *d, struct followed *f, const struct reading *at)
+{
+	const struct lower *l = find_lower(at, f->lower);
+	size_t i = 0;
+
+	if (!l || !f->up || f->all & MCAST_ALL_LOWER)
+		return;
+	if (l->n == 0) {
+		d->follow->stale = true;
+		return;
+	}
+	while (i < f->n_groups && !f->groups[i].there)
+		i++;
+	if (i == f->n_groups || lets_in(l, &f->groups[i].mac))
+		return;
+	int r = kern_mcast_reopen(d->kern, f->ifindex);
+	if (r < 0)
+		failed(d, f, "set-up-again", r);
+	f->all |= MCAST_ALL_LOWER;
+	f->dirty = true;
+	said(d, f, "lower-was-moved", 1);
 }
 
 /* Nor of groups: `ip maddr del`, or another device that has the index by now. What couldn't be joined is tried again, too. */
@@ -471,10 +538,16 @@ static void keep_joined(struct daemon_main *d)
 			any = any || f->groups[i].joined;
 			f->dirty = f->dirty || !f->groups[i].joined;
 		}
-	if (!any || kern_mcast_each(is_joined, &at) < 0)
+	d->follow->stale = false;
+	if (!any)
 		return;
-	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
+	for (const struct followed *f = d->follow->devices; f; f = f->hh.next)
+		add_lower(&at, f->lower);
+	bool read = kern_mcast_each(is_joined, &at) == 0;
+	for (struct followed *f = d->follow->devices; f && read; f = f->hh.next) {
 		size_t lost = 0, held = 0;
+
+		check_lower(d, f, &at);
 
 		for (size_t i = 0; i < f->n_groups; i++) {
 			held += f->groups[i].there;
@@ -489,6 +562,9 @@ static void keep_joined(struct daemon_main *d)
 		f->shown = f->shown && held > 0;	/* all of them: it may be another device */
 		said(d, f, "groups-were-left", lost);
 	}
+	for (size_t i = 0; i < at.n_lowers; i++)
+		free(at.lowers[i].groups);
+	free(at.lowers);
 }
 
 /* Somebody switched it off. Who insists has his way until the tick. */
@@ -516,10 +592,10 @@ static void keep(struct daemon_main *d)
 	keep_inward(d);
 	keep_joined(d);
 	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
-		if (f->all)
-			keep_all(d, f, mono_now());
 		if (f->dirty)
 			apply(d, f);
+		if (f->all)
+			keep_all(d, f, mono_now());
 		if (!f->inward && kern_mcast_inward(d->kern, f->ifindex, true) == 0) {
 			f->inward = true;
 			f->shown = false;
@@ -533,7 +609,10 @@ static void keep(struct daemon_main *d)
 
 void follow_tick(struct daemon_main *d)
 {
-	keep(d);
+	if (d->follow->stale)
+		follow_sync(d);
+	else
+		keep(d);
 	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
 		if (f->monitor_open)
 			f->retries = 0;
@@ -613,6 +692,7 @@ static void begin(struct daemon_main *d, const struct w_link *link, const struct
 	(void)str_copy(f->device, sizeof(f->device), link->name);
 	f->mac = link->mac;
 	f->lower = link->lower;
+	f->up = link->flags & IFF_UP;
 	f->mode = link->macvlan_mode;
 	f->retry_at = MONO_NEVER;
 	f->by = by;
@@ -669,6 +749,7 @@ static struct followed *look(struct daemon_main *d, const struct w_link *link)
 		keep_all(d, f, mono_now());
 	bool news = !mac_eq(&f->mac, &link->mac) || f->mode != link->macvlan_mode || !str_eq(f->device, link->name);
 	f->lower = link->lower;
+	f->up = link->flags & IFF_UP;
 	if (news) {
 		f->mac = link->mac;
 		f->mode = link->macvlan_mode;

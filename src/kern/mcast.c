@@ -75,7 +75,7 @@ int kern_mcast_all(struct kern *kern, uint32_t ifindex, bool on)
 }
 
 /* net/core/net-procfs.c, dev_mc_seq_show(): index, name, users, whether one of them is SIOCADDMULTI's, address */
-int kern_mcast_each(void (*fn)(void *user, uint32_t ifindex, const struct mac *group), void *user)
+int kern_mcast_each(void (*fn)(void *user, uint32_t ifindex, const struct mac *group, bool joined), void *user)
 {
 	FILE *f = fopen("/proc/thread-self/net/dev_mcast", "re");
 	unsigned int ifindex, global, b[6];
@@ -86,15 +86,32 @@ int kern_mcast_each(void (*fn)(void *user, uint32_t ifindex, const struct mac *g
 		return -errno;
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%u %*s %*u %u %2x%2x%2x%2x%2x%2x", &ifindex, &global, &b[0], &b[1], &b[2], &b[3], &b[4],
-			   &b[5]) != 8 || global == 0)
+			   &b[5]) != 8)
 			continue;
 		fn(user, ifindex, &(struct mac){ { (uint8_t)b[0], (uint8_t)b[1], (uint8_t)b[2], (uint8_t)b[3], (uint8_t)b[4],
-						   (uint8_t)b[5] } });
+						   (uint8_t)b[5] } }, global != 0);
 	}
 	if (ferror(f))
 		r = -EIO;
 	(void)fclose(f);
 	return r;
+}
+
+int kern_mcast_reopen(struct kern *kern, uint32_t ifindex)
+{
+	struct ifreq ifr;
+	int r = name_of(kern, ifindex, &ifr), fd;
+
+	if (r < 0)
+		return r;
+	fd = mnl_socket_get_fd(kern->rt.sock);
+	if (ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
+		return -errno;
+	ifr.ifr_flags &= (short)~IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &ifr) < 0)
+		return -errno;
+	ifr.ifr_flags |= IFF_UP;
+	return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
 }
 
 int kern_mcast_inward(struct kern *kern, uint32_t ifindex, bool on)

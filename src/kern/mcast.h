@@ -46,14 +46,25 @@ int kern_mcast_inward_lost(struct kern *kern, uint32_t *ifindexes, size_t n, siz
 bool kern_mcast_hears(const struct kern *kern);
 
 /**
- * kern_mcast_each() - All that was joined as kern_mcast_join() does it, by whomever
- * @fn:		told each group of each interface of this namespace; the groups of one interface come one after the other
+ * kern_mcast_each() - The groups of all interfaces
+ * @fn:		told each group of each interface of this namespace, those of one interface one after the other; @joined: as
+ *		kern_mcast_join() does it, by whomever. On a macvtap's lower device there are also those of the macvtap.
  *
  * There is no netlink message for these; it is one file, whatever the number of interfaces.
  *
  * Return: 0, or a negative errno
  */
-int kern_mcast_each(void (*fn)(void *user, uint32_t ifindex, const struct mac *group), void *user);
+int kern_mcast_each(void (*fn)(void *user, uint32_t ifindex, const struct mac *group, bool joined), void *user);
+
+/**
+ * kern_mcast_reopen() - Set a macvtap down and up
+ *
+ * It tells its lower device its MAC when it is set up (macvlan_open()); one that was moved to another namespace and back
+ * has forgotten it (dev_change_net_namespace(), dev_uc_flush()).
+ *
+ * Return: 0, or a negative errno
+ */
+int kern_mcast_reopen(struct kern *kern, uint32_t ifindex);
 
 /* Let in all multicast, or no more. Return: 1 when it was so already, 0 when it was changed, or a negative errno. */
 int kern_mcast_all(struct kern *kern, uint32_t ifindex, bool on);

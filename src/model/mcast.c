@@ -11,4 +11,5 @@ const char *const mcast_all_text[MCAST_ALL_BITS] = {
 	"the guest asked for all multicast",
 	"the guest listens to more groups than QEMU's table holds",
 	"the configuration says so",
+	"its NIC was moved between namespaces and has lost the groups",
 };

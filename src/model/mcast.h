@@ -27,6 +27,8 @@ enum mcast_all {
 	MCAST_ALL_GUEST = 1 << 1,	/* the guest asked its NIC for all */
 	MCAST_ALL_QEMU = 1 << 2,	/* QEMU counts more than its table holds (multicast-overflow) */
 	MCAST_ALL_CONFIG = 1 << 3,	/* multicast: all */
+	MCAST_ALL_LOWER = 1 << 4,	/* the lower device was in another namespace meanwhile, and has lost the groups */
 };
-#define MCAST_ALL_BITS 4
+#define MCAST_ALL_BITS 5
+#define MCAST_ALL_MAIN (MCAST_ALL_CONFIG | MCAST_ALL_LOWER)	/* what the engine knows nothing of */
 extern const char *const mcast_all_text[MCAST_ALL_BITS];
