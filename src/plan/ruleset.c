@@ -329,6 +329,26 @@ static void key_u32(struct nft_elem *e, enum schema_field field, uint32_t v)
 	key_put(e, field, &v);
 }
 
+static void add_device_mac(struct builder *b, const char *set, const char *device, const struct mac *mac, const uint32_t *mark)
+{
+	struct nft_elem *e = elem_begin(b, set);
+
+	key_ifname(e, device);
+	key_put(e, FIELD_MAC, mac->b);
+	if (mark) {
+		memcpy(e->data, mark, sizeof(*mark));
+		e->data_len = sizeof(*mark);
+	}
+	elem_done(b, e);
+}
+
+/* Twice, as not every kernel looks a key up in a map without taking the value. */
+static void add_mac(struct builder *b, const char *device, const struct mac *mac, uint32_t mark)
+{
+	add_device_mac(b, "macs", device, mac, NULL);
+	add_device_mac(b, "marks", device, mac, &mark);
+}
+
 static void add_nft_port(struct builder *b, const struct ruleset_network *n, const struct ruleset_port *port)
 {
 	struct nft_elem *e = elem_begin(b, "nets_of");
@@ -341,10 +361,7 @@ static void add_nft_port(struct builder *b, const struct ruleset_network *n, con
 	if (mac_is_zero(&port->mac))
 		return;
 	add_devices(b, "known", port->name, NULL);
-	e = elem_begin(b, "macs");
-	key_ifname(e, port->name);
-	key_put(e, FIELD_MAC, port->mac.b);
-	elem_done(b, e);
+	add_mac(b, port->name, &port->mac, n->group);
 }
 
 static void add_owner(struct builder *b, uint32_t group, const struct ruleset_owner *owner)
@@ -551,15 +568,6 @@ static void add_hook(struct builder *b, struct ruleset_extra *extra, size_t *cap
 	extra->hooks[extra->n_hooks++] = (struct ruleset_hook){ device, chain };
 }
 
-static void add_device_mac(struct builder *b, const char *set, const char *device, const struct mac *mac)
-{
-	struct nft_elem *e = elem_begin(b, set);
-
-	key_ifname(e, device);
-	key_put(e, FIELD_MAC, mac->b);
-	elem_done(b, e);
-}
-
 static int qsort_hook(const void *a, const void *b)
 {
 	return strcmp(((const struct ruleset_hook *)a)->device, ((const struct ruleset_hook *)b)->device);
@@ -581,17 +589,12 @@ void ruleset_make_netdev(struct arena *arena, const struct ruleset_macvtap *netw
 			const struct ruleset_port *port = &net->ports[k];
 
 			if (net->host)
-				add_device_mac(&b, "guests", net->host, &port->mac);
+				add_device_mac(&b, "guests", net->host, &port->mac, NULL);
 			if (!net->guarded)
 				continue;
 			guard = true;
 			add_hook(&b, &extra, &cap, port->name, "guard");
-			add_device_mac(&b, "macs", port->name, &port->mac);
-			struct nft_elem *e = elem_begin(&b, "nets_of");
-			key_ifname(e, port->name);
-			memcpy(e->data, &net->group, sizeof(net->group));
-			e->data_len = sizeof(net->group);
-			elem_done(&b, e);
+			add_mac(&b, port->name, &port->mac, net->group);
 		}
 		for (size_t k = 0; net->guarded && net->n_ports > 0 && k < net->n_owners; k++)
 			add_owner(&b, net->group, &net->owners[k]);

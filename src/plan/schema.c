@@ -78,6 +78,7 @@ const struct schema_set schema_sets[] = {
 	{ NFPROTO_BRIDGE, "nets_of", { FIELD_IFNAME }, .data = DATA_MARK, .guard = true },
 	{ NFPROTO_BRIDGE, "known", { FIELD_IFNAME }, .data = DATA_NONE, .guard = true },
 	{ NFPROTO_BRIDGE, "macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_BRIDGE, "marks", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_MARK, .guard = true },
 	{ NFPROTO_BRIDGE, "owned4", { FIELD_MARK, FIELD_IP4 }, .data = DATA_NONE, .guard = true },
 	{ NFPROTO_BRIDGE, "owners4", { FIELD_MARK, FIELD_IP4, FIELD_MAC }, .data = DATA_NONE, .guard = true },
 	{ NFPROTO_BRIDGE, "owned6", { FIELD_MARK, FIELD_RAW6 }, .data = DATA_NONE, .guard = true,
@@ -90,8 +91,8 @@ const struct schema_set schema_sets[] = {
 	  .type = "type ifname . ether_addr; size 8192; flags dynamic" },
 	/* netdev */
 	{ NFPROTO_NETDEV, "guests", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE },
-	{ NFPROTO_NETDEV, "nets_of", { FIELD_IFNAME }, .data = DATA_MARK, .guard = true },
 	{ NFPROTO_NETDEV, "macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true },
+	{ NFPROTO_NETDEV, "marks", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_MARK, .guard = true },
 	{ NFPROTO_NETDEV, "learnt_macs", { FIELD_IFNAME, FIELD_MAC }, .data = DATA_NONE, .guard = true },
 	{ NFPROTO_NETDEV, "owned4", { FIELD_MARK, FIELD_IP4 }, .data = DATA_NONE, .guard = true },
 	{ NFPROTO_NETDEV, "owners4", { FIELD_MARK, FIELD_IP4, FIELD_MAC }, .data = DATA_NONE, .guard = true },
@@ -205,8 +206,7 @@ const char schema_guard_memory[] =
 		"meta l4proto != 255 goto guard_pass",	/* an upper layer that is hidden has no number at all */ \
 		"drop", \
 	}, .guard = true }, \
-	{ FAMILY, "guard_mac", NULL, .rules = { \
-		"meta mark set " PORT " map @nets_of", \
+	{ FAMILY, "guard_type", NULL, .rules = { \
 		"ether type vmap { ip : goto guard_ip4, ip6 : goto guard_ip6, arp : goto guard_arp }", \
 		"drop", \
 	}, .guard = true }
@@ -303,15 +303,16 @@ const struct schema_chain schema_chains[] = {
 	} },
 	/* bridge: guards where there is no eBPF */
 	GUARD_CHAINS(NFPROTO_BRIDGE, "iifname"),
+	{ NFPROTO_BRIDGE, "guard_learnt", NULL, .rules = { "meta mark set iifname map @nets_of goto guard_type", "drop" }, .guard = true },
 	{ NFPROTO_BRIDGE, "guard", NULL, .rules = {
 		"iifname @known drop",
 		"iifname @learnt drop",
 		"ether saddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop",
-		"add @learnt { iifname } add @learnt_macs { iifname . ether saddr } goto guard_mac",
+		"add @learnt { iifname } add @learnt_macs { iifname . ether saddr } goto guard_learnt",
 	}, .guard = true },
 	{ NFPROTO_BRIDGE, "prerouting", "type filter hook prerouting priority -300; policy accept;", .rules = {
-		"iifname . ether saddr @macs goto guard_mac",
-		"iifname . ether saddr @learnt_macs goto guard_mac",
+		"meta mark set iifname . ether saddr map @marks goto guard_type",
+		"iifname . ether saddr @learnt_macs goto guard_learnt",
 		"iifname vmap @guarded",
 	}, .guard = true },
 	{ NFPROTO_BRIDGE, "reflection", NULL, .rules = {
@@ -325,7 +326,7 @@ const struct schema_chain schema_chains[] = {
 	GUARD_CHAINS(NFPROTO_NETDEV, "oifname"),
 	{ NFPROTO_NETDEV, "guard", NULL, .rules = {
 		"meta mark 0x73697874 accept",	/* GUARD_MARK_INWARD: the engine's word to the guest */
-		"oifname . ether saddr @macs goto guard_mac",
+		"meta mark set oifname . ether saddr map @marks goto guard_type",
 		"drop",
 	}, .guard = true },
 	{ NFPROTO_NETDEV, "host", NULL, .rules = {
