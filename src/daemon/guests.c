@@ -427,7 +427,7 @@ static int make_nic(struct daemon_main *d, const struct net *net, struct guest *
 		.alias = alias,
 		.group = network_group(net->name),
 	};
-	int r = kern_tap_new(d->kern, "tap%d", queues, fds, g->device, &g->ifindex);
+	int r = kern_tap_new(d->kern, "tap%d", &g->mac, queues, fds, g->device, &g->ifindex);
 
 	if (r < 0) {
 		struct finding *f = report_error(report, g->name, "cannot make a tap: %s", strerror(-r));

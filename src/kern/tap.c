@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 #include "kern/priv.h"
@@ -32,7 +33,7 @@ static void close_all(int *fds, unsigned int n)
 }
 
 /* Queue @n of a device. The first queue makes it, and only if it isn't there; the others join it. */
-static int set_iff(int fd, const char *name, bool first, bool multi)
+static int set_iff(int fd, const char *name, bool first, bool multi, const struct mac *mac)
 {
 	struct ifreq ifr = { 0 };
 	int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
@@ -43,7 +44,14 @@ static int set_iff(int fd, const char *name, bool first, bool multi)
 		flags |= IFF_MULTI_QUEUE;
 	(void)str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name);
 	ifr.ifr_flags = (short)flags;
-	return ioctl(fd, TUNSETIFF, &ifr) < 0 ? -errno : 0;
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+		return -errno;
+	if (!mac)
+		return 0;
+	/* Before anything else: udev has been told, and gives an address of its own to what has a random one. */
+	ifr.ifr_hwaddr = (struct sockaddr){ .sa_family = ARPHRD_ETHER };
+	memcpy(ifr.ifr_hwaddr.sa_data, mac->b, sizeof(mac->b));
+	return ioctl(fd, SIOCSIFHWADDR, &ifr) < 0 ? -errno : 0;
 }
 
 /*
@@ -52,13 +60,14 @@ static int set_iff(int fd, const char *name, bool first, bool multi)
  * doesn't take the next guest for it. (The kernel's own choice would also look
  * at each interface there is, every time.)
  */
-static int make_first(struct kern *kern, int fd, const char *pattern, bool multi, char ret_name[static IFNAMSIZ])
+static int make_first(struct kern *kern, int fd, const char *pattern, bool multi, const struct mac *mac,
+		      char ret_name[static IFNAMSIZ])
 {
 	const char *percent = strstr(pattern, "%d");
 
 	if (!percent) {
 		(void)str_copy(ret_name, IFNAMSIZ, pattern);
-		return set_iff(fd, ret_name, true, multi);
+		return set_iff(fd, ret_name, true, multi, mac);
 	}
 	for (unsigned int i = 0; i < TAP_NUMBERS; i++) {
 		unsigned int number = kern->next_tap++ % TAP_NUMBERS;
@@ -66,16 +75,17 @@ static int make_first(struct kern *kern, int fd, const char *pattern, bool multi
 
 		if (!str_copy(ret_name, IFNAMSIZ, name))
 			return -EINVAL;
-		int r = set_iff(fd, ret_name, true, multi);
+		int r = set_iff(fd, ret_name, true, multi, mac);
 		if (r != -EBUSY)
 			return r;
 	}
 	return -EBUSY;
 }
 
-int kern_tap_new(struct kern *kern, const char *name, unsigned int n_queues, int *ret_fds, char ret_name[static 16],
-		 uint32_t *ret_ifindex)
+int kern_tap_new(struct kern *kern, const char *name, const struct mac *guest, unsigned int n_queues, int *ret_fds,
+		 char ret_name[static 16], uint32_t *ret_ifindex)
 {
+	const struct mac mac = guest ? kern_tap_mac(guest) : (struct mac){ 0 };
 	char made[IFNAMSIZ];
 	int fds[KERN_TAP_QUEUES];
 	unsigned int n = 0;
@@ -91,7 +101,8 @@ int kern_tap_new(struct kern *kern, const char *name, unsigned int n_queues, int
 			break;
 		}
 		fds[n++] = fd;
-		r = n == 1 ? make_first(kern, fd, name, n_queues > 1, made) : set_iff(fd, made, false, true);
+		r = n == 1 ? make_first(kern, fd, name, n_queues > 1, guest ? &mac : NULL, made) :
+			     set_iff(fd, made, false, true, NULL);
 	}
 	uint32_t ifindex = r == 0 ? kern_ifindex(kern, made) : 0;
 	if (r == 0 && ifindex == 0)

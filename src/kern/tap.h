@@ -17,17 +17,19 @@
  * kern_tap_new() - Make a tap
  * @kern:	the kernel
  * @name:	interface name, or a pattern like "tap%d", whose numbers go up
+ * @guest:	the guest's address, of which the tap gets kern_tap_mac(), or NULL: the kernel draws one
  * @n_queues:	1 to KERN_TAP_QUEUES; more than one makes it a multi-queue device
  * @ret_fds:	@n_queues descriptors, close-on-exec; owned by the caller
  * @ret_name:	the name it got
  * @ret_ifindex: its index
  *
- * IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_TUN_EXCL. The link is down.
+ * IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_TUN_EXCL. The link is down. By "tap%d" and these flags data/udev/70-sixtap.rules
+ * knows it before it has an alias.
  *
  * Return: 0, or a negative errno (EBUSY: the name is taken, ENOENT: no tun device, EPERM)
  */
-int kern_tap_new(struct kern *kern, const char *name, unsigned int n_queues, int *ret_fds, char ret_name[static 16],
-		 uint32_t *ret_ifindex);
+int kern_tap_new(struct kern *kern, const char *name, const struct mac *guest, unsigned int n_queues, int *ret_fds,
+		 char ret_name[static 16], uint32_t *ret_ifindex);
 
 /**
  * kern_port_attach() - Make a tap a port of a bridge

@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < n; i++) {
 		char name[16];
 
-		if (kern_tap_new(k.kern, "tap%d", 1, &fds[i], name, &index[i]) != 0)
+		if (kern_tap_new(k.kern, "tap%d", NULL, 1, &fds[i], name, &index[i]) != 0)
 			fail_msg("tap %zu", i);
 	}
 	(void)printf("make %zu taps: %.1f ms\n", n, since_ms(&t));

@@ -413,13 +413,13 @@ static void test_tap(void **state)
 	(void)state;
 	needs_root();
 	make_bridge();
-	assert_int_equal(kern_tap_new(real.kern, "tap%d", 4, fds, name, &ifindex), 0);
-	assert_int_equal(kern_tap_new(real.kern, "tap%d", 1, &single, other, &other_index), 0);
+	assert_int_equal(kern_tap_new(real.kern, "tap%d", NULL, 4, fds, name, &ifindex), 0);
+	assert_int_equal(kern_tap_new(real.kern, "tap%d", NULL, 1, &single, other, &other_index), 0);
 	assert_string_equal(name, "tap0");
 	assert_string_equal(other, "tap1");
-	assert_int_equal(kern_tap_new(real.kern, "tap1", 1, fds, other, &other_index), -EBUSY);
-	assert_int_equal(kern_tap_new(real.kern, "a-name-too-long-", 1, fds, other, &other_index), -EINVAL);
-	assert_int_equal(kern_tap_new(real.kern, "tap%d", 17, fds, other, &other_index), -EINVAL);
+	assert_int_equal(kern_tap_new(real.kern, "tap1", NULL, 1, fds, other, &other_index), -EBUSY);
+	assert_int_equal(kern_tap_new(real.kern, "a-name-too-long-", NULL, 1, fds, other, &other_index), -EINVAL);
+	assert_int_equal(kern_tap_new(real.kern, "tap%d", NULL, 17, fds, other, &other_index), -EINVAL);
 	for (size_t i = 0; i < 4; i++)
 		assert_true(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(ioctl(single, TUNGETIFF, &ifr), 0);
