@@ -321,10 +321,15 @@ int cmd_status(struct cmd *cmd, int argc, char **argv)
 		return EXIT_DONE;
 	}
 	json_array_foreach(networks, i, n) {
-		print_network(cmd, n);
+		if (!cmd->quiet || str_eq(text(n, "state"), "degraded"))
+			print_network(cmd, n);
 		degraded += str_eq(text(n, "state"), "degraded");
 		down += str_eq(text(n, "state"), "down");
 		guests += json_array_size(json_object_get(n, "guests"));
+	}
+	if (cmd->quiet) {
+		json_decref(answer);
+		return EXIT_DONE;
 	}
 	print_adopted(cmd, json_object_get(answer, "adopted"));
 	(void)printf("%zu up", json_array_size(networks) - down);

@@ -217,6 +217,7 @@ def test_network_that_is_not_up(lan):
     assert lab["mode"] == "isolated" and lab["guests"] == []
     text = lan.sixtap("status").stdout
     assert "○ lab " in text and "1 up, 1 down" in text, text
+    assert lan.sixtap("-q", "status").stdout == "", "nothing is wrong"
     lan.sixtap.write("networks: { lan: { mode: natt } }")
     assert [n["name"] for n in lan.sixtap.json("status")["networks"]] == ["lan"], "a wrong file hides nothing that is up"
 
