@@ -425,7 +425,7 @@ static void proxy_op(struct diag_finding *f, struct diag_fix *fix, bool add, con
 	op->what = arena_strdup(fix->ops->arena, IP_STR(ip));
 	op->addr = (struct op_addr){ .prefix = { *ip, (uint8_t)ip_bits(ip) } };
 	(void)str_copy(op->addr.device, sizeof(op->addr.device), device);
-	fix_command(f, fix, "ip -6 neigh %s proxy %s dev %s", add ? "add" : "del", IP_STR(ip), device);
+	fix_command(f, fix, "ip %sneigh %s proxy %s dev %s", ip->family == AF_INET6 ? "-6 " : "", add ? "add" : "del", IP_STR(ip), device);
 }
 
 /*
@@ -436,12 +436,12 @@ static const struct snap_link *on_link(const struct snapshot *snap, const struct
 				       uint32_t not )
 {
 	const struct snap_addr *own = gateway_address(snap, not, ip);
-	const uint8_t below = own ? own->prefix.len : 128;
+	const uint8_t below = own ? own->prefix.len : (uint8_t)ip_bits(ip);
 
 	for (size_t i = 0; i < snap->n_addrs; i++) {
 		const struct snap_addr *a = &snap->addrs[i];
 
-		if (a->ifindex != not &&a->prefix.len < below && a->prefix.ip.family == AF_INET6 &&
+		if (a->ifindex != not &&a->prefix.len < below && a->prefix.ip.family == ip->family &&
 		    prefix_contains(&a->prefix, ip) &&
 		    !role_is(found->roles, a->ifindex, ROLE_GUEST | ROLE_GUEST_ONLY | ROLE_NETWORK | ROLE_OURS))
 			return snap_link(snap, a->ifindex);
@@ -450,7 +450,7 @@ static const struct snap_link *on_link(const struct snapshot *snap, const struct
 	for (size_t i = 0; i < snap->n_routes; i++) {
 		const struct snap_route *r = &snap->routes[i];
 
-		if (r->table == RT_TABLE_MAIN && r->oif != not &&r->dst.ip.family == AF_INET6 && r->dst.len > 0 &&
+		if (r->table == RT_TABLE_MAIN && r->oif != not &&r->dst.ip.family == ip->family && r->dst.len > 0 &&
 		    r->dst.len < below && !r->gateway.family && r->type == RTN_UNICAST &&
 		    prefix_contains(&r->dst, ip) && role_is(found->roles, r->oif, ROLE_UPLINK | ROLE_HEARD) &&
 		    !role_is(found->roles, r->oif, ROLE_GUEST_ONLY))
@@ -461,7 +461,7 @@ static const struct snap_link *on_link(const struct snapshot *snap, const struct
 
 static bool other_proxy(const struct snapshot *snap)
 {
-	static const char *const names[] = { "ndppd", "pndpd", "ndproxy", "odhcpd" };
+	static const char *const names[] = { "ndppd", "pndpd", "ndproxy", "odhcpd", "parprouted" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const struct snap_program *p = snap_program(snap, names[i]);
@@ -472,6 +472,12 @@ static bool other_proxy(const struct snapshot *snap)
 	return false;
 }
 
+/* Does this host answer on @up for everybody that it has a route to elsewhere? IPv4 can (proxy_arp), IPv6 can't. */
+static bool answers_for_all(const struct snapshot *snap, const struct snap_link *up, const struct ip *ip)
+{
+	return ip->family == AF_INET && (up->conf4.proxy_arp || snap->conf4_all.proxy_arp);
+}
+
 static void judge_missing_entry(const struct snapshot *snap, struct findings *found)
 {
 	const struct guest_address *g;
@@ -479,6 +485,7 @@ static void judge_missing_entry(const struct snapshot *snap, struct findings *fo
 	struct diag_finding *f = NULL;
 	const struct snap_link *uplink = NULL;
 	struct diag_fix *fix = NULL;
+	bool with6 = false;
 
 	if (other_proxy(snap))
 		return;
@@ -486,12 +493,14 @@ static void judge_missing_entry(const struct snapshot *snap, struct findings *fo
 		const struct snap_link *up;
 		const struct snap_route *r;
 
-		if (g[i].ip.family != AF_INET6 || ip_is_link_local(&g[i].ip))
+		/* Of IPv4 only what somebody has made a route for on purpose. */
+		if ((g[i].ip.family != AF_INET6 && !g[i].host_route) || ip_is_link_local(&g[i].ip))
 			continue;
 		r = snap_route_lookup(snap, RT_TABLE_MAIN, &g[i].ip);
 		up = r && r->oif == g[i].dev ? on_link(snap, found, &g[i].ip, g[i].dev) : NULL;
 		if (!up || role_l3(snap, g[i].dev) == up->ifindex || snap_proxy(snap, up->ifindex, &g[i].ip) ||
-		    snap_addr(snap, 0, &g[i].ip) || role_is(found->roles, up->ifindex, ROLE_LOWER))
+		    answers_for_all(snap, up, &g[i].ip) || snap_addr(snap, 0, &g[i].ip) ||
+		    role_is(found->roles, up->ifindex, ROLE_LOWER))
 			continue;
 		if (up != uplink) {
 			uplink = up;
@@ -505,13 +514,17 @@ static void judge_missing_entry(const struct snapshot *snap, struct findings *fo
 				    "link, where only a "
 				    "proxy entry would answer.",
 				    up->name);
-			settings(f, snap, up);
-			finding_seen_in(f, "ip -6 neigh show proxy dev %s, ip -6 route get", up->name);
+			finding_seen_in(f, "ip neigh show proxy dev %s, ip route get", up->name);
 			FINDING_HEAD(f, "address", "route", "guest");
 			fix = finding_fix(f, "proxy", FIX_LASTS_LIVE);
-			fix_proxy_ndp(f, fix, snap, up);
+			with6 = false;
 			fix_note(f, fix,
 				 "until the link goes down; a network of mode routed with address on-link keeps it");
+		}
+		if (g[i].ip.family == AF_INET6 && !with6) {
+			settings(f, snap, up);
+			fix_proxy_ndp(f, fix, snap, up);
+			with6 = true;
 		}
 		finding_about(f, IP_STR(&g[i].ip));
 		FINDING_ROW(f, IP_STR(&g[i].ip), snap_link_name(snap, g[i].dev), g[i].guest ? g[i].guest : "");

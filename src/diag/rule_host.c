@@ -64,6 +64,19 @@ static const char *number(int64_t n, char buf[static 24])
 #define NUMBER(n) number((n), (char[24]){ 0 })
 #define CONF_PATH(device, name) conf_path((device), (name), (char[128]){ 0 })
 
+/* A VRF's table isn't told by its rules: any but the main one with a default route through it. */
+static const struct snap_route *default_of_vrf(const struct snapshot *snap, const struct snap_link *l)
+{
+	for (size_t i = 0; i < snap->n_routes; i++) {
+		const struct snap_route *r = &snap->routes[i];
+
+		if (r->dst.ip.family == AF_INET6 && r->dst.len == 0 && r->oif == l->ifindex && r->type == RTN_UNICAST &&
+		    r->table != RT_TABLE_MAIN)
+			return r;
+	}
+	return NULL;
+}
+
 /* A default route by which the host gets out; one that a guest announces isn't, nor one through a bridge's port. */
 static bool way_out(const struct snapshot *snap, const struct findings *found)
 {
@@ -73,6 +86,9 @@ static bool way_out(const struct snapshot *snap, const struct findings *found)
 		const struct snap_link *l = &snap->links[i];
 		const struct snap_route *r = role_default(snap, AF_INET6, l->ifindex, 0, -1);
 
+		/* What is in a VRF has its default route there. */
+		if (!r && str_eq(l->slave_kind, "vrf"))
+			r = default_of_vrf(snap, l);
 		if (r && !is_port(l) && (r->protocol != RTPROT_RA || !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))
 			return true;
 	}

@@ -105,7 +105,7 @@ class Net:
 
     def really(self, packets):
         """All at once. Return: of each, whether its answer came."""
-        came, socks, pings, end = [False] * len(packets), {}, {}, 0
+        came, socks, asked, pings = [False] * len(packets), {}, set(), {}
         for name in GUESTS:     # of each other they know nothing: rules of the bridge may keep the question from coming
             self.who[name][0].ip("neigh", "flush", "all", check=False)
         for i, p in enumerate(packets):
@@ -132,12 +132,15 @@ class Net:
             socks[s] = i
         end = time.monotonic() + QUICK
         while socks and time.monotonic() < end:
-            tcp = [s for s in socks if s.type == socket.SOCK_STREAM]
-            udp = [s for s in socks if s.type == socket.SOCK_DGRAM]
-            readable, writable, _ = select.select(udp, tcp, [], max(0, end - time.monotonic()))
-            for s in writable:
-                came[socks.pop(s)] = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
-                s.close()
+            fresh = [s for s in socks if s.type == socket.SOCK_STREAM and s not in asked]
+            readable, writable, _ = select.select([s for s in socks if s not in fresh], fresh, [], max(0, end - time.monotonic()))
+            for s in writable:      # connected, or refused; the third packet may get lost all the same: only an answer counts
+                asked.add(s)
+                if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                    s.send(b"GET /cgi-bin/who HTTP/1.0\r\n\r\n")
+                else:
+                    socks.pop(s)
+                    s.close()
             for s in readable:
                 try:
                     came[socks[s]] = bool(s.recv(100))

@@ -174,6 +174,17 @@ static void tunnel(struct host *h)
 				      .mask = UINT32_MAX, .invert = true, .suppress_prefixlen = -1, .iif = "", .oif = "" };
 }
 static void tunnel_for_some(struct host *h) { tunnel(h); h->rule.invert = false; }
+static void in_vrf(struct host *h)
+{
+	refuses_ra(h);
+	h->links[ETH0 - 1].conf6.forwarding = 0;
+	h->links[MT0 - 1].kind = "dummy";
+	h->addr = (struct snap_addr){ .ifindex = ETH0, .prefix = { ip_of("2001:db8::1"), 64 }, .valid_s = 100, .preferred_s = 100 };
+	h->links[ETH0 - 1].slave_kind = "vrf";
+	h->links[ETH0 - 1].master = 90;
+	default_by(h, 10, ETH0);
+}
+static void not_in_vrf(struct host *h) { in_vrf(h); h->links[ETH0 - 1].slave_kind = ""; h->links[ETH0 - 1].master = 0; }
 static void dead_default(struct host *h) { h->links[TAP1 - 1].kind = ""; default_by(h, RT_TABLE_MAIN, TAP1); }
 static void live_default(struct host *h) { default_by(h, RT_TABLE_MAIN, ETH0); }
 static void boot_forgets(struct host *h)
@@ -226,6 +237,8 @@ static void faults(void **state)
 		{ "forwarding, and RAs are ignored", refuses_ra, "ra.ignored-forwarding", "eth0" },
 		{ "the way out is a tunnel's, in a table of its own", tunnel, NULL, NULL },
 		{ "a table that only marked packets go by", tunnel_for_some, "ra.ignored-forwarding", "eth0" },
+		{ "a VRF's own default route", in_vrf, NULL, NULL },
+		{ "the same table, and no VRF", not_in_vrf, "ra.no-default-router", "eth0" },
 		{ "a default route that is older than the bridge", dead_default, "bridge.port-has-address", "tap1" },
 		{ "a default route where it belongs", live_default, NULL, NULL },
 		{ "a bridge by hand, and the boot turns forwarding off", boot_forgets, "persist.differs", "net/ipv4/ip_forward" },
