@@ -211,9 +211,12 @@ static int on_heard(void *user, uint32_t ifindex, const struct packet *packet, b
 static int on_ear(struct loop_fd *src, uint32_t events, mono_t now)
 {
 	struct engine_follow *f = CONTAINER_OF(src, struct engine_follow, ear_src);
+	int r = ear_read(f->ear, PACKET_BATCH, on_heard, f, now);
 
 	(void)events;
-	return ear_read(f->ear, PACKET_BATCH, on_heard, f, now);
+	for (struct followed *g = r > 0 ? f->guests : NULL; g; g = g->hh.next)
+		mcast_missed(g->mcast, now);
+	return r < 0 ? r : 0;
 }
 
 int engine_follow_new(struct engine_follow **ret, struct loop *loop, struct tell *tell, struct packet_batch *batch,

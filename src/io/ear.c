@@ -17,13 +17,18 @@ struct ear {
 	void *user;
 	mono_t now;
 	unsigned int left;
+	size_t n;		/* bytes since the ring was seen empty */
 };
+
+#define HEADER 8u		/* of the ring, before each record (linux/bpf.h, BPF_RINGBUF_HDR_SZ) */
+#define RECORD_MAX (HEADER + sizeof(struct guard_heard) + GUARD_FRAME_MAX)
 
 static int on_sample(void *ctx, void *data, size_t size)
 {
 	const struct guard_heard *h = data;
 	struct ear *ear = ctx;
 
+	ear->n += HEADER + (size + 7) / 8 * 8;
 	if (size < sizeof(*h) || h->len > size - sizeof(*h))
 		return -EBADMSG;
 	/* What left a virtual NIC was on no wire yet, and the sum may be left to the next one: it isn't looked at. */
@@ -68,5 +73,11 @@ int ear_read(struct ear *ear, unsigned int max, ear_fn fn, void *user, mono_t no
 	ear->left = max;
 	int r = ring_buffer__consume(ear->ring);
 
-	return r < 0 && r != -ECANCELED ? r : 0;
+	if (r < 0 && r != -ECANCELED)
+		return r;
+	/* A record that wasn't taken found all of this before it. */
+	const bool full = ear->n + RECORD_MAX > GUARD_HEARD_BYTES;
+	if (full || r >= 0)
+		ear->n = 0;
+	return full;
 }

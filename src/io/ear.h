@@ -30,5 +30,8 @@ DEFINE_FREEP(struct ear, ear_free)
 /* Readable when something was said. */
 int ear_fd(const struct ear *ear);
 
-/* At most @max frames go to @fn. Return: 0, or the error of @fn. */
+/*
+ * At most @max frames go to @fn. Return: 0, the error of @fn, or 1: the ring may have been full meanwhile, so that any guest
+ * may have said more.
+ */
 int ear_read(struct ear *ear, unsigned int max, ear_fn fn, void *user, mono_t now);

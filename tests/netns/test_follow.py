@@ -159,6 +159,21 @@ def test_a_guest_that_floods(office):
         t.join()
     wait(lambda: {group_of(f"2001:db8:5::{i}:ace{i}") for i in range(8)} <= joined(o, "macvtap0"), 8, "what was lost of it was asked for")
     assert took < 1.5, took
+    # The engine is away for a while, and the ring full: nothing tells of what another said, nor does that one say more.
+    engine = o.sixtap.processes()["engine"]
+    stop.clear()
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        t = threading.Thread(target=flood)
+        t.start()
+        time.sleep(5)       # four shares, and a little
+        calm.ns.ip("addr", "add", "2001:db8:5::dcba/64", "dev", "g0", "nodad")
+        time.sleep(2.5)     # longer than reports are repeated
+    finally:
+        stop.set()
+        t.join()
+        os.kill(engine, signal.SIGCONT)
+    wait(lambda: group_of("2001:db8:5::dcba") in joined(o, "macvtap1"), 8, "all are asked")
 
 
 @pytest.mark.parametrize("env", [{}, {"SIXTAP_HEAR": "socket"}])
