@@ -893,8 +893,9 @@ static json_t *device_json(const struct followed *f)
 	(void)json_object_set_new(o, "ipv6", ipv6);
 	if (f->has_monitor)
 		(void)json_object_set_new(o, "monitor", json_boolean(f->monitor_open));
-	if (f->has_monitor && f->monitor_error < 0)
-		(void)json_object_set_new(o, "monitor_because", json_pack("[s]", strerror(-f->monitor_error)));
+	if (f->has_monitor && !f->monitor_open)
+		(void)json_object_set_new(o, "monitor_because", json_pack("[s]", f->monitor_error < 0 ? strerror(-f->monitor_error) :
+									   "it hung up, or isn't QEMU's"));
 	return o;
 }
 
