@@ -14,7 +14,7 @@ into which eth0 moves: what is left is what is on disk.
 """
 import contextlib, fcntl, glob, os, re, shutil, signal, subprocess, tempfile
 import pytest
-from lab import LabError, Lab, Ns, ROUTER4, Sixtap, TOP, UPLINK4, UPLINK6_PREFIX, wait
+from lab import LabError, Ns, ROUTER4, Sixtap, TOP, UPLINK4, wait
 from libnet import World
 
 IMAGE = os.path.join(TOP, "build", "host", "root")

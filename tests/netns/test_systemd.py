@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The Debian package on a host that systemd boots: units, sandbox, device rules, watchdog, upgrade, reboot, removal."""
 import os, re, shutil, types
-import pytest
 import libmacvtap
 from lab import ROUTER4, SIXTAP, UPLINK6_PREFIX, alive, wait
 from libmachine import MachineWorld, package, repacked
