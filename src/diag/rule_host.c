@@ -18,41 +18,31 @@
 #include <string.h>
 #include "diag/fix_link.h"
 #include "diag/role.h"
+#include "diag/rule_host.h"
 #include "diag/rules.h"
 #include "diag/snapshot.h"
 
 #define IFAPROT_KERNEL_RA 2 /* linux/if_addr.h of 5.18 */
-#define GEN_MODE_NONE 1
-#define MTU_IPV6 1280
-#define MTU_USUAL 1500
 
 static bool is_up(const struct snap_link *l)
 {
 	return (l->flags & IFF_UP) && l->carrier && !(l->flags & IFF_LOOPBACK);
 }
 
-static bool processed(const struct snap_conf6 *c)
+bool host_processed(const struct snap_conf6 *c)
 {
 	return c->accept_ra == 2 || (c->accept_ra == 1 && c->forwarding == 0);
 }
 
-/* Of a bridge or bond: it has no addresses of its own. */
-static bool is_port(const struct snap_link *l)
+bool host_is_port(const struct snap_link *l)
 {
 	return l->master && !str_eq(l->slave_kind, "vrf");
 }
 
-/* Interfaces by which the host itself might live on RAs. */
-static bool may_need_ra(const struct findings *found, const struct snap_link *l)
+bool host_may_need_ra(const struct findings *found, const struct snap_link *l)
 {
-	return is_up(l) && l->conf6.present && !l->conf6.disable_ipv6 && !is_port(l) &&
+	return is_up(l) && l->conf6.present && !l->conf6.disable_ipv6 && !host_is_port(l) &&
 	       !role_is(found->roles, l->ifindex, ROLE_GUEST | ROLE_GUEST_ONLY | ROLE_OURS);
-}
-
-static const char *conf_path(const char *device, const char *name, char buf[static 128])
-{
-	(void)snprintf(buf, 128, "net/ipv6/conf/%s/%s", device, name);
-	return buf;
 }
 
 static const char *number(int64_t n, char buf[static 24])
@@ -62,7 +52,6 @@ static const char *number(int64_t n, char buf[static 24])
 }
 
 #define NUMBER(n) number((n), (char[24]){ 0 })
-#define CONF_PATH(device, name) conf_path((device), (name), (char[128]){ 0 })
 
 /* A VRF's table isn't told by its rules: any but the main one with a default route through it. */
 static const struct snap_route *default_of_vrf(const struct snapshot *snap, const struct snap_link *l)
@@ -89,7 +78,7 @@ static bool way_out(const struct snapshot *snap, const struct findings *found)
 		/* What is in a VRF has its default route there. */
 		if (!r && str_eq(l->slave_kind, "vrf"))
 			r = default_of_vrf(snap, l);
-		if (r && !is_port(l) && (r->protocol != RTPROT_RA || !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))
+		if (r && !host_is_port(l) && (r->protocol != RTPROT_RA || !role_is(found->roles, l->ifindex, ROLE_GUEST_ONLY)))
 			return true;
 	}
 	return false;
@@ -108,7 +97,7 @@ static const struct snap_addr *ra_address(const struct snapshot *snap, uint32_t 
 	return NULL;
 }
 
-static const struct snap_addr *any_address(const struct snapshot *snap, uint32_t ifindex, uint8_t scope)
+const struct snap_addr *host_any_address(const struct snapshot *snap, uint32_t ifindex, uint8_t scope)
 {
 	size_t n;
 	const struct snap_addr *a = snap_addrs(snap, ifindex, &n);
@@ -129,8 +118,7 @@ static void ra_evidence(const struct snapshot *snap, struct diag_finding *f, con
 		finding_value(f, "router_advertisements_heard", "%llu", (unsigned long long)n);
 }
 
-/* Who set it, as far as files tell: the line that decides at boot. */
-static void set_by(const struct snapshot *snap, struct diag_finding *f, const char *path)
+void host_set_by(const struct snapshot *snap, struct diag_finding *f, const char *path)
 {
 	const struct snap_sysctl_line *line = snap_sysctl_line(snap, path);
 
@@ -142,7 +130,7 @@ static void fix_accept_ra(struct diag_finding *f, const struct snap_link *l, con
 {
 	struct diag_fix *fix = finding_fix(f, "accept-ra", FIX_LASTS_LIVE);
 
-	fix_sysctl(f, fix, CONF_PATH(l->name, "accept_ra"), NUMBER(l->conf6.accept_ra), value);
+	fix_sysctl(f, fix, CONF6_PATH(l->name, "accept_ra"), NUMBER(l->conf6.accept_ra), value);
 	fix_confirm_route(fix, l->name);
 }
 
@@ -155,7 +143,7 @@ static void judge_ignored_forwarding(const struct snapshot *snap, struct finding
 		const struct snap_route *route;
 		struct diag_finding *f;
 
-		if (!may_need_ra(found, l) || l->conf6.accept_ra != 1 || l->conf6.forwarding == 0 ||
+		if (!host_may_need_ra(found, l) || l->conf6.accept_ra != 1 || l->conf6.forwarding == 0 ||
 		    !role_kernel_ra(snap, l->ifindex))
 			continue;
 		if (!role_ra_heard(snap, l, NULL) && !ra_address(snap, l->ifindex))
@@ -178,7 +166,7 @@ static void judge_ignored_forwarding(const struct snapshot *snap, struct finding
 			       "forwarding on.");
 		ra_evidence(snap, f, l);
 		finding_value(f, "default_route", "%s", route ? "by RA, not renewed any more" : "none");
-		set_by(snap, f, CONF_PATH(l->name, "forwarding"));
+		host_set_by(snap, f, CONF6_PATH(l->name, "forwarding"));
 		finding_seen_in(f, "sysctl net.ipv6.conf.%s, /proc/net/dev_snmp6/%s, ip -6 route", l->name, l->name);
 		fix_accept_ra(f, l, "2");
 	}
@@ -195,7 +183,7 @@ static void judge_all_has_no_effect(const struct snapshot *snap, struct findings
 		const struct snap_link *l = &snap->links[i];
 		struct diag_finding *f;
 
-		if (!may_need_ra(found, l) || processed(&l->conf6) || !role_kernel_ra(snap, l->ifindex) ||
+		if (!host_may_need_ra(found, l) || host_processed(&l->conf6) || !role_kernel_ra(snap, l->ifindex) ||
 		    !role_is(found->roles, l->ifindex, ROLE_UPLINK | ROLE_HEARD))
 			continue;
 		if (!role_default(snap, AF_INET6, l->ifindex, 0, RTPROT_RA) && way_out(snap, found))
@@ -209,7 +197,7 @@ static void judge_all_has_no_effect(const struct snapshot *snap, struct findings
 		finding_value(f, "all", "%d", snap->conf6_all.accept_ra);
 		finding_value(f, "default", "%d", snap->conf6_default.accept_ra);
 		finding_value(f, l->name, "%d", l->conf6.accept_ra);
-		set_by(snap, f, "net/ipv6/conf/all/accept_ra");
+		host_set_by(snap, f, "net/ipv6/conf/all/accept_ra");
 		fix_accept_ra(f, l, "2");
 	}
 }
@@ -243,9 +231,9 @@ static void not_accepted(const struct snapshot *snap, struct findings *found, co
 	ra_evidence(snap, f, l);
 	if (!str_eq(k->name, "accept_ra"))
 		finding_value(f, k->name, "%d", k->value);
-	set_by(snap, f, CONF_PATH(l->name, k->name));
+	host_set_by(snap, f, CONF6_PATH(l->name, k->name));
 	finding_seen_in(f, "sysctl net.ipv6.conf.%s, /proc/net/dev_snmp6/%s", l->name, l->name);
-	fix_sysctl(f, fix, CONF_PATH(l->name, k->name), NUMBER(k->value), value);
+	fix_sysctl(f, fix, CONF6_PATH(l->name, k->name), NUMBER(k->value), value);
 	if (str_eq(k->name, "accept_ra") || str_eq(k->name, "accept_ra_defrtr"))
 		fix_confirm_route(fix, l->name);
 	else
@@ -258,11 +246,11 @@ static void judge_not_accepted(const struct snapshot *snap, struct findings *fou
 		const struct snap_link *l = &snap->links[i];
 		const struct snap_conf6 *c = &l->conf6;
 
-		if (!may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !role_ra_heard(snap, l, NULL))
+		if (!host_may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !role_ra_heard(snap, l, NULL))
 			continue;
 		bool no_route = !way_out(snap, found);
 		bool no_address =
-			!any_address(snap, l->ifindex, RT_SCOPE_UNIVERSE) && !(l->inet6_flags & SNAP_IF_RA_MANAGED);
+			!host_any_address(snap, l->ifindex, RT_SCOPE_UNIVERSE) && !(l->inet6_flags & SNAP_IF_RA_MANAGED);
 		const struct knob knobs[] = {
 			/* With an address of its own and a way out it's a router, or static, on purpose. */
 			{ "accept_ra", c->accept_ra, no_route ? "IPv6 default route" : "IPv6 address",
@@ -301,7 +289,7 @@ static const struct snap_sysctl_line *wished(const struct snapshot *snap, const 
 	static const char *const names[] = { "accept_ra", "autoconf", "accept_ra_defrtr", "accept_ra_pinfo" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const struct snap_sysctl_line *line = snap_sysctl_line(snap, CONF_PATH(l->name, names[i]));
+		const struct snap_sysctl_line *line = snap_sysctl_line(snap, CONF6_PATH(l->name, names[i]));
 
 		if (line)
 			return line;
@@ -314,7 +302,7 @@ static void judge_userspace(const struct snapshot *snap, struct findings *found)
 	for (size_t i = 0; i < snap->n_links; i++) {
 		const struct snap_link *l = &snap->links[i];
 		const struct snap_manager *m = ra_manager(snap, l->ifindex);
-		const struct snap_sysctl_line *line = m && may_need_ra(found, l) ? wished(snap, l) : NULL;
+		const struct snap_sysctl_line *line = m && host_may_need_ra(found, l) ? wished(snap, l) : NULL;
 		struct diag_finding *f;
 
 		if (!line || m->accepts_ra == 0)
@@ -339,7 +327,7 @@ static void judge_userspace_refuses(const struct snapshot *snap, struct findings
 		struct diag_finding *f;
 		struct diag_fix *fix;
 
-		if (!m || m->accepts_ra != 0 || !may_need_ra(found, l) || !role_ra_heard(snap, l, NULL) ||
+		if (!m || m->accepts_ra != 0 || !host_may_need_ra(found, l) || !role_ra_heard(snap, l, NULL) ||
 		    way_out(snap, found))
 			continue;
 		f = findings_add(found, l->name);
@@ -375,7 +363,7 @@ static void judge_no_default_router(const struct snapshot *snap, struct findings
 		struct diag_finding *f;
 		struct diag_fix *fix;
 
-		if (!may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !processed(&l->conf6) ||
+		if (!host_may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !host_processed(&l->conf6) ||
 		    l->conf6.accept_ra_defrtr == 0 || !(l->inet6_flags & SNAP_IF_RA_RCVD) || way_out(snap, found))
 			continue;
 		address = ra_address(snap, l->ifindex);
@@ -411,9 +399,9 @@ static void judge_prefix_not_64(const struct snapshot *snap, struct findings *fo
 		if (!l || r[i].dst.len == 0 || r[i].dst.len == 64 || r[i].dst.len == 128 || r[i].gateway.family ||
 		    r[i].expires_s == 0 || (r[i].protocol != RTPROT_KERNEL && r[i].protocol != RTPROT_RA))
 			continue;
-		if (!may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !processed(&l->conf6) ||
+		if (!host_may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !host_processed(&l->conf6) ||
 		    l->conf6.autoconf == 0 || (l->inet6_flags & SNAP_IF_RA_MANAGED) ||
-		    any_address(snap, l->ifindex, RT_SCOPE_UNIVERSE))
+		    host_any_address(snap, l->ifindex, RT_SCOPE_UNIVERSE))
 			continue;
 		f = findings_add(found, l->name);
 		finding_what(f, "%s has no IPv6 address: the prefix that is announced there, %s, isn't a /64.", l->name,
@@ -481,7 +469,7 @@ static void judge_rogue(const struct snapshot *snap, struct findings *found)
 		ra_evidence(snap, f, l);
 		finding_seen_in(f, "ip -6 route show default dev %s", l->name);
 		fix = finding_fix(f, "accept-ra", FIX_LASTS_LIVE);
-		fix_sysctl(f, fix, CONF_PATH(l->name, "accept_ra"), NUMBER(l->conf6.accept_ra), "0");
+		fix_sysctl(f, fix, CONF6_PATH(l->name, "accept_ra"), NUMBER(l->conf6.accept_ra), "0");
 		/* What was believed already stays until it expires, unless it is taken away. */
 		fix_route(f, fix, false, l->name,
 			  &(struct op_route){ .dst = r[i].dst,
@@ -489,244 +477,6 @@ static void judge_rogue(const struct snapshot *snap, struct findings *found)
 					      .metric = r[i].metric,
 					      .protocol = RTPROT_RA });
 		fix_believed(snap, f, fix, l);
-	}
-}
-
-/* -------------------------------------------------------------- ipv6.disabled */
-
-static bool libvirt_wants_ipv6(const struct snapshot *snap, const char *bridge)
-{
-	for (size_t i = 0; i < snap->n_libvirt_nets; i++)
-		if (snap->libvirt_nets[i].active && str_eq(snap->libvirt_nets[i].bridge, bridge) &&
-		    strstr(snap->libvirt_nets[i].live_xml, "family='ipv6'"))
-			return true;
-	return false;
-}
-
-/* The network with IPv6 that needs this interface, or NULL. */
-static const struct snap_network *needed_by(const struct snapshot *snap, uint32_t ifindex, bool *as_uplink)
-{
-	for (size_t i = 0; i < snap->n_networks; i++) {
-		const struct snap_network *n = &snap->networks[i];
-
-		if (!n->ipv6.ip.family || str_eq(n->state, "down"))
-			continue;
-		*as_uplink = n->ifindex != ifindex;
-		if (n->ifindex == ifindex || (n->uplink_ifindex == ifindex && !str_eq(n->mode, "isolated")))
-			return n;
-	}
-	return NULL;
-}
-
-static void judge_disabled(const struct snapshot *snap, struct findings *found)
-{
-	for (size_t i = 0; i < snap->n_links; i++) {
-		const struct snap_link *l = &snap->links[i];
-		bool as_uplink = false;
-		const struct snap_network *net = needed_by(snap, l->ifindex, &as_uplink);
-		struct diag_finding *f;
-		struct diag_fix *fix;
-
-		if (!l->conf6.present || l->conf6.disable_ipv6 == 0 || is_port(l) || str_eq(l->kind, "macvtap") ||
-		    (!net && !libvirt_wants_ipv6(snap, l->name)))
-			continue;
-		f = findings_add(found, l->name);
-		finding_network(f, net ? net->name : NULL);
-		finding_what(f, "IPv6 is off on %s, which network %s %s.", l->name, net ? net->name : l->name,
-			     as_uplink ? "needs as its uplink" : "is made of");
-		finding_why(f, "disable_ipv6=1 takes every IPv6 address away and ignores all packets.");
-		finding_value(f, "disable_ipv6", "%d", l->conf6.disable_ipv6);
-		if (snap->conf6_all.disable_ipv6)
-			finding_value(f, "all", "%d (copied to every interface when it was set)",
-				      snap->conf6_all.disable_ipv6);
-		set_by(snap, f, CONF_PATH(l->name, "disable_ipv6"));
-		fix = finding_fix(f, "enable", FIX_LASTS_LIVE);
-		fix_sysctl(f, fix, CONF_PATH(l->name, "disable_ipv6"), "1", "0");
-		if (net && !as_uplink && !str_eq(net->state, ""))
-			fix_run(f, fix, (const char *const[]){ "up", net->name, NULL });
-		fix_note(f, fix, "static addresses that it had must be added again");
-	}
-}
-
-/* --------------------------------------------------------- ipv6.no-link-local */
-
-static void judge_no_link_local(const struct snapshot *snap, struct findings *found)
-{
-	for (size_t i = 0; i < snap->n_links; i++) {
-		const struct snap_link *l = &snap->links[i];
-		struct diag_finding *f;
-		struct diag_fix *fix;
-
-		if (!may_need_ra(found, l) || l->conf6.addr_gen_mode != GEN_MODE_NONE ||
-		    (!processed(&l->conf6) && !role_ra_heard(snap, l, NULL)) || !role_kernel_ra(snap, l->ifindex) ||
-		    any_address(snap, l->ifindex, RT_SCOPE_LINK) ||
-		    !role_is(found->roles, l->ifindex, ROLE_UPLINK | ROLE_HEARD))
-			continue;
-		f = findings_add(found, l->name);
-		finding_what(f, "%s has no link-local address, so it asks no router for an address or a route.",
-			     l->name);
-		finding_why(f, "addr_gen_mode=1 (none) makes no link-local address, and without one the kernel sends "
-			       "no router "
-			       "solicitation; an RA comes when the router likes.");
-		finding_value(f, "addr_gen_mode", "%d", l->conf6.addr_gen_mode);
-		set_by(snap, f, CONF_PATH(l->name, "addr_gen_mode"));
-		finding_seen_in(f, "ip -6 addr show dev %s scope link", l->name);
-		fix = finding_fix(f, "link-local", FIX_LASTS_LIVE);
-		fix_sysctl(f, fix, CONF_PATH(l->name, "addr_gen_mode"), "1", "0");
-	}
-}
-
-/* -------------------------------------------------------- ipv6.mtu-below-1280 */
-
-/* The least MTU among a bridge's ports: the bridge can't have more. */
-static uint32_t least_port_mtu(const struct snapshot *snap, uint32_t bridge)
-{
-	uint32_t least = UINT32_MAX;
-
-	for (size_t i = 0; i < snap->n_links; i++)
-		if (snap->links[i].master == bridge && snap->links[i].mtu < least)
-			least = snap->links[i].mtu;
-	return least;
-}
-
-static void judge_mtu(const struct snapshot *snap, struct findings *found)
-{
-	for (size_t i = 0; i < snap->n_links; i++) {
-		const struct snap_link *l = &snap->links[i];
-		uint32_t role = role_of(found->roles, l->ifindex)->bits;
-		struct diag_finding *f;
-		struct diag_fix *fix;
-		struct op *op;
-		uint32_t mtu = MTU_USUAL;
-
-		/* Of an interface that isn't a tunnel nothing else may be left to tell who depended on it. */
-		if (l->mtu >= MTU_IPV6 || l->conf6.present || is_port(l) || (l->flags & IFF_LOOPBACK) ||
-		    !(l->flags & IFF_UP) ||
-		    (!(role & (ROLE_UPLINK | ROLE_NETWORK | ROLE_GUEST_BRIDGE | ROLE_GUEST | ROLE_LOWER)) &&
-		     l->kind[0] && !str_eq(l->kind, "veth")))
-			continue;
-		if (str_eq(l->kind, "macvtap"))
-			continue; /* the host's side of it needs none */
-		if (l->max_mtu && l->max_mtu < mtu)
-			mtu = l->max_mtu;
-		if (str_eq(l->kind, "bridge") && least_port_mtu(snap, l->ifindex) < mtu)
-			mtu = least_port_mtu(snap, l->ifindex);
-		f = findings_add(found, l->name);
-		finding_guest(f, role_of(found->roles, l->ifindex)->guest);
-		finding_network(f, role_of(found->roles, l->ifindex)->network);
-		finding_what(f, "IPv6 is gone from %s: its MTU is %u.", l->name, l->mtu);
-		finding_why(f, "IPv6 needs 1280; below that the kernel removes it from the interface, and brings it "
-			       "back with default "
-			       "settings.");
-		finding_value(f, "mtu", "%u", l->mtu);
-		if (str_eq(l->kind, "bridge"))
-			finding_value(f, "least_mtu_of_its_ports", "%u", least_port_mtu(snap, l->ifindex));
-		finding_seen_in(f, "ip link show %s; /proc/sys/net/ipv6/conf/%s isn't there", l->name, l->name);
-		if (mtu < MTU_IPV6)
-			continue; /* its ports, or its hardware, come first */
-		fix = finding_fix(f, "mtu", FIX_LASTS_LIVE);
-		op = fix_op(fix, OP_LINK_SET, OP_ACTION_CHANGE);
-		op->object = arena_printf(fix->ops->arena, "link %s", l->name);
-		op->what = arena_printf(fix->ops->arena, "MTU %u → %u", l->mtu, mtu);
-		op->link = (struct op_link){ .ifindex = l->ifindex, .mask = OP_LINK_MTU, .mtu = mtu };
-		(void)str_copy(op->link.name, sizeof(op->link.name), l->name);
-		op->old_link = op->link;
-		op->old_link.mtu = l->mtu;
-		fix_command(f, fix, "ip link set %s mtu %u", l->name, mtu);
-		/* As for a new interface: `default` decides; with forwarding on, an uplink would ignore RAs now. */
-		if ((role & ROLE_UPLINK) && !(role & ROLE_GUEST_ONLY) && snap->conf6_all.forwarding &&
-		    role_kernel_ra(snap, l->ifindex))
-			fix_sysctl(f, fix, CONF_PATH(l->name, "accept_ra"), "1", "2");
-		fix_note(f, fix, "settings and static IPv6 addresses that it had must be set again");
-	}
-}
-
-/* --------------------------------------------------------- ipv6.lost-on-flap */
-
-/* 'address' and 'prefix' of <ip family='ipv6' …> in a libvirt network's XML, as libvirt writes it. */
-static bool libvirt_address6(const char *xml, struct prefix *ret)
-{
-	for (const char *ip = strstr(xml, "<ip "); ip; ip = strstr(ip + 1, "<ip ")) {
-		const char *end = strchr(ip, '>'), *a = strstr(ip, "address='"), *p = strstr(ip, "prefix='"),
-			   *six = strstr(ip, "family='ipv6'");
-		char text[64];
-
-		if (!end || !six || six > end || !a || a > end || !p || p > end)
-			continue;
-		(void)snprintf(text, sizeof(text), "%.*s/%.*s", (int)strcspn(a + 9, "'"), a + 9,
-			       (int)strcspn(p + 8, "'"), p + 8);
-		if (prefix_parse(text, ret) && ret->ip.family == AF_INET6)
-			return true;
-	}
-	return false;
-}
-
-static void lost(struct findings *found, const struct snap_link *l, const struct prefix *prefix, const char *network,
-		 bool ours)
-{
-	struct diag_finding *f = findings_add(found, l->name);
-	struct diag_fix *fix = finding_fix(f, ours ? "up" : "add", FIX_LASTS_LIVE);
-
-	if (ours)
-		finding_network(f, network);
-	finding_what(f, "%s has lost %s, which network %s is configured with; its IPv4 address is there.", l->name,
-		     PREFIX_STR(prefix), network);
-	finding_why(f, "When a link goes down the kernel keeps IPv4 addresses and removes IPv6 ones, with routes and "
-		       "proxy entries, "
-		       "unless keep_addr_on_down=1.");
-	finding_value(f, "missing", "%s", PREFIX_STR(prefix));
-	finding_value(f, "keep_addr_on_down", "%d", l->conf6.keep_addr_on_down);
-	finding_value(f, "carrier_changes", "%u", l->carrier_changes);
-	finding_seen_in(f, "ip addr show dev %s", l->name);
-	if (ours) {
-		fix_run(f, fix, (const char *const[]){ "up", network, NULL });
-	} else {
-		struct op *op = fix_op(fix, OP_ADDR_ADD, OP_ACTION_CREATE);
-
-		op->object = arena_printf(fix->ops->arena, "address %s", l->name);
-		op->what = arena_strdup(fix->ops->arena, PREFIX_STR(prefix));
-		op->addr = (struct op_addr){ .prefix = *prefix, .scope = RT_SCOPE_UNIVERSE };
-		(void)str_copy(op->addr.device, sizeof(op->addr.device), l->name);
-		fix_command(f, fix, "ip -6 addr add %s dev %s", PREFIX_STR(prefix), l->name);
-	}
-	if (l->conf6.keep_addr_on_down == 0)
-		fix_sysctl(f, fix, CONF_PATH(l->name, "keep_addr_on_down"), "0", "1");
-}
-
-static bool has_ipv4(const struct snapshot *snap, uint32_t ifindex)
-{
-	size_t n;
-	const struct snap_addr *a = snap_addrs(snap, ifindex, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if (a[i].prefix.ip.family == AF_INET)
-			return true;
-	return false;
-}
-
-static void judge_lost_on_flap(const struct snapshot *snap, struct findings *found)
-{
-	const char *why = snap_unread(snap, SNAP_PART_LIBVIRT);
-
-	if (why)
-		findings_unchecked(found, true, "libvirt's networks: %s", why);
-	for (size_t i = 0; i < snap->n_networks; i++) {
-		const struct snap_network *n = &snap->networks[i];
-		const struct snap_link *l = n->ifindex ? snap_link(snap, n->ifindex) : NULL;
-
-		if (l && n->ipv6.ip.family && !n->adopted && !str_eq(n->state, "down") && (l->flags & IFF_UP) &&
-		    l->conf6.present && !l->conf6.disable_ipv6 && !snap_addr(snap, l->ifindex, &n->ipv6.ip) &&
-		    (!n->ipv4.ip.family || snap_addr(snap, l->ifindex, &n->ipv4.ip)))
-			lost(found, l, &n->ipv6, n->name, true);
-	}
-	for (size_t i = 0; i < snap->n_libvirt_nets; i++) {
-		const struct snap_libvirt_net *n = &snap->libvirt_nets[i];
-		const struct snap_link *l = n->active ? snap_link_by_name(snap, n->bridge) : NULL;
-		struct prefix prefix;
-
-		if (l && libvirt_address6(n->live_xml, &prefix) && (l->flags & IFF_UP) && l->conf6.present &&
-		    !l->conf6.disable_ipv6 && !snap_addr(snap, l->ifindex, &prefix.ip) && has_ipv4(snap, l->ifindex))
-			lost(found, l, &prefix, n->name, false);
 	}
 }
 
@@ -749,14 +499,14 @@ static const struct rule rules[] = {
 	{ "ra.no-default-router", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_no_default_router, { { 0 } } },
 	{ "ra.prefix-not-64", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_prefix_not_64, { { 0 } } },
 	{ "ra.rogue", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_rogue, { { 0 } } },
-	{ "ipv6.disabled", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_disabled, { { 0 } } },
-	{ "ipv6.no-link-local", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_no_link_local, { { 0 } } },
-	{ "ipv6.mtu-below-1280", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, judge_mtu, { { 0 } } },
+	{ "ipv6.disabled", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, host_judge_disabled, { { 0 } } },
+	{ "ipv6.no-link-local", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, host_judge_no_link_local, { { 0 } } },
+	{ "ipv6.mtu-below-1280", SEVERITY_ERROR, RULE_SUBJECT_INTERFACE, { 0 }, host_judge_mtu, { { 0 } } },
 	{ "ipv6.lost-on-flap",
 	  SEVERITY_ERROR,
 	  RULE_SUBJECT_INTERFACE,
 	  { 0 },
-	  judge_lost_on_flap,
+	  host_judge_lost_on_flap,
 	  { { "ipv6.disabled", RULE_SCOPE_SHARED } } },
 };
 

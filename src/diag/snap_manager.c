@@ -225,7 +225,7 @@ static void read_nm(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->n_links; i++) {
 		_cleanup_(freep) char *path = xasprintf("/run/NetworkManager/devices/%u", s->links[i].ifindex);
-		char managed[16] = "", uuid[64] = "", method[32] = "auto";
+		char managed[16] = "", uuid[64] = "", method[32] = "auto", external[16] = "";
 
 		if (access(path, F_OK) != 0)
 			continue;
@@ -247,6 +247,12 @@ static void read_nm(struct snapshot *s)
 		if (!m->manages)
 			continue;
 		m->file = nm_connection(s, uuid);
+		/* "connected (externally)": it only looks on at what others have set up, a tap of libvirt's or docker0. */
+		if (m->file[0] && key_file(m->file, ".nmmeta", "external", external, sizeof(external), NULL) && boolean(external) == 1) {
+			m->manages = false;
+			m->state = "external";
+			continue;
+		}
 		m->handles_ra = -1;
 		if (m->file[0] == '\0')
 			continue;

@@ -6,7 +6,7 @@ SIXTAP_PATHS=1000 draws as many rulesets, SIXTAP_PATHS_SEED other ones. What fai
 import json, os, random, re, select, socket, time
 from lab import OUTSIDE4, OUTSIDE6, SIXTAP, UPLINK4, UPLINK6_PREFIX, Lab, Who, wait
 
-N = int(os.environ.get("SIXTAP_PATHS", "30"))
+N = int(os.environ.get("SIXTAP_PATHS", "24"))
 SEED = int(os.environ.get("SIXTAP_PATHS_SEED", "1"))
 PACKETS = 6                 # of each ruleset
 QUICK = 0.4                 # seconds; who gets there does so in one

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Routed guests inside the uplink's own IPv4 network, as Xen's vif-route and rented servers have them: who answers ARP for them?"""
-from lab import wait
+"""
+What others have set up: routed guests inside the uplink's own IPv4 network, as Xen's vif-route and rented servers have them;
+NetworkManager, by the files that it keeps of its devices.
+"""
+import json, os, shutil
+from lab import SIXTAP, wait
 from libfault import Doctor, Fault, check
 
 G1, G2 = "198.51.100.51", "198.51.100.52"
@@ -66,3 +70,30 @@ class NobodyAnswers(Fault):
 def test_nobody_answers_arp(lab):
     t = Routed(lab)
     check(NobodyAnswers(t), t.doctor, quiet=(), state=t.state)
+
+
+def test_networkmanager_looks_on(lab):
+    """Of what others make, it writes that it is external: it doesn't touch it. A connection of its own on a guest's port is another matter."""
+    h, g = lab.ns("host"), lab.ns("guest")
+    h.ip("link", "add", "virbr7", "type", "bridge")
+    h.ip("link", "set", "virbr7", "up")
+    lab.veth(h, "vnet7", g, "eth0")
+    h.ip("link", "set", "vnet7", "master", "virbr7", "up")
+    # What counts is that a program of this name runs there.
+    program = os.path.join(lab.dir, "NetworkManager")
+    shutil.copy(shutil.which("sleep"), program)
+    h.popen(program, "120")
+    index, kept = h.links()["vnet7"]["ifindex"], os.path.join(lab.dir, "nm")
+
+    def judged(meta):
+        for path, text in ((f"devices/{index}", "[device]\nmanaged=true\nconnection-uuid=0af3\nnm-owned=false\n"),
+                           ("system-connections/vnet7.nmconnection", f"[connection]\nid=vnet7\nuuid=0af3\ntype=tun\n{meta}")):
+            os.makedirs(os.path.dirname(os.path.join(kept, path)), exist_ok=True)
+            with open(os.path.join(kept, path), "w") as f:
+                f.write(text)
+        # `ip netns exec` has given us a mount namespace of our own
+        p = h.run("sh", "-c", 'cp -r "$0" /tmp/nm-$$ && mount -t tmpfs tmpfs /run && mv /tmp/nm-$$ /run/NetworkManager && exec "$@"', kept,
+                  SIXTAP, "-c", "/nonexistent", "--run-dir", "/run/none", "--json", "doctor", check=False)
+        return {(f["id"], f["subject"]) for f in json.loads(p.stdout)["findings"]}
+    assert judged("") == {("manager.touches-guest-ports", "NetworkManager")}
+    assert judged("\n[.nmmeta]\nnm-generated=true\nvolatile=true\nexternal=true\n") == set()
