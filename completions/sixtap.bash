@@ -84,7 +84,11 @@ _sixtap_value() {
 	--color) _sixtap_reply $'auto\nalways\nnever' ;;
 	--netns) _sixtap_reply "$(ls /run/netns 2>/dev/null)" ;;
 	--run-dir | --state-dir) _sixtap_folders ;;
-	--svg | --gai-conf | --save | --from | --pcap | --monitor) _sixtap_files ;;
+	--save)
+		[[ $command == doctor ]] || return 1	# of forward it is a switch
+		_sixtap_files
+		;;
+	--svg | --gai-conf | --from | --pcap | --monitor) _sixtap_files ;;
 	--guest) _sixtap_reply "$(_sixtap_guests)" ;;
 	--advise | --no-route) _sixtap_reply $'ipv4\nipv6' ;;
 	--format) _sixtap_reply $'gai.conf\ncloud-init' ;;
@@ -99,7 +103,8 @@ _sixtap_value() {
 # The option that takes the next word, in the words before the cursor.
 _sixtap_takes_value() {
 	case $1 in
-	-c | --config | --color | --netns | --run-dir | --state-dir | --svg | --gai-conf | --save | --from | --pcap | --guest | --explain | \
+	--save) [[ $command == doctor ]] && return 0 ;;
+	-c | --config | --color | --netns | --run-dir | --state-dir | --svg | --gai-conf | --from | --pcap | --monitor | --guest | --explain | \
 		--advise | --no-route | --format | --device | --name | --mac | --ipv4 | --ipv6 | --forward | --queues | --id | \
 		--source | --confirm | --wait | --count | --unicast | --timeout) return 0 ;;
 	esac
@@ -128,7 +133,8 @@ _sixtap_argument() {
 	export) if ((n == 0)); then _sixtap_reply qemu; elif ((n == 1)); then _sixtap_reply "$(_sixtap_guests)"; fi ;;
 	adopt) _sixtap_reply "$(_sixtap_macvtaps; echo all)" ;;
 	release) _sixtap_reply "$(_sixtap_adopted)" ;;
-	doctor) _sixtap_reply "$(_sixtap_interfaces; _sixtap_networks; _sixtap_guests)" ;;
+	doctor) if [[ " ${words[*]} " == *" --compare "* ]]; then _sixtap_files; return; fi
+		_sixtap_reply "$(_sixtap_interfaces; _sixtap_networks; _sixtap_guests)" ;;
 	path) _sixtap_reply "$(_sixtap_guests; echo host; echo outside)" ;;
 	slaac | rs) _sixtap_reply "$(_sixtap_interfaces)" ;;
 	watch) _sixtap_reply "$(_sixtap_interfaces; printf '%s\n' arp rs ra ns na redirect nd mld dhcp4 dhcp6 dhcp)" ;;

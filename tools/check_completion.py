@@ -7,7 +7,7 @@ check_completion.py SIXTAP
 With and without Debian's bash-completion loaded. A `sixtap` in front of the PATH answers `--json status`
 with two networks, as the real one writes them; all else is the real one's.
 """
-import json, os, subprocess, sys, tempfile
+import json, os, re, subprocess, sys, tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STATUS = {"version": 1, "daemon": {"pid": 1, "uptime": 3.2},
@@ -66,6 +66,11 @@ CASES = [
     ("sixtap ns --", ["--dad", "--unicast"], [], "options of ns"),
     ("sixtap init macvtap ", ["lo"], ["nat"], "interfaces"),
     ("sixtap map --svg no", ["note.txt"], [], "any file"),
+    ("sixtap doctor --save no", ["note.txt"], [], "a file, of doctor"),
+    ("sixtap forward --save ", ["add", "del"], ["note.txt"], "a switch, of forward"),
+    ("sixtap forward --save add l", ["lan/web"], [], "and no value is behind it"),
+    ("sixtap doctor --compare no", ["note.txt"], ["lan"], "two files"),
+    ("sixtap adopt --monitor no", ["note.txt"], ["all"], "a socket"),
     ("sixtap help m", ["map"], [], "help on a command"),
     ("sixtap run lan -- gre", ["grep"], [], "after -- another program's line begins"),
     ("sixtap frobnicate ", [], ["lan"], "an unknown command has no arguments"),
@@ -76,6 +81,25 @@ def complete(line, env, cwd, framework):
     p = subprocess.run(["bash", "--norc", "--noprofile", "-c", DRIVER, "bash", os.path.join(TOP, "completions/sixtap.bash"),
                         framework, line], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd, timeout=20)
     return [l for l in p.stdout.split("\n") if l], p.returncode
+
+
+def values_unknown(binary):
+    """Options that take a value, says --help, and the completion doesn't know it: the word behind would be taken for an argument."""
+    with open(os.path.join(TOP, "completions/sixtap.bash")) as f:
+        source = f.read()
+    takes = source.partition("_sixtap_takes_value() {")[2].partition("\n}")[0]
+    offers = source.partition("_sixtap_value() {")[2].partition("\n}")[0]
+
+    def help_of(*argv):
+        return subprocess.run([binary, *argv, "--help"], stdout=subprocess.PIPE, text=True, env=dict(os.environ, LC_ALL="C.UTF-8")).stdout
+
+    out = []
+    for command in re.findall(r"^  ([a-z]+)  ", help_of(), re.M):
+        for option in re.findall(r"(--[a-z0-9-]+) (?:[A-Z]+\b|[a-z0-9.-]+\|)", "\n".join(
+                    l for l in help_of(command).split("\n") if re.match(r" +-", l))):
+            if not all(re.search(re.escape(option) + r"[ )]", text) for text in (takes, offers)):
+                out.append(f"{command} {option} takes a value, which the completion doesn't know")
+    return out
 
 
 def main():
@@ -91,6 +115,7 @@ def main():
             f.write(f'#!/bin/sh\ncase "$*" in *"--json status") exec cat {d}/status ;; *--help) exec {binary} "$@" ;; esac\nexit 1\n')
         os.chmod(os.path.join(d, "bin/sixtap"), 0o755)
         env = {"PATH": f"{d}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": d, "LC_ALL": "C.UTF-8"}
+        failed += values_unknown(binary)
         for framework in ("", "/usr/share/bash-completion/bash_completion"):
             if framework and not os.path.exists(framework):
                 continue
