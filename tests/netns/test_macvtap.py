@@ -2,7 +2,7 @@
 """Networks of mode macvtap: guests of `sixtap run` on the host's own NIC."""
 import contextlib, json, os, re, signal, socket, subprocess
 import pytest
-from lab import wait
+from lab import Lab, wait
 from libmacvtap import VMM, Office
 
 WEB_MAC = "52:54:00:12:34:56"
@@ -415,6 +415,26 @@ def test_faults_in_the_middle(office):
     assert steps >= 7, "device, accept_ra, up, rules, neighbours, routes"
     wait(lambda: not office.macvtaps(), 3, "the last one has ended")
     assert office.guest("web", 10).ns.ping(office.HOST4)
+
+
+def test_equal_indexes(office):
+    """/dev/tapN is one for all namespaces, N isn't: the guests of two hosts, whose devices have the same index, on their own LANs."""
+    with Lab("nets2") as lab2:
+        other = Office(lab2)
+        try:
+            hosts = (office, other)
+            for o in hosts:
+                o.up()
+            guests = [o.guest("web", 10) for o in hosts]
+            assert len({o.host.links()[g.device()]["ifindex"] for o, g in zip(hosts, guests)}) == 1, "this would prove nothing"
+            for o, g in zip(hosts, guests):
+                wait(lambda: g.ns.ping(o.OUT4, timeout=1) and g.ns.ping(o.OUT6, timeout=1), 8, "its own LAN")
+                assert [n["lladdr"] for n in o.out.ipj("neigh", "show", "192.0.2.10")] == [g.mac]
+            guests[0].kill()
+            wait(lambda: not office.macvtaps(), 3, "the device goes with its guest")
+            assert guests[1].ns.ping(other.OUT4), "and the other's stays"
+        finally:
+            other.finish()
 
 
 def test_export_qemu(office):
