@@ -188,7 +188,7 @@ static bool has_subnet(const struct snapshot *snap, uint32_t ifindex, const stru
 	return false;
 }
 
-/* A link with host routes to it and no default route: Xen's vif-route, a routed tap, a container by hand. */
+/* A link with host routes to it and no default route: Xen's vif-route, a routed tap, a container by hand; no VPN's tun. */
 static void by_host_routes(struct roles *roles)
 {
 	const struct snapshot *snap = roles->snap;
@@ -203,7 +203,7 @@ static void by_host_routes(struct roles *roles)
 		l = snap_link(snap, r->oif);
 		/* A link with a subnet that the address isn't in is a network's, whatever host route leads there. */
 		if (l && !has_subnet(snap, l->ifindex, &r->dst.ip, true) &&
-		    (str_eq(l->kind, "veth") || str_eq(l->kind, "tun") || is_vif(l)) && !l->master &&
+		    (str_eq(l->kind, "veth") || (str_eq(l->kind, "tun") && l->tun.tap) || is_vif(l)) && !l->master &&
 		    !role_default(snap, AF_INET, l->ifindex, 0, -1) && !way_out(snap, AF_INET6, l->ifindex))
 			set(roles, l->ifindex, ROLE_GUEST);
 	}

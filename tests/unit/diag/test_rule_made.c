@@ -187,6 +187,15 @@ static void in_vrf(struct host *h)
 static void not_in_vrf(struct host *h) { in_vrf(h); h->links[ETH0 - 1].slave_kind = ""; h->links[ETH0 - 1].master = 0; }
 static void dead_default(struct host *h) { h->links[TAP1 - 1].kind = ""; default_by(h, RT_TABLE_MAIN, TAP1); }
 static void live_default(struct host *h) { default_by(h, RT_TABLE_MAIN, ETH0); }
+static void routed_tap(struct host *h)
+{
+	h->links[MT0 - 1].kind = "dummy";
+	h->links[TAP1 - 1].master = 0;
+	h->links[TAP1 - 1].slave_kind = "";
+	h->addr = (struct snap_addr){ .ifindex = ETH0, .prefix = { ip_of("198.51.100.2"), 24 } };
+	h->route = (struct snap_route){ .table = RT_TABLE_MAIN, .dst = { ip_of("198.51.100.50"), 32 }, .type = RTN_UNICAST, .oif = TAP1 };
+}
+static void through_vpn(struct host *h) { routed_tap(h); h->links[TAP1 - 1].tun.tap = false; }
 static void boot_forgets(struct host *h)
 {
 	h->sysctls[0] = (struct snap_sysctl){ "net/ipv4/ip_forward", "1" };
@@ -237,6 +246,8 @@ static void faults(void **state)
 		{ "forwarding, and RAs are ignored", refuses_ra, "ra.ignored-forwarding", "eth0" },
 		{ "the way out is a tunnel's, in a table of its own", tunnel, NULL, NULL },
 		{ "a table that only marked packets go by", tunnel_for_some, "ra.ignored-forwarding", "eth0" },
+		{ "a guest with a route inside the LAN's prefix, and nobody answers ARP", routed_tap, "proxy.missing-entry", "eth0" },
+		{ "one machine of another site's LAN, by a VPN", through_vpn, NULL, NULL },
 		{ "a VRF's own default route", in_vrf, NULL, NULL },
 		{ "the same table, and no VRF", not_in_vrf, "ra.no-default-router", "eth0" },
 		{ "a default route that is older than the bridge", dead_default, "bridge.port-has-address", "tap1" },
