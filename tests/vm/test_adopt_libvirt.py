@@ -75,6 +75,10 @@ def doctor_mends(wire, sixtap, run, address):
     # libvirt holds the monitor, and the host never heard of the guest: that is said, and no health claimed of it.
     p = run("doctor", check=False)
     assert "macvtap.multicast-filtered: what libvirt:ha listens to isn't known" in p and "sixtap doctor --probe" in p, p
+    # Asked itself, it says which groups it listens to.
+    said = json.loads(run("--json", "doctor", "--probe", check=False))["findings"]
+    f = next(f for f in said if f["id"] == "macvtap.multicast-filtered")
+    assert f["guest"] == "libvirt:ha" and f["basis"] == "measured", f
     # A guest that spoke to the host, by way of a switch that sends back, is a neighbour.
     wire.host.ip("neigh", "replace", address, "lladdr", "52:54:00:aa:bb:01", "dev", "eth0", "nud", "stale")
     said = json.loads(run("--json", "doctor", check=False))["findings"]
