@@ -12,11 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "ctl/paths.h"
 #include "kern/netns.h"
+
+#define IMPATIENT_S 5	/* main is busy with a plan for thousands of guests for less */
 
 /* ---- configuration ---- */
 
@@ -321,6 +324,13 @@ int client_connect(struct cmd *cmd, enum client_start start, struct control **re
 	return 1;
 }
 
+void client_impatient(struct control *control)
+{
+	const struct timeval patience = { .tv_sec = IMPATIENT_S };
+
+	(void)setsockopt(control->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+}
+
 void client_wait_idle(struct cmd *cmd, struct control *control)
 {
 	struct pollfd p = { .fd = control->fd, .events = POLLIN };
@@ -380,6 +390,10 @@ int client_ask(struct cmd *cmd, struct control *control, json_t *request, client
 			*ret = o;
 			return o == NULL;
 		}
+	}
+	if (r == -EAGAIN) {
+		report_help(report_error(cmd->report, "sixtapd", "runs, but doesn't answer"), "see %s/sixtapd.log", cmd->run_dir);
+		return 1;
 	}
 	report_help(report_error(cmd->report, "sixtapd", "ended before it answered%s%s", r < 0 ? ": " : "",
 				 r < 0 ? strerror(-r) : ""), "see %s/sixtapd.log", cmd->run_dir);

@@ -46,6 +46,9 @@ enum client_start {
 /* Return: 0 with a connection, or 1 without one. */
 int client_connect(struct cmd *cmd, enum client_start start, struct control **ret);
 
+/* For those that look at the host whatever state the daemon is in: an answer that doesn't come in 5 s never comes. */
+void client_impatient(struct control *control);
+
 /* @progress: called with the "progress" object of each such line; may be NULL. */
 typedef void (*client_progress_fn)(struct cmd *cmd, const json_t *progress, void *user);
 

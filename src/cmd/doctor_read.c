@@ -39,9 +39,10 @@ int doctor_read(struct doctor *doctor, struct snapshot **ret)
 		conf.config_why = reason(config);
 	cmd->report = daemon;
 	if (client_connect(cmd, CLIENT_MAY_FAIL, &control) == 0) {
+		client_impatient(control);
 		status = ask(cmd, control, ctl_request_new(CTL_STATUS));
-		leases = ask(cmd, control, ctl_request_new(CTL_LEASES));
-		if (desired && files.n > 0) {
+		leases = status ? ask(cmd, control, ctl_request_new(CTL_LEASES)) : NULL;
+		if (status && desired && files.n > 0) {
 			json_t *request = ctl_request_new(CTL_PLAN);
 
 			client_add_files(request, &files);

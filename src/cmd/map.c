@@ -194,6 +194,7 @@ static json_t *ask_daemon(struct cmd *cmd)
 
 	if (client_connect(cmd, CLIENT_MAY_FAIL, &control) != 0)
 		return NULL;
+	client_impatient(control);
 	return client_ask(cmd, control, ctl_request_new(CTL_STATUS), NULL, NULL, &answer, NULL, NULL) == 0 ? answer : NULL;
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What goes wrong is said in one line that names the thing and the way out, with the contract's exit status."""
-import json, os, shutil, socket, struct, subprocess
+import json, os, shutil, signal, socket, struct, subprocess, time
 import pytest
 from lab import LabError, wait
 from libnet import GW4, LAN, config, merged, shape
@@ -238,6 +238,22 @@ def test_no_privileges(world):
     p = as_nobody(world, "plan", "--check")
     assert p.returncode in (1, 3), p.stderr
     assert as_nobody(world, "check").returncode == 0
+
+
+def test_daemon_that_hangs(lan):
+    """Who looks for faults isn't caught by one."""
+    main = lan.sixtap.json("status")["daemon"]["processes"]["main"]
+    os.kill(main, signal.SIGSTOP)
+    try:
+        start = time.monotonic()
+        p = lan.sixtap("--json", "doctor", check=False, timeout=20)
+        assert json.loads(p.stdout)["checked"] > 0, p.stdout + p.stderr
+        p = lan.sixtap("map", check=False, timeout=20)
+        assert p.returncode == 1 and "doesn't answer" in p.stderr, p.stdout + p.stderr
+        assert time.monotonic() - start < 16
+    finally:
+        os.kill(main, signal.SIGCONT)
+    assert lan.sixtap.network()["state"] == "up"
 
 
 def test_unprivileged_user_and_a_running_daemon(lan):
