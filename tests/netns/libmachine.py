@@ -251,9 +251,15 @@ class Machine(Ns):
             self.pid = None
         if self.journal_p:
             self.journal_p.wait(5)
-        for d, _, _ in os.walk(f"/proc/{self.holder.pid}/root{self.folder}/cgroup/{self.base}", topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(d)
+        top = f"/proc/{self.holder.pid}/root{self.folder}/cgroup/{self.base}"
+
+        def removed():      # a process on its way out may hold its own
+            for d, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(d)
+            return not os.path.exists(top)
+        with contextlib.suppress(LabError):
+            wait(removed, 3)
         self.holder.kill()
         self.holder.wait()
 
