@@ -204,8 +204,8 @@ static int diagnose(struct doctor *doctor, const struct options *o)
 							 "no such interface, guest, network or fault");
 
 			report_help(f, "sixtap map shows what there is");
-			f->exit_status = EXIT_UNDETERMINED;
-			return EXIT_UNDETERMINED;
+			f->exit_status = EXIT_USAGE;
+			return EXIT_USAGE;
 		}
 	if (!found)
 		found = rules_judge(snap);
