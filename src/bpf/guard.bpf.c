@@ -12,9 +12,11 @@
  *   this one. Owners are told by main. An ND or ARP message about an address
  *   without one makes the sender its owner for 3 s (RFC 6620's "first
  *   come, first served"), until main has heard of it: so nobody can answer the
- *   duplicate address detection of another.
- * - it is no RA, no redirect, nothing from a DHCP server's port or to a
- *   client's. What hides the upper layer (RFC 7113: a first fragment without
+ *   duplicate address detection of another. Who probes for an owner's address
+ *   is answered here, in the owner's name, and heard by nobody.
+ * - it is no RA, no redirect, no MLD or IGMP query (who becomes the querier of a
+ *   LAN whose bridges snoop decides who hears what), nothing from a DHCP
+ *   server's port or to a client's. What hides the upper layer (RFC 7113: a first fragment without
  *   it; too many extension headers) and fragmented ND (RFC 6980) end too.
  * ND, MLD, ARP and DHCP are metered per port.
  *
@@ -24,7 +26,7 @@
  * start would be heard by a thousand.
  *
  * Not checked: sources outside the network's prefixes, as long as they are
- * nobody's; MLD queries; chaddr in DHCP (the engine does).
+ * nobody's; chaddr in DHCP (the engine does).
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -80,12 +82,15 @@ struct {
 #define PASS TC_ACT_UNSPEC	/* whatever else is attached has its say */
 #define DROP TC_ACT_SHOT
 
+#define IGMP_QUERY 0x11
 #define EXT_HEADERS_MAX 8
+#define ICMP6_MLD_QUERY 130
 #define ICMP6_RS 133
 #define ICMP6_RA 134
 #define ICMP6_NS 135
 #define ICMP6_NA 136
 #define ICMP6_REDIRECT 137
+#define ND_OPTIONS_MAX 8	/* more than two are hardly ever seen in what guests may send */
 #define ND_OPT_SOURCE 1
 #define ND_OPT_TARGET 2
 
@@ -174,24 +179,92 @@ static __always_inline int may_claim(const struct sender *s)
  * A probe for duplicates is no claim: who has the address must hear it, or
  * nobody would tell the prober. But one that probes for it itself just now
  * would give up; so that nobody can keep another from its address, it is spared.
+ * Also where others had probed for the address before it became its own.
+ * An owner that is known doesn't even hear of others' probes: it may be about
+ * to probe, which nobody can see, and would give up. We answer for it.
+ * @window: how long one that probes may be disturbed, ns.
+ * Return: PROBE_OWN: so nobody else may answer; PROBE_TAKEN: *ret_owner is to
+ * be named in the answer; PASS, DROP
  */
-static __always_inline int may_probe(struct __sk_buff *skb, struct sender *s)
+#define PROBE_OWN 1000
+#define PROBE_TAKEN 1001
+
+static __always_inline int may_probe(const struct sender *s, __u64 window, __u64 *ret_owner)
 {
 	const __u64 *owner = bpf_map_lookup_elem(&owners, &s->address);
 	const struct guard_claim *claim = bpf_map_lookup_elem(&claims, &s->address);
 	__u64 now = bpf_ktime_get_ns();
 	struct guard_claim mine = { .mac = s->mac, .since = now, .probed = now };
 
+	if (owner && *owner == s->mac) {
+		bpf_map_update_elem(&claims, &s->address, &mine, BPF_ANY);
+		return PROBE_OWN;
+	}
+	if (owner) {
+		*ret_owner = *owner;
+		return PROBE_TAKEN;
+	}
 	if (claim && claim->mac != s->mac) {
-		if (claim->probed && now - claim->probed < GUARD_DAD_NS)
+		if (claim->probed && now - claim->probed < window)
 			return DROP;
 		if (now - claim->since < GUARD_CLAIM_NS)
 			return PASS;
 	}
-	if (owner && *owner != s->mac)
-		return PASS;
 	bpf_map_update_elem(&claims, &s->address, &mine, BPF_ANY);
-	return owner ? to_bridge(skb, s) : PASS;	/* its own: nobody else may answer */
+	return PASS;
+}
+
+/* Back to where it came from, with the owner as sender. */
+static __always_inline int turn_back(struct __sk_buff *skb, const struct sender *s, __u64 owner)
+{
+	__u64 mac = s->mac;	/* their bytes stand as in a frame: guard_mac() */
+
+	if (bpf_skb_store_bytes(skb, 0, &mac, ETH_ALEN, 0) < 0 || bpf_skb_store_bytes(skb, ETH_ALEN, &owner, ETH_ALEN, 0) < 0)
+		return DROP;
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+/* RFC 5227 2.1.1: a reply with the address as its sender's is a conflict. @b: the probe, changed. */
+static __always_inline int answer_probe4(struct __sk_buff *skb, const struct sender *s, __u8 *b, __u64 owner)
+{
+	b[7] = 2;
+	__builtin_memcpy(b + 18, b + 8, ETH_ALEN);	/* who asks */
+	__builtin_memcpy(b + 14, b + 24, 4);
+	__builtin_memcpy(b + 8, &owner, ETH_ALEN);
+	__builtin_memset(b + 24, 0, 4);
+	if (bpf_skb_store_bytes(skb, ETH_HLEN, b, 28, 0) < 0)
+		return DROP;
+	return turn_back(skb, s, owner);
+}
+
+/*
+ * RFC 4862 5.4.4: an NA for the address is a conflict. The solicitation becomes
+ * one, to all nodes as RFC 4861 7.2.4 wants; its options may stay.
+ */
+static __always_inline int answer_probe6(struct __sk_buff *skb, const struct sender *s, __u32 at, __u64 owner)
+{
+	struct {
+		__u8 src[16], dst[16];
+		__u8 type, code, zero[2];
+		__be32 flags;
+	} old, new = { .dst = { 0xff, 0x02, [15] = 1 }, .type = ICMP6_NA, .flags = bpf_htonl(0x20000000) };
+
+	if (at != ETH_HLEN + 40)
+		return DROP;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN + 8, &old, 32) < 0 || bpf_skb_load_bytes(skb, at, &old.type, 8) < 0)
+		return DROP;
+	__builtin_memcpy(new.src, s->address.ip, 16);
+	__be16 sum;
+	__builtin_memcpy(&sum, old.zero, 2);
+	old.zero[0] = old.zero[1] = 0;
+	__s64 diff = bpf_csum_diff((__be32 *)&old, sizeof(old), (__be32 *)&new, sizeof(new), 0);
+	if (diff < 0)
+		return DROP;
+	__builtin_memcpy(new.zero, &sum, 2);
+	if (bpf_skb_store_bytes(skb, ETH_HLEN + 8, &new, 32, 0) < 0 || bpf_skb_store_bytes(skb, at, &new.type, 8, 0) < 0 ||
+	    bpf_l4_csum_replace(skb, at + 2, 0, (__u64)diff, 0) < 0)
+		return DROP;
+	return turn_back(skb, s, owner);
 }
 
 static __always_inline int guard_arp(struct __sk_buff *skb, struct sender *s)
@@ -207,8 +280,13 @@ static __always_inline int guard_arp(struct __sk_buff *skb, struct sender *s)
 		return DROP;
 	if (guard_mac(b + 8) != s->mac)
 		return DROP;
-	if ((b[14] | b[15] | b[16] | b[17]) == 0)	/* a probe, RFC 5227: the owner must hear it to answer */
-		return PASS;
+	if ((b[14] | b[15] | b[16] | b[17]) == 0) {	/* a probe, RFC 5227 */
+		__u64 owner = 0;
+
+		set_ip4(s, b + 24);
+		int r = may_probe(s, GUARD_ACD_NS, &owner);
+		return r == PROBE_TAKEN ? answer_probe4(skb, s, b, owner) : r == DROP ? DROP : PASS;
+	}
 	set_ip4(s, b + 14);
 	return may_claim(s);
 }
@@ -245,8 +323,13 @@ static __always_inline int guard_ip4(struct __sk_buff *skb, struct sender *s, co
 			return DROP;
 	}
 	/* Later fragments have no ports; 8 bytes, the least a first one can have, hold them. */
-	if (b[9] != IPPROTO_UDP || ((b[6] & 0x1f) | b[7]) != 0)
+	if ((b[9] != IPPROTO_UDP && b[9] != IPPROTO_IGMP) || ((b[6] & 0x1f) | b[7]) != 0)
 		return PASS;
+	if (b[9] == IPPROTO_IGMP) {
+		__u8 type;
+
+		return bpf_skb_load_bytes(skb, ETH_HLEN + (b[0] & 0x0f) * 4u, &type, 1) < 0 || type == IGMP_QUERY ? DROP : PASS;
+	}
 	if ((b[0] & 0x0f) == 5 && b + 24 <= end)
 		return guard_ports(skb, s, *(const __be16 *)(b + 20), *(const __be16 *)(b + 22), 67, 68);
 	return guard_udp(skb, s, ETH_HLEN + (b[0] & 0x0f) * 4u, 67, 68);
@@ -260,17 +343,27 @@ static __always_inline int guard_nd(struct __sk_buff *skb, struct sender *s, __u
 	if (metered(s, GUARD_METER_ND, GUARD_ND_MAX) == DROP)
 		return DROP;
 	__u32 options = at + (type == ICMP6_RS ? 8 : 24);
-	/* A link-layer address that isn't the sender's would turn others' traffic elsewhere. Senders put it first. */
-	if (bpf_skb_load_bytes(skb, options, option, sizeof(option)) == 0 &&
-	    (option[0] == ND_OPT_SOURCE || option[0] == ND_OPT_TARGET) && guard_mac(option + 2) != s->mac)
-		return DROP;
+	/* A link-layer address that isn't the sender's would turn others' traffic elsewhere. */
+	for (int i = 0; i < ND_OPTIONS_MAX; i++) {
+		if (bpf_skb_load_bytes(skb, options, option, sizeof(option)) < 0)
+			break;
+		if (i == ND_OPTIONS_MAX - 1 || option[1] == 0)
+			return DROP;
+		if ((option[0] == ND_OPT_SOURCE || option[0] == ND_OPT_TARGET) && guard_mac(option + 2) != s->mac)
+			return DROP;
+		options += option[1] * 8u;
+	}
 	if (type == ICMP6_RS)
 		return !from_any && may_claim(s) == DROP ? DROP : to_bridge(skb, s);
 	if (type == ICMP6_NS && !from_any)
 		return may_claim(s);
 	if (bpf_skb_load_bytes(skb, at + 8, s->address.ip, 16) < 0)
 		return DROP;
-	return type == ICMP6_NS ? may_probe(skb, s) : may_claim(s);
+	if (type == ICMP6_NA)
+		return may_claim(s);
+	__u64 owner = 0;
+	int r = may_probe(s, GUARD_DAD_NS, &owner);
+	return r == PROBE_OWN ? to_bridge(skb, s) : r == PROBE_TAKEN ? answer_probe6(skb, s, at, owner) : r;
 }
 
 static __always_inline int guard_icmp6(struct __sk_buff *skb, struct sender *s, __u32 at, int fragment, int from_any)
@@ -282,13 +375,13 @@ static __always_inline int guard_icmp6(struct __sk_buff *skb, struct sender *s, 
 	switch (type) {
 	case ICMP6_RA:
 	case ICMP6_REDIRECT:
+	case ICMP6_MLD_QUERY:
 		return DROP;
 	case ICMP6_RS:
 	case ICMP6_NS:
 	case ICMP6_NA:
 		return fragment ? DROP : guard_nd(skb, s, at, type, from_any);
-	case 130:	/* MLD: query, report, done; version 2's report */
-	case 131:
+	case 131:	/* MLD: report, done; version 2's report */
 	case 132:
 	case 143:
 		return metered(s, GUARD_METER_MLD, GUARD_MLD_MAX);

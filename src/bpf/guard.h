@@ -14,6 +14,7 @@
 
 #define GUARD_CLAIM_NS 3000000000ULL	/* how long a claim holds unless main confirms it: DAD and the way to main take less */
 #define GUARD_DAD_NS 1200000000ull	/* RFC 4862 5.4: DupAddrDetectTransmits 1, RetransTimer 1 s; and a little */
+#define GUARD_ACD_NS 2200000000ull	/* RFC 5227 1.1: PROBE_MAX and ANNOUNCE_WAIT, 2 s each; and a little */
 #define GUARD_WINDOW_NS 1000000000ULL	/* of a meter */
 
 /* What each port may send in a second; the rest is dropped. nft's fallback has the same figures. */

@@ -751,6 +751,8 @@ int networks_down(struct daemon_main *d, const struct ctl_request *req, struct r
 
 	for (size_t i = 0; r == 0 && i < change.n; i++)
 		confirm_forget(d, change.before[i].net->name);
+	if (r == 0 && req->n_networks == 0)	/* also of those that the unconfirmed change took down */
+		confirm_end(d);
 	if (r != 0)
 		change_undo(d, &change, false);
 	else

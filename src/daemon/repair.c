@@ -5,6 +5,7 @@
 #include "daemon/repair.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,7 +148,7 @@ static bool as_wanted(struct daemon_main *d, const struct w_link *link, const ch
 
 	if (!result || !net || !net->d)
 		return true;	/* one that we don't have: the plan wouldn't touch it */
-	if (!(link->flags & IFF_UP) || (result->mtu > 0 && link->mtu != result->mtu))
+	if (!(link->flags & IFF_UP) || (result->mtu > 0 && link->mtu != result->mtu) || link->group != network_group(network))
 		return false;
 	if (!port)
 		return str_eq(link->name, result->device) && mac_eq(&link->mac, &net->d->mac) && !link->bridge.stp &&
@@ -256,6 +257,14 @@ static bool has_host_access(const struct daemon_main *d)
 	return false;
 }
 
+static bool is_host_macvlan(const struct daemon_main *d, const char *name)
+{
+	for (const struct net *net = d->nets; net; net = net->hh.next)
+		if (net->d && net->d->mode == NET_MODE_MACVTAP && str_eq(net->d->bridge, name))
+			return true;
+	return false;
+}
+
 static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, const char *name, mono_t now)
 {
 	struct daemon_main *d = user;
@@ -263,7 +272,11 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 
 	switch (kind) {
 	case KERN_CHANGE_LINK:	/* a bridge's word on its port: the link itself is told as well */
-	case KERN_CHANGE_ROUTE:
+		return;
+	case KERN_CHANGE_ROUTE:	/* to guests; those to the host's own macvlan's come and go with guests */
+		k = known(d->repair, ifindex);
+		if (k && !k->uplink && !is_host_macvlan(d, k->name))
+			cause(d);
 		return;
 	case KERN_CHANGE_ADDR:
 		/* Each RA tells an uplink's addresses anew; they matter when its IPv6 was away. */
@@ -367,7 +380,8 @@ static bool is_repair(const struct repair *r, const struct op *op)
 	case OP_LINK_ADD:
 	case OP_ADDR_ADD:
 		return true;
-	case OP_ROUTE_ADD:	/* they come and go with what guests use */
+	case OP_ROUTE_ADD:	/* to guests they come and go with what guests use, to prefixes not */
+		return op->route.protocol == RTPROT_KERNEL;
 	case OP_ROUTE_DEL:
 	case OP_NEIGH_ADD:
 	case OP_NEIGH_DEL:

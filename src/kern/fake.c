@@ -511,13 +511,14 @@ static int addr_del(struct fake_kern *f, const struct op_addr *o)
 static int route_set(struct fake_kern *f, const struct op_route *o, bool add)
 {
 	const struct w_link *l = link_by_name(f, o->device);
+	const uint8_t protocol = o->protocol ? o->protocol : SIXTAP_PROTO;
 	struct world *w = f->w;
 	bool had = false;
 
 	if (!l)
 		return -ENODEV;
 	for (size_t i = w->n_routes; i-- > 0;) {
-		if (w->routes[i].oif != l->ifindex || w->routes[i].protocol != SIXTAP_PROTO ||
+		if (w->routes[i].oif != l->ifindex || w->routes[i].protocol != protocol ||
 		    !prefix_eq(&w->routes[i].dst, &o->dst))
 			continue;
 		REMOVE(w->routes, w->n_routes, i);
@@ -526,8 +527,8 @@ static int route_set(struct fake_kern *f, const struct op_route *o, bool add)
 	if (!add)
 		return had ? 0 : -ESRCH;
 	fake_kern_route(f, &(struct w_route){ .dst = o->dst, .oif = l->ifindex, .table = RT_TABLE_MAIN, .src = o->src,
-					      .metric = o->dst.ip.family == AF_INET6 ? 1024 : 0,
-					      .protocol = SIXTAP_PROTO, .type = RTN_UNICAST,
+					      .metric = o->metric > 0 ? o->metric : o->dst.ip.family == AF_INET6 ? 1024 : 0,
+					      .protocol = protocol, .type = RTN_UNICAST,
 					      .scope = o->dst.ip.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE });
 	return 0;
 }

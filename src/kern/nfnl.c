@@ -102,6 +102,31 @@ const char *nfnl_parse_rule_chain(const struct nlmsghdr *nlh)
 	return nl_str(tb[NFTA_RULE_CHAIN]);
 }
 
+static uint64_t hash_byte(uint64_t h, uint8_t b)
+{
+	return (h ^ b) * UINT64_C(1099511628211);	/* FNV-1a */
+}
+
+uint64_t nfnl_hash_table(uint64_t h, const struct nlmsghdr *nlh)
+{
+	static const uint16_t policy[NFTA_TABLE_FLAGS + 1] = { [NFTA_TABLE_FLAGS] = 4 };
+	const struct nlattr *tb[NFTA_TABLE_FLAGS + 1];
+
+	if (!parse_nfmsg(nlh, tb, NFTA_TABLE_FLAGS, policy) || !tb[NFTA_TABLE_FLAGS])
+		return h;
+	return hash_byte(h, nl_be32(tb[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_DORMANT);
+}
+
+uint64_t nfnl_hash_chain(uint64_t h, const struct nlmsghdr *nlh)
+{
+	static const uint16_t policy[NFTA_CHAIN_POLICY + 1] = { [NFTA_CHAIN_POLICY] = 4 };
+	const struct nlattr *tb[NFTA_CHAIN_POLICY + 1];
+
+	if (!parse_nfmsg(nlh, tb, NFTA_CHAIN_POLICY, policy) || !tb[NFTA_CHAIN_POLICY])
+		return h;
+	return hash_byte(h, (uint8_t)nl_be32(tb[NFTA_CHAIN_POLICY]));
+}
+
 uint64_t nfnl_hash_rule(uint64_t h, const struct nlmsghdr *nlh)
 {
 	static const uint16_t policy[NFTA_RULE_EXPRESSIONS + 1] = { [NFTA_RULE_CHAIN] = NL_STR };
@@ -114,8 +139,8 @@ uint64_t nfnl_hash_rule(uint64_t h, const struct nlmsghdr *nlh)
 		const uint8_t *p = parts[i] ? nl_data(parts[i]) : NULL;
 
 		for (size_t k = 0; p && k < nl_len(parts[i]); k++)
-			h = (h ^ p[k]) * UINT64_C(1099511628211);	/* FNV-1a */
-		h = (h ^ 0xff) * UINT64_C(1099511628211);
+			h = hash_byte(h, p[k]);
+		h = hash_byte(h, 0xff);
 	}
 	return h;
 }

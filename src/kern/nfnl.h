@@ -32,8 +32,13 @@ const char *nfnl_parse_chain(const struct nlmsghdr *nlh);
 const char *nfnl_parse_rule_chain(const struct nlmsghdr *nlh);
 
 
-/* Go on with a hash over rules: chain, and what the rule does as the kernel tells it; not its number, nor counters of ours. */
+/*
+ * Go on with a hash over what a table does: whether it sleeps, what its base chains do in the end, and of rules their
+ * chain and what they do as the kernel tells it; not their numbers, nor counters of ours.
+ */
 #define NFNL_HASH_START UINT64_C(14695981039346656037)
+uint64_t nfnl_hash_table(uint64_t h, const struct nlmsghdr *nlh);
+uint64_t nfnl_hash_chain(uint64_t h, const struct nlmsghdr *nlh);
 uint64_t nfnl_hash_rule(uint64_t h, const struct nlmsghdr *nlh);
 
 /* The generation that a NFT_MSG_NEWGEN tells, and who made it. */

@@ -329,6 +329,7 @@ static int on_table(void *user, const struct nlmsghdr *nlh)
 	d->table->present = true;
 	if (comment)
 		d->table->comment = arena_strdup(d->arena, comment);
+	d->rules = nfnl_hash_table(d->rules, nlh);
 	return 0;
 }
 
@@ -339,6 +340,7 @@ static int on_chain(void *user, const struct nlmsghdr *nlh)
 
 	if (!name)
 		return 0;
+	d->rules = nfnl_hash_chain(d->rules, nlh);
 	ARENA_GROW(d->arena, d->table->chains, d->table->n_chains, d->cap_chains);
 	d->table->chains[d->table->n_chains++] = (struct w_chain){ .name = arena_strdup(d->arena, name) };
 	return 0;
@@ -439,14 +441,28 @@ static bool rules_are_ours(struct kern *kern, uint8_t family, uint64_t hash)
 	return ours;
 }
 
+/* The table, its chains and its rules. Their hash doesn't change with what counts or what sets hold. */
+static int dump_structure(struct kern *kern, struct dump *d, uint8_t family)
+{
+	int r = dump_kind(kern, d, family, NFT_MSG_GETTABLE, 0, NFTA_TABLE_NAME, on_table);
+
+	if (r == 0)
+		r = dump_kind(kern, d, family, NFT_MSG_GETCHAIN, NLM_F_DUMP, NFTA_CHAIN_TABLE, on_chain);
+	if (r == 0)
+		r = dump_kind(kern, d, family, NFT_MSG_GETRULE, NLM_F_DUMP, NFTA_RULE_TABLE, on_rule);
+	return r;
+}
+
 /* The table has just been made, or deleted. If somebody was quicker than this, the next change of his is noticed. */
 static void record_rules(struct kern *kern, uint8_t family)
 {
 	struct w_table table = { .family = family };
-	struct dump d = { .table = &table, .rules = NFNL_HASH_START };
+	struct arena *arena = arena_new();
+	struct dump d = { .arena = arena, .table = &table, .rules = NFNL_HASH_START };
+	int r = dump_structure(kern, &d, family);
 
-	if (dump_kind(kern, &d, family, NFT_MSG_GETRULE, NLM_F_DUMP, NFTA_RULE_TABLE, on_rule) != 0 ||
-	    d.rules == NFNL_HASH_START) {	/* none: it was deleted */
+	arena_free(arena);
+	if (r != 0 || d.rules == NFNL_HASH_START) {	/* none: it was deleted */
 		(void)record_del(kern->run_dir, RECORD_RULES, rules_key(family));
 		return;
 	}
@@ -487,15 +503,11 @@ static int dump_once(struct kern *kern, uint8_t family, struct arena *arena, str
 	if (r == -EINVAL)	/* the kernel has no nf_tables at all */
 		r = -ENOENT;
 	if (r == 0)
-		r = dump_kind(kern, &d, family, NFT_MSG_GETTABLE, 0, NFTA_TABLE_NAME, on_table);
-	if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP) {
+		r = dump_structure(kern, &d, family);
+	if (!table.present && (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)) {
 		*ret = table;
 		return 0;
 	}
-	if (r == 0)
-		r = dump_kind(kern, &d, family, NFT_MSG_GETCHAIN, NLM_F_DUMP, NFTA_CHAIN_TABLE, on_chain);
-	if (r == 0)
-		r = dump_kind(kern, &d, family, NFT_MSG_GETRULE, NLM_F_DUMP, NFTA_RULE_TABLE, on_rule);
 	if (r == 0)
 		r = dump_kind(kern, &d, family, NFT_MSG_GETSET, NLM_F_DUMP, NFTA_SET_TABLE, on_set);
 	if (r == 0)

@@ -611,6 +611,8 @@ void rtnl_put_proxy(struct nlb *b, uint32_t ifindex, const struct ip *ip, bool a
 void rtnl_put_route(struct nlb *b, uint32_t ifindex, const struct op_route *route, bool add)
 {
 	const struct ip *dst = &route->dst.ip;
+	/* Every link has a route to fe80::/64, all with the same metric: one mustn't replace another's. */
+	const uint16_t how = route->protocol == RTPROT_KERNEL ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_REPLACE;
 	const struct rtmsg rtm = {
 		.rtm_family = dst->family,
 		.rtm_dst_len = route->dst.len,
@@ -620,7 +622,7 @@ void rtnl_put_route(struct nlb *b, uint32_t ifindex, const struct op_route *rout
 		.rtm_scope = dst->family == AF_INET && !ip_is_set(&route->gateway) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
 	};
 
-	nlb_msg(b, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &rtm, sizeof(rtm));
+	nlb_msg(b, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? how : 0, &rtm, sizeof(rtm));
 	nlb_put(b, RTA_DST, dst->b, ip_size(dst));
 	nlb_u32(b, RTA_OIF, ifindex);
 	if (ip_is_set(&route->src))

@@ -17,6 +17,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
+#define IP6_METRIC_ADDRCONF 256	/* of the kernel's own routes to prefixes: IP6_RT_PRIO_ADDRCONF */
 #define AUTO_LEN 24
 #define AUTO_FIRST 100		/* 192.168.100.0/24, then 10.100.0.0/24: where few others are */
 
@@ -344,6 +345,51 @@ static bool takes_along(const struct w_addr *first, const struct prefix *p)
 	       first->prefix.len == p->len && ip_eq(&a, &b);
 }
 
+/* In a VRF the kernel keeps its routes in another table, which isn't looked at. */
+static bool has_route(const struct make *m, const struct net *net, const struct prefix *p)
+{
+	if (!(net->link->flags & IFF_UP) || net->link->master != 0)
+		return true;
+	for (size_t i = 0; i < m->world->n_routes; i++)
+		if (m->world->routes[i].oif == net->link->ifindex && m->world->routes[i].table == RT_TABLE_MAIN &&
+		    prefix_eq(&m->world->routes[i].dst, p))
+			return true;
+	return false;
+}
+
+/*
+ * The kernel makes the route to an address's prefix when it gets the address, and
+ * never again: who takes it away cuts all guests off. It goes with the address,
+ * as the kernel's does.
+ */
+static void emit_prefix_route(struct make *m, const struct net *net, const struct prefix *address)
+{
+	const struct prefix p = { prefix_network(address), address->len };
+	struct op *op;
+
+	if (p.len == ip_bits(&p.ip) || has_route(m, net, &p))
+		return;
+	op = ops_add(m->ops, OP_ROUTE_ADD, OP_ACTION_CREATE);
+	op->network = net->target->name;
+	op->object = arena_printf(m->arena, "route %s", net->link->name);
+	op->what = arena_printf(m->arena, "%s", PREFIX_STR(&p));
+	op->why = "guests are there";
+	op->route = (struct op_route){ .dst = p, .protocol = RTPROT_KERNEL };
+	if (p.ip.family == AF_INET)
+		op->route.src = address->ip;
+	else
+		op->route.metric = IP6_METRIC_ADDRCONF;
+	(void)str_copy(op->route.device, sizeof(op->route.device), net->link->name);
+}
+
+static bool same_prefix_before(const struct wanted *want, size_t j)
+{
+	for (size_t i = 0; i < j; i++)
+		if (want[i].prefix.len == want[j].prefix.len && prefix_contains(&want[i].prefix, &want[j].prefix.ip))
+			return true;
+	return false;
+}
+
 void emit_addresses(struct make *m, struct net *net)
 {
 	struct wanted want[WANTED_MAX];
@@ -377,4 +423,8 @@ void emit_addresses(struct make *m, struct net *net)
 		if (!have[j] || again[j])
 			emit_addr(m, net, OP_ADDR_ADD, have[j] ? OP_ACTION_CHANGE : OP_ACTION_CREATE, net->d->bridge, &want[j].prefix, want[j].scope,
 				  want[j].why);
+	/* Where addresses come or go now, the kernel makes routes of its own. */
+	for (size_t j = 0; j < n; j++)
+		if (have[j] && !again[j] && !same_prefix_before(want, j))
+			emit_prefix_route(m, net, &want[j].prefix);
 }

@@ -80,7 +80,7 @@ static void check_foreign(struct make *m, struct net *net)
 	char guest[GUEST_NAME_MAX + 1], network[NETWORK_NAME_MAX + 1];
 	struct finding *f;
 
-	if (!link || alias_is(link, net->target->name, guest, false))
+	if (!link || link == net->link || alias_is(link, net->target->name, guest, false))
 		return;
 	for (size_t i = 0; i < m->n_nets; i++)
 		if (m->nets[i].removes && m->nets[i].link == link)
@@ -134,6 +134,18 @@ static void find_host_link(struct make *m, struct net *net)
 		check_foreign(m, net);
 }
 
+/* Somebody took its alias, or changed it: group, name and MAC together are nobody else's. */
+static const struct w_link *find_nameless(const struct make *m, const struct net *net)
+{
+	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
+	const struct w_link *link = net->d ? world_link_by_name(m->world, net->d->bridge) : NULL;
+
+	if (!link || !str_eq(link->kind, "bridge") || link->group != network_group(net->target->name) ||
+	    !mac_eq(&link->mac, &net->d->mac) || alias_parse(link->alias, network, guest))
+		return NULL;
+	return link;
+}
+
 /* Runs for all networks before find_uplink() and find_addresses(), which look at what goes. */
 void find_link(struct make *m, struct net *net)
 {
@@ -143,6 +155,8 @@ void find_link(struct make *m, struct net *net)
 		if (alias_is(&m->world->links[i], net->target->name, guest, false) &&
 		    (str_eq(m->world->links[i].kind, "bridge") || str_eq(m->world->links[i].kind, "macvlan")))
 			net->link = &m->world->links[i];
+	if (!net->link)
+		net->link = find_nameless(m, net);
 	switch (net->target->want) {
 	case PLAN_WANT_DOWN:
 		net->removes = net->link != NULL;
@@ -278,13 +292,14 @@ static uint32_t bridge_diff(struct make *m, const struct w_link *have, const str
 	DIFFERS(OP_LINK_MTU, have->mtu != want->mtu, "MTU %u → %u", have->mtu, want->mtu);
 	DIFFERS(OP_LINK_MAC, !mac_eq(&have->mac, &want->mac), "%s → %s", MAC_STR(&have->mac), MAC_STR(&want->mac));
 	DIFFERS(OP_LINK_UP, !(have->flags & IFF_UP), "down → up");
+	DIFFERS(OP_LINK_ALIAS, !str_eq(have->alias, want->alias), "alias %s", want->alias);
 	DIFFERS(OP_LINK_GROUP, have->group != want->group, "group %u → %u", have->group, want->group);
 	DIFFERS(OP_LINK_GENMODE, have->have_inet6 && have->addr_gen_mode != want->addr_gen_mode,
 		"addrgenmode %u → none", have->addr_gen_mode);
 	DIFFERS(OP_LINK_BRIDGE,
 		have->bridge.stp || have->bridge.mcast_snooping || have->bridge.forward_delay != want->forward_delay,
 		"%s off",
-		have->bridge.mcast_snooping ? "multicast snooping" : have->bridge.stp ? "STP" : "forward delay");
+		have->bridge.mcast_snooping ? "multicast snooping" : "forward delay");
 #undef DIFFERS
 	*ret_what = what;
 	return mask;
@@ -308,6 +323,14 @@ void emit_link(struct make *m, struct net *net)
 	want.mask = bridge_diff(m, net->link, &want, &what);
 	if (want.mask == 0)
 		return;
+	/* The kernel looks at the delay first, and refuses none while STP is on. */
+	if ((want.mask & OP_LINK_BRIDGE) && net->link->bridge.stp) {
+		op = link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, want.name, "STP off", "");
+		describe_link(net->link, m->world, &op->old_link);
+		op->link = op->old_link;
+		op->link.mask = OP_LINK_BRIDGE;
+		op->link.stp = false;
+	}
 	op = link_op(m, net, OP_LINK_SET, OP_ACTION_CHANGE, want.name, what, "");
 	op->link = want;
 	op->link.ifindex = net->link->ifindex;

@@ -26,7 +26,7 @@ enum op_kind {
 	OP_ADDR_DEL,
 	OP_PROXY_ADD,		/* answer on addr.device for addr.prefix.ip, which is somebody else's: a proxy neighbour */
 	OP_PROXY_DEL,
-	OP_ROUTE_ADD,		/* to one guest, by the host's own macvlan; replaces one of ours to the same */
+	OP_ROUTE_ADD,		/* to one guest, by the host's own macvlan, which replaces one of ours to the same; or (RTPROT_KERNEL) to a network's prefix */
 	OP_ROUTE_DEL,
 	OP_NEIGH_ADD,		/* known without asking, and replaced when there is another */
 	OP_NEIGH_DEL,

@@ -115,6 +115,8 @@ const char schema_guard_memory[] =
 	"\tset claims6 {\n\t\ttypeof meta mark . @nh,64,128 . ether saddr; size 65536; flags dynamic, timeout; timeout 3s\n\t}\n"
 	"\tset probed6 {\n\t\ttypeof meta mark . @nh,64,128; size 65536; flags dynamic, timeout; timeout 1200ms\n\t}\n"
 	"\tset probes6 {\n\t\ttypeof meta mark . @nh,64,128 . ether saddr; size 65536; flags dynamic, timeout; timeout 1200ms\n\t}\n"
+	"\tset probed4 {\n\t\ttype mark . ipv4_addr; size 65536; flags dynamic, timeout; timeout 2200ms\n\t}\n"
+	"\tset probes4 {\n\t\ttype mark . ipv4_addr . ether_addr; size 65536; flags dynamic, timeout; timeout 2200ms\n\t}\n"
 	"\tset meter_nd {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
 	"\tset meter_mld {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
 	"\tset meter_arp {\n\t\ttype ifname; size 8192; flags dynamic, timeout; timeout 1m\n\t}\n"
@@ -152,14 +154,29 @@ const char schema_guard_memory[] =
 	{ FAMILY, "guard_ip4", NULL, .rules = { \
 		"meta mark . ip saddr . ether saddr != @owners4 meta mark . ip saddr @owned4 drop", \
 		"meta l4proto udp goto guard_dhcp4", \
+		"ip protocol igmp @th,0,8 0x11 drop", \
 		"goto guard_pass", \
+	}, .guard = true }, \
+	{ FAMILY, "guard_probe4", NULL, .rules = { \
+		"update @probed4 { meta mark . arp daddr ip } update @probes4 { meta mark . arp daddr ip . ether saddr }", \
+		"goto guard_pass", \
+	}, .guard = true }, \
+	/* As guard_dad: RFC 5227's probes. */ \
+	{ FAMILY, "guard_acd", NULL, .rules = { \
+		"meta mark . arp daddr ip . ether saddr @owners4 goto guard_probe4", \
+		"meta mark . arp daddr ip @owned4 meta mark . arp daddr ip @probed4 drop", \
+		"meta mark . arp daddr ip @owned4 goto guard_pass", \
+		"meta mark . arp daddr ip . ether saddr != @probes4 meta mark . arp daddr ip @probed4 drop", \
+		"meta mark . arp daddr ip . ether saddr != @claims4 meta mark . arp daddr ip @claimed4 goto guard_pass", \
+		"update @claimed4 { meta mark . arp daddr ip } update @claims4 { meta mark . arp daddr ip . ether saddr }", \
+		"goto guard_probe4", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_arp", NULL, .rules = { \
 		"update @meter_arp { " PORT " limit rate over 200/second burst 200 packets } drop", \
 		"arp htype != 1 drop", \
 		"arp ptype != 0x0800 drop", \
 		PORT " . arp saddr ether != @macs " PORT " . arp saddr ether != @learnt_macs drop", \
-		"arp saddr ip 0.0.0.0 goto guard_pass", \
+		"arp saddr ip 0.0.0.0 goto guard_acd", \
 		"meta mark . arp saddr ip . ether saddr @owners4 goto guard_pass", \
 		"meta mark . arp saddr ip @owned4 drop", \
 		"meta mark . arp saddr ip . ether saddr != @claims4 meta mark . arp saddr ip @claimed4 drop", \
@@ -172,9 +189,10 @@ const char schema_guard_memory[] =
 	}, .guard = true }, \
 	/* A probe for duplicates: who has the address must hear it, but not one that probes for it itself just now. */ \
 	{ FAMILY, "guard_dad", NULL, .rules = { \
-		"meta mark . @th,64,128 . ether saddr != @probes6 meta mark . @th,64,128 @probed6 drop", \
 		"meta mark . @th,64,128 . ether saddr @owners6 goto guard_probe", \
+		"meta mark . @th,64,128 @owned6 meta mark . @th,64,128 @probed6 drop", \
 		"meta mark . @th,64,128 @owned6 goto guard_pass", \
+		"meta mark . @th,64,128 . ether saddr != @probes6 meta mark . @th,64,128 @probed6 drop", \
 		"meta mark . @th,64,128 . ether saddr != @claims6 meta mark . @th,64,128 @claimed6 goto guard_pass", \
 		"update @claimed6 { meta mark . @th,64,128 } update @claims6 { meta mark . @th,64,128 . ether saddr }", \
 		"goto guard_probe", \
@@ -192,9 +210,9 @@ const char schema_guard_memory[] =
 		"goto guard_pass", \
 	}, .guard = true }, \
 	{ FAMILY, "guard_icmp6", NULL, .rules = { \
-		"icmpv6 type { nd-router-advert, nd-redirect } drop", \
+		"icmpv6 type { nd-router-advert, nd-redirect, mld-listener-query } drop", \
 		"icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } goto guard_nd", \
-		"icmpv6 type { 130, 131, 132, 143 } update @meter_mld { " PORT " limit rate over 100/second burst 100 packets } drop", \
+		"icmpv6 type { 131, 132, 143 } update @meter_mld { " PORT " limit rate over 100/second burst 100 packets } drop", \
 		"icmpv6 type != 255 goto guard_pass", \
 		"frag frag-off > 0 goto guard_pass", \
 		"drop", \

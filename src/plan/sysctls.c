@@ -26,6 +26,7 @@
 static const char path_forwarding6[] = "net/ipv6/conf/all/forwarding";
 static const char path_forwarding4[] = "net/ipv4/ip_forward";
 static const char path_default4[] = "net/ipv4/conf/default/forwarding";
+static const char path_default_disable6[] = "net/ipv6/conf/default/disable_ipv6";
 static const char path_nf_call4[] = "net/bridge/bridge-nf-call-iptables";
 static const char path_nf_call6[] = "net/bridge/bridge-nf-call-ip6tables";
 
@@ -37,6 +38,11 @@ static const char *path_accept_ra(struct arena *arena, const char *device)
 static const char *path_autoconf(struct arena *arena, const char *device)
 {
 	return arena_printf(arena, "net/ipv6/conf/%s/autoconf", device);
+}
+
+static const char *path_disable6(struct arena *arena, const char *device)
+{
+	return arena_printf(arena, "net/ipv6/conf/%s/disable_ipv6", device);
 }
 
 /* IPv4 asks the interface that a packet comes in by; `ip_forward` only sets them all. (IPv6 asks `all`.) */
@@ -277,6 +283,21 @@ static void emit_off(struct make *m, struct net *net, const char *path, const ch
 	op->sysctl.unrecorded = true;
 }
 
+/* Hosts without IPv6 of their own often have it switched off for whatever comes. The addresses come next. */
+static void emit_ipv6_on(struct make *m, struct net *net)
+{
+	const char *path = path_disable6(m->arena, net->d->bridge);
+	bool six = ip_is_set(&net->result->address6.ip);
+
+	for (size_t i = 0; i < net->result->n_drains; i++)
+		six |= net->result->drains[i].gateway.ip.family == AF_INET6;
+	if (!six || !sysctl_on(m->world, net->creates ? path_default_disable6 : path))
+		return;
+	struct op *op = sysctl_op(m, path, "0", "1", "guests have IPv6");
+	op->network = net->target->name;
+	op->sysctl.unrecorded = true;
+}
+
 void emit_bridge_sysctls(struct make *m, struct net *net)
 {
 	struct op *op;
@@ -292,6 +313,7 @@ void emit_bridge_sysctls(struct make *m, struct net *net)
 	}
 	if (net->mtu < MTU_MIN)
 		return;
+	emit_ipv6_on(m, net);
 	emit_off(m, net, path_accept_ra(m->arena, net->d->bridge), "net/ipv6/conf/default/accept_ra",
 		 "guests cannot configure the host");
 	emit_off(m, net, path_autoconf(m->arena, net->d->bridge), "net/ipv6/conf/default/autoconf",
@@ -473,6 +495,7 @@ size_t plan_sysctls(const struct plan_target *targets, size_t n_targets, const s
 	ADD(path_nf_call6);
 	ADD("net/ipv6/conf/default/accept_ra");
 	ADD("net/ipv6/conf/default/autoconf");
+	ADD(path_default_disable6);
 	for (size_t i = 0; i < n_targets; i++) {
 		const struct d_network *d = targets[i].network;
 
@@ -486,6 +509,7 @@ size_t plan_sysctls(const struct plan_target *targets, size_t n_targets, const s
 			continue;
 		ADD(path_accept_ra(arena, d->bridge));
 		ADD(path_autoconf(arena, d->bridge));
+		ADD(path_disable6(arena, d->bridge));
 	}
 	for (size_t i = 0; i < world->n_found; i++)
 		if (!str_eq(world->found[i].path, path_forwarding4) && !str_eq(world->found[i].path, path_forwarding6))

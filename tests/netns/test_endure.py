@@ -92,6 +92,63 @@ def test_gateway_address(lan, web, address):
     assert lan.up()["changes"] == []
 
 
+def test_prefix_routes(lan, web):
+    """The kernel makes them once, with the address. That to fe80::/64 is one of several with the same metric."""
+    others = lambda: sorted(r["dev"] for r in lan.host.ipj("-6", "route", "show", "fe80::/64"))
+    before = others()
+    for family, prefix in (("-4", "192.168.150.0/24"), ("-6", "fd12:8848:a2a2:1::/64"), ("-6", "fe80::/64")):
+        had = lan.host.ipj(family, "route", "show", prefix, "dev", "lan")
+        lan.host.ip(family, "route", "del", prefix, "dev", "lan")
+        back(lambda: lan.host.ipj(family, "route", "show", prefix, "dev", "lan"), prefix)
+        assert lan.host.ipj(family, "route", "show", prefix, "dev", "lan") == had
+    assert others() == before and "lan" in before
+    assert web.ping(GW4) and web.ping(GW6) and web.ping(OUTSIDE4) and web.ping(OUTSIDE6)
+    wait(lambda: 'repaired what="route lan"' in log(lan), 2, "the log says so")
+    assert lan.up()["changes"] == []
+
+
+def test_rules_that_sleep_or_drop(lan, web):
+    """Rules are all there, and yet they are not what they were."""
+    h = lan.host
+    for command, wrong in (("add table inet sixtap { flags dormant; }", "flags dormant"),
+                           ("add chain inet sixtap forward { policy drop; }", "policy drop")):
+        h.run("nft", command)
+        back(lambda: wrong not in h.run("nft", "list", "table", "inet", "sixtap", check=False).stdout, wrong)
+        wait(lambda: lan.sixtap.json("plan")["changes"] == [], 5)
+        assert web.ping(OUTSIDE4) and web.ping(OUTSIDE6)
+
+
+def test_ipv6_switched_off(lan, web):
+    """For the bridge, for all, and for whatever comes, as hosts without IPv6 of their own often have it."""
+    six = lambda: [a["local"] for a in lan.host.addresses("lan", 6, scope=None)]
+    for key in ("net.ipv6.conf.lan.disable_ipv6", "net.ipv6.conf.all.disable_ipv6"):
+        lan.host.sysctl(key, 1)
+        back(lambda: GW6 in six() and "fe80::1" in six(), "the gateway's IPv6")
+        wait(lambda: web.ping(GW6, timeout=1), 5, "the gateway answers")
+    lan.sixtap("down", "-q")
+    lan.host.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
+    lan.sixtap("up", "-q")
+    assert GW6 in six() and lan.host.sysctl("net.ipv6.conf.default.disable_ipv6") == "1"
+    assert lan.up()["changes"] == []
+    for name in ("all", "default", "eth0"):
+        lan.host.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 0)
+
+
+def test_alias_taken_away(lan, web):
+    """What the bridge is known by; without it, it is still nobody else's."""
+    for name in ("", "mine"):
+        lan.host.ip("link", "set", "lan", "alias", name)
+        back(lambda: lan.host.links()["lan"].get("ifalias") == "sixtap:lan", "the alias")
+    assert lan.up()["changes"] == [] and web.ping(GW4)
+    os.kill(lan.sixtap.processes()["main"], signal.SIGSTOP)
+    lan.host.ip("link", "set", "lan", "alias", "mine")
+    for pid in lan.sixtap.processes().values():
+        os.kill(pid, signal.SIGKILL)
+    wait(lambda: not lan.sixtap.processes(), 5)
+    lan.sixtap("down")
+    assert "lan" not in lan.host.links()
+
+
 @pytest.mark.parametrize("key", ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"])
 def test_forwarding(lan, web, key):
     had = lan.host6(), lan.host.default_route(6)
@@ -115,6 +172,11 @@ def test_bridge_settings(lan, web):
     lan.host.ip("link", "set", "lan", "type", "bridge", "mcast_snooping", "1")
     lan.host.ip("link", "set", "lan", "address", "02:00:00:00:00:99")
     lan.host.ip("link", "set", "lan", "mtu", "1400")
+    lan.host.ip("link", "set", "lan", "type", "bridge", "stp_state", "1")   # while it is on the kernel refuses a delay of 0
+    lan.host.ip("link", "set", "lan", "group", "7")
+    wait(lambda: lan.host.links()["lan"]["linkinfo"]["info_data"]["stp_state"] == 0, SECOND, "STP is off again")
+    wait(lambda: lan.host.links()["lan"]["linkinfo"]["info_data"]["forward_delay"] == 0, SECOND, "and the delay 0")
+    wait(lambda: lan.host.links()["lan"]["group"] != "7", SECOND, "the group")
     wait(lambda: lan.host.links()["lan"]["mtu"] == 1500 and lan.host.links()["lan"]["address"] != "02:00:00:00:00:99", SECOND,
          "MTU and MAC come back")
     assert lan.up()["changes"] == []

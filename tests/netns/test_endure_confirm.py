@@ -69,6 +69,18 @@ def test_second_up_is_refused(lan):
     assert names(lan) == ["lan", "other"]
 
 
+def test_down_of_all_ends_it(lan):
+    """Also for a network that the unconfirmed change took down: nobody would find out why it comes back, or why `up` is refused."""
+    lan.configure(lan=LAN, gone=OTHER)
+    lan.up()
+    lan.configure(lan=LAN)
+    lan.sixtap("up", "--confirm", "60")
+    lan.sixtap("down")
+    wait(lambda: not lan.sixtap.processes(), 8, "the daemon ends")
+    lan.sixtap("up")
+    assert names(lan) == ["lan"] and "confirm" not in lan.sixtap.json("status")["daemon"]
+
+
 def test_nothing_to_confirm(lan):
     assert "confirm" not in lan.sixtap.json("up", "--confirm", "60")
     assert lan.up()["changes"] == []

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Guests that lie: what they say ends at their port, with eBPF and with nftables; without spoof-check it arrives."""
-import contextlib, fcntl, os, re, shutil, signal, socket, struct, subprocess, time
+import contextlib, fcntl, os, re, shutil, signal, socket, struct, subprocess, threading, time
 import pytest
 from lab import wait
 from libnet import GW4, GW6, LAN, WEB4, WEB6, WEB_MAC, merged
@@ -10,7 +10,7 @@ logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.all import (ARP, BOOTP, DHCP, Dot1AD, Dot1Q, Ether, ICMP, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS,  # noqa: E402
                        ICMPv6ND_RA, ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptPrefixInfo,
                        ICMPv6NDOptSrcLLAddr, IP, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
-                       PadN, Raw, UDP)
+                       IPOption_Router_Alert, PadN, Raw, RouterAlert, UDP)
 from scapy.layers.dhcp6 import DHCP6_Advertise  # noqa: E402
 
 EVIL_MAC, GUEST4, GUEST6 = "52:54:00:00:66:66", "192.168.150.20", "fd12:8848:a2a2:1::20"
@@ -172,6 +172,16 @@ def attacks(s):
     p = na("fd12:8848:a2a2:1::66", mac=WEB_MAC)
     if s.backend != "nft":  # its language cannot compare what stands at that place
         yield "NA that leads elsewhere", e() / IPv6(src=me, dst=ALL, hlim=255) / p, bytes(p)[8:]
+    late = ICMPv6ND_NA(tgt="fd12:8848:a2a2:1::66", R=0, S=0, O=1) / Raw(b"\x0e\x01" + os.urandom(6)) / ICMPv6NDOptDstLLAddr(lladdr=WEB_MAC)
+    if s.backend != "nft":
+        yield "NA that leads elsewhere, by its second option", e() / IPv6(src=me, dst=ALL, hlim=255) / late, bytes(late)[8:]
+    # Who becomes the querier decides who hears what, wherever a bridge snoops.
+    group6, group4 = "ff02::" + os.urandom(2).hex(), os.urandom(3)
+    query = b"\x82\0\0\0\x27\x10\0\0" + socket.inet_pton(socket.AF_INET6, group6) + b"\x02\x7d\0\0"
+    yield "MLD query", e() / IPv6(src=me, dst=ALL, hlim=1) / IPv6ExtHdrHopByHop(nh=58, options=[RouterAlert()]) / Raw(query), query[8:]
+    query = b"\x11\x64\0\0\xef" + group4
+    yield "IGMP query", e("01:00:5e:00:00:01") / IP(src="192.168.150.66", dst="224.0.0.1", ttl=1, proto=2,
+                                                    options=[IPOption_Router_Alert()]) / Raw(query), query[4:]
     for src in (WEB_MAC, gw, "52:54:00:99:99:99"):
         mark = os.urandom(12)
         yield f"MAC {src}", e(s.other.mac, src=src) / IP(src="192.168.150.66", dst=GUEST4) / UDP(sport=7, dport=7) / Raw(mark), mark
@@ -313,7 +323,9 @@ def test_honest_traffic_passes(world, guard):
         rx.read()
         tx.read()
         tx.send(frame)
-        if (name, guard) == ("RS from ::", "bpf"):      # nobody but the host may answer it: nobody else need hear it
+        if (name, guard) == ("ARP probe", "bpf"):       # for an address that another has: it is told so at the port
+            assert tx.until(bytes.fromhex(g.mac.replace(":", "")) + socket.inet_aton("192.168.150.33"), 3), name
+        elif (name, guard) == ("RS from ::", "bpf"):      # nobody but the host may answer it: nobody else need hear it
             assert tx.until(bytes.fromhex("fe80" + "00" * 13 + "01"), 3), "an RA"
             assert not rx.until(bytes(frame)[14:], 0.2)
         else:
@@ -343,6 +355,68 @@ def test_duplicate_address_detection(world, guard):
          "who takes another's address is told so")
     assert s.other.ping(WEB6)
     assert caches(s).get(("other", WEB6)) == WEB_MAC
+
+
+@contextlib.contextmanager
+def repeating(s, frame, pause=0.05):
+    """The liar sends it again and again meanwhile."""
+    stop = threading.Event()
+
+    def run():
+        while not stop.wait(pause):
+            s.tx.send(frame)
+    t = threading.Thread(target=run)
+    t.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        t.join()
+
+
+@pytest.mark.parametrize("guard", ["bpf", "nft"])
+def test_probes_of_others(world, guard):
+    """Who hears that another probes for the address it probes for itself gives up (RFC 5227 2.1.1, RFC 4862 5.4.3): it doesn't."""
+    s = Scene(world, guard)
+    probe = lambda mac, ip: bytes(Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=mac, psrc="0.0.0.0", pdst=ip))
+    dad = lambda mac, ip: bytes(Ether(src=mac, dst="33:33:ff:00:ab:cd") / IPv6(src="::", dst="ff02::1:ff00:abcd", hlim=255) /
+                                ICMPv6ND_NS(tgt=ip))
+    web, conflict = s.at["web"], bytes.fromhex(WEB_MAC.replace(":", "")) + socket.inet_aton(WEB4) + bytes.fromhex(EVIL_MAC.replace(":", ""))
+    with repeating(s, probe(EVIL_MAC, WEB4)):
+        if guard == "bpf":      # answered at the port, so the owner need not hear it
+            assert s.tx.until(conflict, 3), "the prober is told"
+            web.read()
+        else:
+            assert web.until(probe(EVIL_MAC, WEB4)[22:], 3), "who has the address hears it"
+            web.send(probe(WEB_MAC, WEB4))
+            assert s.at["other"].until(probe(WEB_MAC, WEB4)[22:], 3), "the owner's own probe is heard"
+            web.read()
+        for _ in range(2):
+            assert not web.until(probe(EVIL_MAC, WEB4)[22:], 1.0), "the owner would give its address up"
+            web.send(probe(WEB_MAC, WEB4))      # each is a new start
+        if guard == "nft":
+            assert web.until(probe(EVIL_MAC, WEB4)[22:], 5), "later it hears probes again, and can answer"
+    # A real duplicate is found by a real client.
+    p = s.other.run("arping", "-D", "-c2", "-I", "eth0", WEB4, check=False) if shutil.which("arping") else None
+    assert p is None or "Received 0" not in p.stdout, p.stdout
+    # The liar probes already when the address is given to another, and doesn't stop.
+    new = "fd12:8848:a2a2:1::abcd"
+    with repeating(s, dad(EVIL_MAC, new)):
+        assert s.at["other"].until(dad(EVIL_MAC, new)[14:], 3)
+        world.configure(merged(LAN, spoof_check="yes", guests__other={"mac": s.other.mac, "ipv6": [GUEST6, new]}))
+        world.up()
+        if guard == "nft":      # the kernel waits up to a second before it probes; nobody can see that it is about to
+            s.at["other"].send(dad(s.other.mac, new))
+            time.sleep(0.1)
+            s.at["other"].read()
+            assert not s.at["other"].until(dad(EVIL_MAC, new)[14:], 0.9)
+            return
+        for _ in range(3):
+            s.other.ip("addr", "add", new + "/64", "dev", "eth0")
+            wait(lambda: "tentative" not in s.other.ip("-6", "addr", "show", "to", new) or
+                 "dadfailed" in s.other.ip("-6", "addr", "show", "to", new), 5, "DAD ends")
+            assert "dadfailed" not in s.other.ip("-6", "addr", "show", "to", new)
+            s.other.ip("addr", "del", new + "/64", "dev", "eth0")
 
 
 @pytest.mark.parametrize("guard", ["bpf", "nft"])

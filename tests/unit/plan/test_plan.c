@@ -170,6 +170,11 @@ static const struct lab_row rows[] = {
 	  .not = { "ipv6.conf.all", "eth0", "wait", "fe80" } },
 	{ .why = "guests cannot configure the host", .host = HOST, .config = ISO,
 	  .says = { "net.ipv6.conf.iso.accept_ra: 1 → 0", "net.ipv6.conf.iso.autoconf: 1 → 0" } },
+	{ .why = "IPv6 that is off for whatever comes is on for the bridge",
+	  .host = HOST "sysctl net/ipv6/conf/default/disable_ipv6 1\n", .config = ISO,
+	  .says = { "net.ipv6.conf.iso.disable_ipv6: 1 → 0" }, .not = { "default.disable_ipv6" } },
+	{ .why = "but not where guests have none", .host = HOST "sysctl net/ipv6/conf/default/disable_ipv6 1\n", .config = V4ONLY,
+	  .not = { "disable_ipv6" } },
 	/* spoof-check */
 	{ .why = "guards are there from the start", .host = HOST, .config = LAN,
 	  .says = { "create rules bridge sixtap: guests cannot send RAs, answer DHCP or take addresses\n" } },
