@@ -485,7 +485,10 @@ def sweep(prefix):
         if not pid.isdigit() or alive(int(pid)):
             continue
         if path.startswith("/run/netns/"):
-            inode = os.stat(path).st_ino
+            try:
+                inode = os.stat(path).st_ino
+            except FileNotFoundError:       # another sweeper was quicker
+                continue
             for p in glob.glob("/proc/[0-9]*/ns/net"):
                 with contextlib.suppress(OSError):
                     if os.stat(p).st_ino == inode:
