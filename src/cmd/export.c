@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "attach/qemu.h"
+#include "base/fnv.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
 #include "cmd/local.h"
@@ -25,13 +26,10 @@ enum {
 static const char *device_name(struct arena *arena, const char *prefix, const char *guest)
 {
 	size_t room = 15 - strlen(prefix) - 1;
-	uint32_t hash = 2166136261u;	/* FNV-1a */
 
 	if (strlen(guest) <= room)
 		return arena_printf(arena, "%s-%s", prefix, guest);
-	for (const char *c = guest; *c; c++)
-		hash = (hash ^ (uint8_t)*c) * 16777619u;
-	return arena_printf(arena, "%s-%.*s-%04x", prefix, (int)(room - 5), guest, hash & 0xffff);
+	return arena_printf(arena, "%s-%.*s-%04x", prefix, (int)(room - 5), guest, fnv32_text(guest) & 0xffff);
 }
 
 static void print_qemu(FILE *f, const struct qemu_nic *nic, const char *ifname, struct arena *arena)

@@ -2,7 +2,7 @@
 /*
  * follow - main's part of multicast that follows guests behind macvtap devices
  */
-#include "daemon/follow.h"
+#include "daemon/follow_priv.h"
 
 #include <errno.h>
 #include <linux/if_link.h>
@@ -19,57 +19,7 @@
 #define RECORD_FOLLOW "follow"
 static const mono_t retry_after[] = { 200 * MONO_MS, MONO_S };	/* a monitor that was closed; then at the tick */
 
-#define ALL_AGAIN MONO_S	/* not put back sooner after the last time */
-
-#define SEEN_MAX_ 32		/* addresses of a guest that are shown */
-
-struct followed {
-	uint32_t ifindex;
-	uint64_t id;			/* towards the engine; a device that comes back gets another */
-	char device[16];
-	struct mac mac;
-	uint32_t lower, mode;
-	bool up;
-	const struct adoption *by;	/* NULL: ours */
-	char network[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];	/* ours */
-	bool has_monitor, monitor_open;	/* its QEMU listens for QMP; the engine talks to it */
-	unsigned int monitor_n;		/* of the adoption */
-	int monitor_error;		/* negative errno: why it couldn't be connected to */
-	unsigned int retries;		/* since it was open at a tick */
-	mono_t retry_at;
-	struct {
-		struct mac mac;
-		uint8_t reasons;	/* 0: to be left */
-		bool joined;
-		bool there;		/* the kernel says so; while it is looked at */
-	} groups[MCAST_GROUPS];
-	size_t n_groups;
-	uint8_t all;			/* enum mcast_all; 0: only the groups */
-	bool all_ours;			/* we switched it on */
-	mono_t all_again;		/* when it was switched on anew last; 0: never */
-	struct {
-		struct ip ip;
-		mono_t at;
-	} seen[SEEN_MAX_];
-	size_t n_seen;
-	bool seen_new;			/* since the record was written; that is done at the tick, as a guest may use many */
-	bool inward;			/* our filter is on its egress */
-	bool shown;			/* the engine hears it */
-	bool dirty, keep;
-	UT_hash_handle hh, hh_id;
-};
-
-struct follow {
-	struct followed *devices;	/* by ifindex */
-	struct followed *by_id;
-	uint64_t next_id;
-	bool stale;			/* a lower device isn't where it was: look at all links again */
-	struct loop_timer retry;	/* of monitors that were closed */
-	struct daemon_main *d;
-	struct log_gate gate;
-};
-
-static struct followed *find(const struct daemon_main *d, uint32_t ifindex)
+struct followed *follow_find(const struct daemon_main *d, uint32_t ifindex)
 {
 	struct followed *f = NULL;
 
@@ -93,7 +43,7 @@ static const char *record_key(uint32_t ifindex, char buf[static 16])
 	return buf;
 }
 
-static void record(struct daemon_main *d, struct followed *f)
+void follow_record(struct daemon_main *d, struct followed *f)
 {
 	json_t *groups = json_object(), *seen = json_array();
 	char key[16];
@@ -232,7 +182,7 @@ static void monitor_gone(struct daemon_main *d, struct followed *f)
 	(void)set_retry(d->follow);	/* else the tick does it */
 }
 
-static void tell(struct daemon_main *d, struct followed *f, bool with_socket)
+void follow_tell(struct daemon_main *d, struct followed *f, bool with_socket)
 {
 	struct inner_follow msg = { .id = f->id, .ifindex = f->ifindex, .mac = f->mac, .may_ask = may_ask(f) };
 	int fd = -1, r = 0;
@@ -265,7 +215,7 @@ void follow_engine_started(struct daemon_main *d)
 {
 	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
 		f->monitor_open = false;
-		tell(d, f, true);
+		follow_tell(d, f, true);
 	}
 }
 
@@ -326,21 +276,12 @@ void follow_message(struct daemon_main *d, const struct inner_msg *msg)
 
 /* ---- the kernel ---- */
 
-static void failed(struct daemon_main *d, const struct followed *f, const char *what, int r)
+void follow_failed(struct daemon_main *d, const struct followed *f, const char *what, int r)
 {
 	unsigned int held;
 
 	if (r != -ENODEV && r != -ENXIO && log_gate_pass(&d->follow->gate, mono_now(), &held))
 		log_event(LOG_LEVEL_ERROR, "cannot-%s device=%s error=\"%s\" held_back=%u", what, f->device, strerror(-r), held);
-}
-
-/* What others did, and we mended. */
-static void said(struct daemon_main *d, const struct followed *f, const char *what, size_t n)
-{
-	unsigned int held;
-
-	if (log_gate_pass(&d->follow->gate, mono_now(), &held))
-		log_event(LOG_LEVEL_NOTICE, "%s device=%s n=%zu held_back=%u", what, f->device, n, held);
 }
 
 static bool wants_join(const struct followed *f)
@@ -358,7 +299,7 @@ static void join_all_multicast(struct daemon_main *d, struct followed *f)
 
 		f->all_ours = r == 0;	/* 1: somebody else wants it so as well */
 		if (r < 0)
-			failed(d, f, "let-in-all-multicast", r);
+			follow_failed(d, f, "let-in-all-multicast", r);
 		if (r == 0 && !(f->all & MCAST_ALL_CONFIG))
 			log_event(LOG_LEVEL_WARNING, "all-multicast device=%s why=\"%s\"", f->device,
 				  mcast_all_text[__builtin_ctz(f->all)]);
@@ -367,18 +308,18 @@ static void join_all_multicast(struct daemon_main *d, struct followed *f)
 
 		f->all_ours = false;
 		if (r < 0)
-			failed(d, f, "stop-all-multicast", r);
+			follow_failed(d, f, "stop-all-multicast", r);
 		else
 			log_event(LOG_LEVEL_NOTICE, "all-multicast-ends device=%s", f->device);
 	}
 }
 
-static void apply(struct daemon_main *d, struct followed *f)
+void follow_apply(struct daemon_main *d, struct followed *f)
 {
 	bool again = f->all == 0 && f->all_ours;
 
 	if (wants_join(f))
-		record(d, f);
+		follow_record(d, f);
 	for (size_t i = 0; i < f->n_groups; i++) {
 		int r;
 
@@ -386,11 +327,11 @@ static void apply(struct daemon_main *d, struct followed *f)
 			r = kern_mcast_join(d->kern, f->ifindex, &f->groups[i].mac);
 			f->groups[i].joined = r == 0;
 			if (r < 0)
-				failed(d, f, "join", r);
+				follow_failed(d, f, "join", r);
 		} else if (!f->groups[i].reasons) {
 			r = f->groups[i].joined ? kern_mcast_leave(d->kern, f->ifindex, &f->groups[i].mac) : 0;
 			if (r < 0)
-				failed(d, f, "leave", r);
+				follow_failed(d, f, "leave", r);
 			f->groups[i--] = f->groups[--f->n_groups];
 			again = true;
 		}
@@ -398,7 +339,7 @@ static void apply(struct daemon_main *d, struct followed *f)
 	bool was = f->all_ours;
 	join_all_multicast(d, f);
 	if (again || f->all_ours != was)
-		record(d, f);
+		follow_record(d, f);
 	f->dirty = false;
 }
 
@@ -406,213 +347,14 @@ void follow_flush(struct daemon_main *d)
 {
 	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
 		if (f->dirty)
-			apply(d, f);
+			follow_apply(d, f);
 }
-
-/* ---- what others take away ---- */
-
-/* Nobody tells us when the filter is taken off, and without it the guest isn't heard. */
-static void keep_inward(struct daemon_main *d)
-{
-	_cleanup_(freep) uint32_t *indexes = NULL;
-	size_t n = 0, cap = 0;
-
-	for (const struct followed *f = d->follow->devices; f; f = f->hh.next) {
-		if (!f->inward)
-			continue;
-		GROW(indexes, n, cap);
-		indexes[n++] = f->ifindex;
-	}
-	if (n == 0 || kern_mcast_inward_lost(d->kern, indexes, n, &n) < 0)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		struct followed *f = find(d, indexes[i]);
-
-		log_event(LOG_LEVEL_NOTICE, "filter-was-removed device=%s", f->device);
-		f->inward = f->shown = false;
-	}
-}
-
-/* Where in the file we are; the groups of a device come in the order in which they were joined. */
-struct reading {
-	const struct daemon_main *d;
-	struct followed *f;	/* NULL: not one of ours */
-	uint32_t ifindex;
-	size_t next;
-	struct lower {
-		uint32_t ifindex;
-		struct mac *groups;
-		size_t n, cap;
-	} *lowers, *lower;	/* of all devices; the one we are at, or NULL */
-	size_t n_lowers, cap_lowers;
-};
-
-static struct lower *find_lower(const struct reading *at, uint32_t ifindex)
-{
-	for (size_t i = 0; i < at->n_lowers; i++)
-		if (at->lowers[i].ifindex == ifindex)
-			return &at->lowers[i];
-	return NULL;
-}
-
-static void add_lower(struct reading *at, uint32_t ifindex)
-{
-	if (ifindex == 0 || find_lower(at, ifindex))
-		return;
-	GROW(at->lowers, at->n_lowers, at->cap_lowers);
-	at->lowers[at->n_lowers++] = (struct lower){ .ifindex = ifindex };
-}
-
-static bool lets_in(const struct lower *l, const struct mac *group)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (mac_eq(&l->groups[i], group))
-			return true;
-	return false;
-}
-
-static void is_joined(void *user, uint32_t ifindex, const struct mac *group, bool joined)
-{
-	struct reading *at = user;
-
-	if (ifindex != at->ifindex) {
-		at->ifindex = ifindex;
-		at->f = find(at->d, ifindex);
-		at->lower = find_lower(at, ifindex);
-		at->next = 0;
-	}
-	if (at->lower) {
-		GROW(at->lower->groups, at->lower->n, at->lower->cap);
-		at->lower->groups[at->lower->n++] = *group;
-	}
-	if (!joined)
-		return;
-	for (size_t i = 0; at->f && i < at->f->n_groups; i++) {
-		size_t k = (at->next + i) % at->f->n_groups;
-
-		if (!mac_eq(&at->f->groups[k].mac, group))
-			continue;
-		at->f->groups[k].there = true;
-		at->next = k + 1;
-		return;
-	}
-}
-
-/*
- * A NIC that was moved to another namespace has forgotten what its macvtaps told it, MAC and groups, and the kernel doesn't
- * tell it again: the macvtap's list says that it has. The MAC is told when the macvtap is set up; groups never again, so
- * all of them are let in.
- */
-static void check_lower(struct daemon_main *d, struct followed *f, const struct reading *at)
-{
-	const struct lower *l = find_lower(at, f->lower);
-	size_t i = 0;
-
-	if (!l || !f->up || f->all & MCAST_ALL_LOWER)
-		return;
-	if (l->n == 0) {
-		d->follow->stale = true;
-		return;
-	}
-	while (i < f->n_groups && !f->groups[i].there)
-		i++;
-	if (i == f->n_groups || lets_in(l, &f->groups[i].mac))
-		return;
-	int r = kern_mcast_reopen(d->kern, f->ifindex);
-	if (r < 0)
-		failed(d, f, "set-up-again", r);
-	f->all |= MCAST_ALL_LOWER;
-	f->dirty = true;
-	said(d, f, "lower-was-moved", 1);
-}
-
-/* Nor of groups: `ip maddr del`, or another device that has the index by now. What couldn't be joined is tried again, too. */
-static void keep_joined(struct daemon_main *d)
-{
-	struct reading at = { .d = d };
-	bool any = false;
-
-	for (struct followed *f = d->follow->devices; f; f = f->hh.next)
-		for (size_t i = 0; i < f->n_groups; i++) {
-			f->groups[i].there = false;
-			any = any || f->groups[i].joined;
-			f->dirty = f->dirty || !f->groups[i].joined;
-		}
-	d->follow->stale = false;
-	if (!any)
-		return;
-	for (const struct followed *f = d->follow->devices; f; f = f->hh.next)
-		add_lower(&at, f->lower);
-	bool read = kern_mcast_each(is_joined, &at) == 0;
-	for (struct followed *f = d->follow->devices; f && read; f = f->hh.next) {
-		size_t lost = 0, held = 0;
-
-		check_lower(d, f, &at);
-
-		for (size_t i = 0; i < f->n_groups; i++) {
-			held += f->groups[i].there;
-			if (!f->groups[i].joined || f->groups[i].there)
-				continue;
-			f->groups[i].joined = false;
-			lost++;
-		}
-		if (lost == 0)
-			continue;
-		f->dirty = true;
-		f->shown = f->shown && held > 0;	/* all of them: it may be another device */
-		said(d, f, "groups-were-left", lost);
-	}
-	for (size_t i = 0; i < at.n_lowers; i++)
-		free(at.lowers[i].groups);
-	free(at.lowers);
-}
-
-/* Somebody switched it off. Who insists has his way until the tick. */
-static void keep_all(struct daemon_main *d, struct followed *f, mono_t now)
-{
-	if (f->all_again != 0 && now - f->all_again < ALL_AGAIN)
-		return;
-	int r = kern_mcast_all(d->kern, f->ifindex, true);
-
-	if (r < 0)
-		failed(d, f, "let-in-all-multicast", r);
-	if (r != 0)
-		return;		/* it is on; perhaps the news were old */
-	f->all_again = now;
-	if (!f->all_ours) {
-		f->all_ours = true;
-		record(d, f);
-	}
-	said(d, f, "all-multicast-was-ended", 1);
-}
-
-/* All of it, by few looks at the kernel, whatever the number of guests. */
-static void keep(struct daemon_main *d)
-{
-	keep_inward(d);
-	keep_joined(d);
-	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
-		if (f->dirty)
-			apply(d, f);
-		if (f->all)
-			keep_all(d, f, mono_now());
-		if (!f->inward && kern_mcast_inward(d->kern, f->ifindex, true) == 0) {
-			f->inward = true;
-			f->shown = false;
-		}
-		if (!f->shown)
-			tell(d, f, true);
-		if (f->seen_new)
-			record(d, f);
-	}
-}
-
 void follow_tick(struct daemon_main *d)
 {
 	if (d->follow->stale)
 		follow_sync(d);
 	else
-		keep(d);
+		follow_keep(d);
 	for (struct followed *f = d->follow->devices; f; f = f->hh.next) {
 		if (f->monitor_open)
 			f->retries = 0;
@@ -639,7 +381,7 @@ static void let_go(struct daemon_main *d, struct followed *f)
 	for (size_t i = 0; i < f->n_groups; i++)
 		f->groups[i].reasons = 0;
 	f->all = 0;
-	apply(d, f);
+	follow_apply(d, f);
 	(void)kern_mcast_inward(d->kern, f->ifindex, false);
 	log_event(LOG_LEVEL_INFO, "no-longer-followed device=%s", f->device);
 	drop(d, f);
@@ -705,9 +447,9 @@ static void begin(struct daemon_main *d, const struct w_link *link, const struct
 	log_event(LOG_LEVEL_INFO, "followed device=%s subject=%s groups=%zu", f->device, by ? by->subject : w->network, f->n_groups);
 	f->all |= w->all;
 	if (f->all || f->n_groups > 0)	/* what was about to be left is */
-		apply(d, f);
+		follow_apply(d, f);
 	f->inward = kern_mcast_inward(d->kern, f->ifindex, true) == 0;
-	tell(d, f, true);
+	follow_tell(d, f, true);
 }
 
 /* The engine forgets the device, with its monitor, and hears of it again. Groups stay. */
@@ -721,13 +463,13 @@ static void begin_anew(struct daemon_main *d, struct followed *f)
 	f->monitor_open = false;
 	f->monitor_error = 0;
 	f->retries = 0;
-	tell(d, f, true);
+	follow_tell(d, f, true);
 }
 
 static struct followed *look(struct daemon_main *d, const struct w_link *link)
 {
 	const struct wish w = wish_for(d, link);
-	struct followed *f = find(d, link->ifindex);
+	struct followed *f = follow_find(d, link->ifindex);
 
 	if (!w.follow) {
 		if (f)
@@ -736,17 +478,17 @@ static struct followed *look(struct daemon_main *d, const struct w_link *link)
 	}
 	if (!f) {
 		begin(d, link, &w);
-		return find(d, link->ifindex);
+		return follow_find(d, link->ifindex);
 	}
 	f->by = w.by;
 	if (w.by && w.by->monitor_n != f->monitor_n)
 		begin_anew(d, f);
 	if ((f->all & MCAST_ALL_CONFIG) != w.all) {
 		f->all = (f->all & (uint8_t)~MCAST_ALL_CONFIG) | w.all;
-		apply(d, f);
+		follow_apply(d, f);
 	}
 	if (f->all && !(link->flags & IFF_ALLMULTI))
-		keep_all(d, f, mono_now());
+		follow_keep_all(d, f, mono_now());
 	bool news = !mac_eq(&f->mac, &link->mac) || f->mode != link->macvlan_mode || !str_eq(f->device, link->name);
 	f->lower = link->lower;
 	f->up = link->flags & IFF_UP;
@@ -754,8 +496,8 @@ static struct followed *look(struct daemon_main *d, const struct w_link *link)
 		f->mac = link->mac;
 		f->mode = link->macvlan_mode;
 		(void)str_copy(f->device, sizeof(f->device), link->name);
-		record(d, f);
-		tell(d, f, false);
+		follow_record(d, f);
+		follow_tell(d, f, false);
 	}
 	return f;
 }
@@ -767,7 +509,7 @@ void follow_link(struct daemon_main *d, const struct w_link *link)
 
 void follow_link_gone(struct daemon_main *d, uint32_t ifindex)
 {
-	struct followed *f = find(d, ifindex);
+	struct followed *f = follow_find(d, ifindex);
 
 	if (!f)
 		return;
@@ -792,7 +534,7 @@ void follow_sync(struct daemon_main *d)
 	HASH_ITER(hh, d->follow->devices, f, next)
 		if (!f->keep)
 			drop(d, f);
-	keep(d);
+	follow_keep(d);
 }
 
 int follow_new(struct daemon_main *d)
@@ -817,110 +559,10 @@ void follow_networks_changed(struct daemon_main *d)
 	follow_sync(d);
 	for (struct followed *f = d->follow->devices; f; f = f->hh.next)	/* addresses may be declared by now */
 		if (!f->by)
-			tell(d, f, false);
+			follow_tell(d, f, false);
 }
 
 bool follow_is_busy(const struct daemon_main *d)
 {
 	return d->adoptions != NULL;
-}
-
-/* ---- shown ---- */
-
-static const char *mode_name(uint32_t mode)
-{
-	switch (mode) {
-	case MACVLAN_MODE_BRIDGE:
-		return "bridge";
-	case MACVLAN_MODE_VEPA:
-		return "vepa";
-	case MACVLAN_MODE_PRIVATE:
-		return "private";
-	case MACVLAN_MODE_PASSTHRU:
-		return "passthru";
-	case MACVLAN_MODE_SOURCE:
-		return "source";
-	}
-	return "";
-}
-
-static json_t *because_json(uint8_t reasons, const char *const *names, unsigned int n)
-{
-	json_t *list = json_array();
-
-	for (unsigned int i = 0; i < n; i++)
-		if (reasons >> i & 1)
-			(void)json_array_append_new(list, json_string(names[i]));
-	return list;
-}
-
-/* An address whose group the guest has left is no longer its own. */
-static bool is_current(const struct followed *f, const struct ip *ip)
-{
-	if (ip->family != AF_INET6 || f->all)
-		return true;
-	const struct in6_addr group = ip6_solicited_node(&ip->v6);
-	const struct mac mac = mac_of_multicast6(&group);
-
-	for (size_t i = 0; i < f->n_groups; i++)
-		if (mac_eq(&f->groups[i].mac, &mac))
-			return true;
-	return false;
-}
-
-static json_t *device_json(const struct followed *f)
-{
-	json_t *o = json_pack("{s:s, s:s, s:s}", "device", f->device, "mac", MAC_STR(&f->mac), "mode", mode_name(f->mode));
-	json_t *groups = json_array(), *ipv4 = json_array(), *ipv6 = json_array();
-	char lower[IF_NAMESIZE];
-
-	if (f->lower && if_indextoname(f->lower, lower))
-		(void)json_object_set_new(o, "lower", json_string(lower));
-	for (size_t i = 0; i < f->n_groups; i++)
-		if (f->groups[i].joined)
-			(void)json_array_append_new(groups, json_pack("{s:s, s:o}", "group", MAC_STR(&f->groups[i].mac), "because",
-								     because_json(f->groups[i].reasons, mcast_reason_name,
-										  MCAST_REASONS)));
-	(void)json_object_set_new(o, "groups", groups);
-	(void)json_object_set_new(o, "all", json_boolean(f->all != 0));
-	if (f->all)
-		(void)json_object_set_new(o, "all_because", because_json(f->all, mcast_all_text, MCAST_ALL_BITS));
-	for (size_t i = 0; i < f->n_seen; i++)
-		if (is_current(f, &f->seen[i].ip))
-			(void)json_array_append_new(f->seen[i].ip.family == AF_INET ? ipv4 : ipv6,
-						    json_string(IP_STR(&f->seen[i].ip)));
-	(void)json_object_set_new(o, "ipv4", ipv4);
-	(void)json_object_set_new(o, "ipv6", ipv6);
-	if (f->has_monitor)
-		(void)json_object_set_new(o, "monitor", json_boolean(f->monitor_open));
-	if (f->has_monitor && !f->monitor_open)
-		(void)json_object_set_new(o, "monitor_because", json_pack("[s]", f->monitor_error < 0 ? strerror(-f->monitor_error) :
-									   "it hung up, or isn't QEMU's"));
-	return o;
-}
-
-json_t *follow_guest_json(const struct daemon_main *d, uint32_t ifindex)
-{
-	const struct followed *f = find(d, ifindex);
-
-	return f && !f->by ? device_json(f) : NULL;
-}
-
-json_t *follow_adopted_json(const struct daemon_main *d)
-{
-	json_t *list = json_array();
-
-	for (const struct adoption *a = d->adoptions; a; a = a->next) {
-		json_t *devices = json_array();
-
-		for (const struct followed *f = d->follow->devices; f; f = f->hh.next)
-			if (f->by == a)
-				(void)json_array_append_new(devices, device_json(f));
-		json_t *o = json_pack("{s:s, s:s, s:b, s:o}", "subject", a->subject, "state",
-				      json_array_size(devices) > 0 ? "followed" : "away", "runtime", !a->source, "devices", devices);
-		if (a->monitor)
-			(void)json_object_set_new(o, "monitor", json_string(a->monitor));
-		(void)json_array_append_new(list, o);
-	}
-	return list;
 }

@@ -9,6 +9,7 @@
 #include "diag/suspect.h"
 
 #include <assert.h>
+#include "base/fnv.h"
 #include "net/dhcp4.h"
 #include "net/dhcp6.h"
 
@@ -74,21 +75,12 @@ struct suspect *suspect_free(struct suspect *s)
 	return NULL;
 }
 
-/* FNV-1a. Whoever makes collisions gets long chains of at most SUSPECT_PENDING, and slows down a looker-on. */
-static uint64_t hash_add(uint64_t h, const void *data, size_t n)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-	return h;
-}
-
+/* Whoever makes collisions gets long chains of at most SUSPECT_PENDING, and slows down a looker-on. */
 static uint64_t hash_of(uint32_t link, const struct ip *ip)
 {
-	uint64_t h = hash_add(UINT64_C(0xcbf29ce484222325), &link, sizeof(link));
+	uint64_t h = fnv64(FNV64_BASIS, &link, sizeof(link));
 
-	h = hash_add(h, ip->b, ip_size(ip));
+	h = fnv64(h, ip->b, ip_size(ip));
 	return h ^ h >> 29;
 }
 
@@ -98,8 +90,8 @@ static bool told(struct suspect *s, enum suspect_kind kind, uint32_t link, const
 {
 	uint64_t h = hash_of(link, a);
 
-	h = hash_add(h, b->b, ip_size(b));
-	h = hash_add(h, mac->b, sizeof(mac->b)) + (uint64_t)kind + 1;
+	h = fnv64(h, b->b, ip_size(b));
+	h = fnv64(h, mac->b, sizeof(mac->b)) + (uint64_t)kind + 1;
 	size_t i = (size_t)(h % TOLD);
 	bool lately = s->told[i].hash == h && s->now_ns - s->told[i].at_ns < SUSPECT_QUIET_NS;
 

@@ -104,7 +104,7 @@ const char *nfnl_parse_rule_chain(const struct nlmsghdr *nlh)
 
 static uint64_t hash_byte(uint64_t h, uint8_t b)
 {
-	return (h ^ b) * UINT64_C(1099511628211);	/* FNV-1a */
+	return fnv64(h, &b, sizeof(b));
 }
 
 uint64_t nfnl_hash_table(uint64_t h, const struct nlmsghdr *nlh)

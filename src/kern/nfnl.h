@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "base/arena.h"
+#include "base/fnv.h"
 #include "kern/nl.h"
 #include "model/world.h"
 
@@ -36,7 +37,7 @@ const char *nfnl_parse_rule_chain(const struct nlmsghdr *nlh);
  * Go on with a hash over what a table does: whether it sleeps, what its base chains do in the end, and of rules their
  * chain and what they do as the kernel tells it; not their numbers, nor counters of ours.
  */
-#define NFNL_HASH_START UINT64_C(14695981039346656037)
+#define NFNL_HASH_START FNV64_BASIS
 uint64_t nfnl_hash_table(uint64_t h, const struct nlmsghdr *nlh);
 uint64_t nfnl_hash_chain(uint64_t h, const struct nlmsghdr *nlh);
 uint64_t nfnl_hash_rule(uint64_t h, const struct nlmsghdr *nlh);

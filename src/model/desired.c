@@ -4,6 +4,8 @@
  */
 #include "model/desired.h"
 
+#include "base/fnv.h"
+
 const char *const net_mode_name[NET_MODE_N_] = {
 	[NET_MODE_NAT] = "nat",
 	[NET_MODE_ROUTED] = "routed",
@@ -93,9 +95,5 @@ void desired_no_network(const struct desired *desired, const char *name, const c
 
 uint32_t network_group(const char *name)
 {
-	uint32_t h = 2166136261u;	/* FNV-1a */
-
-	for (const char *c = name; *c; c++)
-		h = (h ^ (uint8_t)*c) * 16777619u;
-	return (h & 0x00ffffff) | 0x66000000;
+	return (fnv32_text(name) & 0x00ffffff) | 0x66000000;
 }

@@ -5,23 +5,15 @@
 #include "model/service.h"
 
 #include <string.h>
+#include "base/fnv.h"
 
-static uint64_t fnv1a(uint64_t h, const void *data, size_t n)
-{
-	const uint8_t *b = data;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ b[i]) * UINT64_C(1099511628211);
-	return h;
-}
-
-#define HASH_FIELD(h, field) ((h) = fnv1a((h), &(field), sizeof(field)))
+#define HASH_FIELD(h, field) ((h) = fnv64((h), &(field), sizeof(field)))
 
 /* By field: padding is nobody's, and an IPv4 address leaves bytes of its union behind. */
 static uint64_t hash_ip(uint64_t h, const struct ip *ip)
 {
 	HASH_FIELD(h, ip->family);
-	return fnv1a(h, ip->b, ip_size(ip));
+	return fnv64(h, ip->b, ip_size(ip));
 }
 
 static uint64_t hash_prefix(uint64_t h, const struct prefix *p)
@@ -37,9 +29,9 @@ static uint64_t hash_range(uint64_t h, const struct ip_range *r)
 
 static uint64_t hash_service(uint64_t h, const struct service *s)
 {
-	h = fnv1a(h, s->network, strlen(s->network) + 1);
-	h = fnv1a(h, s->device, strlen(s->device) + 1);
-	h = fnv1a(h, s->domain, strlen(s->domain) + 1);
+	h = fnv64(h, s->network, strlen(s->network) + 1);
+	h = fnv64(h, s->device, strlen(s->device) + 1);
+	h = fnv64(h, s->domain, strlen(s->domain) + 1);
 	HASH_FIELD(h, s->ifindex);
 	HASH_FIELD(h, s->mac);
 	HASH_FIELD(h, s->mtu);
@@ -48,7 +40,7 @@ static uint64_t hash_service(uint64_t h, const struct service *s)
 	h = hash_prefix(h, &s->gateway4);
 	h = hash_range(h, &s->range4);
 	HASH_FIELD(h, s->n_dns4);
-	h = fnv1a(h, s->dns4, s->n_dns4 * sizeof(s->dns4[0]));
+	h = fnv64(h, s->dns4, s->n_dns4 * sizeof(s->dns4[0]));
 	HASH_FIELD(h, s->ra);
 	HASH_FIELD(h, s->managed);
 	HASH_FIELD(h, s->other);
@@ -68,7 +60,7 @@ static uint64_t hash_service(uint64_t h, const struct service *s)
 	h = hash_prefix(h, &s->gateway6);
 	h = hash_range(h, &s->range6);
 	HASH_FIELD(h, s->n_dns6);
-	h = fnv1a(h, s->dns6, s->n_dns6 * sizeof(s->dns6[0]));
+	h = fnv64(h, s->dns6, s->n_dns6 * sizeof(s->dns6[0]));
 	HASH_FIELD(h, s->lease_s);
 	HASH_FIELD(h, s->n_drains);
 	for (uint32_t i = 0; i < s->n_drains; i++) {
@@ -88,10 +80,10 @@ const struct service_drain *service_draining(const struct service *service, cons
 
 uint64_t service_hash(const struct service *service, const struct service_host *hosts, size_t n_hosts)
 {
-	uint64_t h = hash_service(UINT64_C(14695981039346656037), service);
+	uint64_t h = hash_service(FNV64_BASIS, service);
 
 	for (size_t i = 0; i < n_hosts; i++) {
-		h = fnv1a(h, hosts[i].name, strlen(hosts[i].name) + 1);
+		h = fnv64(h, hosts[i].name, strlen(hosts[i].name) + 1);
 		HASH_FIELD(h, hosts[i].mac);
 		HASH_FIELD(h, hosts[i].n_ips);
 		for (uint32_t k = 0; k < hosts[i].n_ips; k++)

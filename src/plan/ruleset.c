@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <linux/netfilter.h>
+#include "base/fnv.h"
 #include "plan/ruleset_text.h"
 #include "plan/schema.h"
 
@@ -447,15 +448,6 @@ static int qsort_chain(const void *a, const void *b)
 	return strcmp(((const struct w_chain *)a)->name, ((const struct w_chain *)b)->name);
 }
 
-static uint64_t fnv1a(const char *s)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * UINT64_C(1099511628211);
-	return h;
-}
-
 /* Sorted, each key once. */
 static size_t elems_sort(struct nft_elem *elems, size_t n)
 {
@@ -502,7 +494,7 @@ static void render(struct arena *arena, struct builder *b, const struct ruleset_
 		return;
 	ret->structure = ruleset_structure(arena, t, guard, extra);
 	qsort(t->chains, t->n_chains, sizeof(*t->chains), qsort_chain);
-	t->comment = arena_printf(arena, "sixtap %016" PRIx64, fnv1a(ret->structure));
+	t->comment = arena_printf(arena, "sixtap %016" PRIx64, fnv64(FNV64_BASIS, ret->structure, strlen(ret->structure)));
 	t->n_elems = elems_sort(b->elems, b->n);
 	t->elems = b->elems;
 }
