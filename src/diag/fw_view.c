@@ -17,7 +17,6 @@
 #include "kern/foreign.h"
 
 #define NEXT_HEADER 6		/* offset in the IPv6 header */
-#define ETHERTYPE_AT 12		/* offset in the Ethernet header */
 #define PHYSDEV_BRIDGED 4	/* XT_PHYSDEV_OP_BRIDGED of linux/netfilter/xt_physdev.h: */
 
 struct maker {
@@ -178,23 +177,13 @@ static bool loads_next_header(const struct snap_expr *e)
 	       e->len == 1 && e->dreg;
 }
 
-/* `ether type` of the bridge family; the reading knows it as `meta protocol`. */
-static bool loads_ethertype(const struct snap_expr *e)
-{
-	return strcmp(e->name, "payload") == 0 && e->base == NFT_PAYLOAD_LL_HEADER && e->offset == ETHERTYPE_AT && e->len == 2 &&
-	       e->dreg;
-}
-
 static void put_expr(struct maker *m, const struct snap_expr *e)
 {
 	static const uint8_t none[4] = { 0 };
 	struct snap_expr other = untold(e);
 	struct nlb *b = &m->b;
 
-	if (loads_ethertype(e)) {
-		other = (struct snap_expr){ .name = "meta", .dreg = e->dreg, .key = NFT_META_PROTOCOL };
-		e = &other;
-	} else if (m->how == FW_VIEW_EXTENDED && loads_next_header(e)) {
+	if (m->how == FW_VIEW_EXTENDED && loads_next_header(e)) {
 		m->untold = e->dreg;
 		e = &other;
 	} else if (m->untold > 0 && e->sreg == m->untold && e->dreg == 0 && strcmp(e->name, "immediate") != 0) {
@@ -304,9 +293,7 @@ static void put_rule(struct maker *m, const struct snap_nft_rule *rule)
 
 static enum fw_hook hook_of(const struct snap_chain *c)
 {
-	if (!c->base || !str_eq(c->type, "filter"))
-		return FW_HOOK_NONE;
-	return c->hook == NF_INET_LOCAL_IN ? FW_HOOK_INPUT : c->hook == NF_INET_FORWARD ? FW_HOOK_FORWARD : FW_HOOK_NONE;
+	return c->base ? foreign_hook(c->type, c->hook) : FW_HOOK_NONE;
 }
 
 static void make_chain(struct maker *m, const struct snap_chain *from, struct fw_chain *c)

@@ -82,6 +82,8 @@ static int cond_holds(const struct path_eval *e, const struct fw_cond *c)
 		return prefix_contains(&c->prefix, &p->src) != c->negated;
 	case FW_COND_DADDR:
 		return prefix_contains(&c->prefix, &p->dst) != c->negated;
+	case FW_COND_IBR:
+	case FW_COND_OBR:
 	case FW_COND_OTHER:
 	case FW_COND_N_:
 		return -1;

@@ -55,9 +55,9 @@ static const char *table_of(const struct nlmsghdr *nlh)
 	const char *name = nfnl_parse_table(nlh);	/* also checks the length */
 	uint8_t family = name ? family_of(nlh) : 0;
 
-	if (family != NFPROTO_INET && family != NFPROTO_IPV4 && family != NFPROTO_IPV6)
+	if (family != NFPROTO_INET && family != NFPROTO_IPV4 && family != NFPROTO_IPV6 && family != NFPROTO_BRIDGE)
 		return NULL;
-	return family == NFPROTO_INET && strcmp(name, NFT_TABLE_NAME) == 0 ? NULL : name;
+	return (family == NFPROTO_INET || family == NFPROTO_BRIDGE) && strcmp(name, NFT_TABLE_NAME) == 0 ? NULL : name;
 }
 
 static struct fw_table *find_table(struct world *w, uint8_t family, const char *name)
@@ -88,24 +88,42 @@ static struct fw_table *add_table(struct reading *r, uint8_t family, const char 
 	return t;
 }
 
+enum fw_hook foreign_hook(const char *type, uint32_t hooknum)
+{
+	static const enum fw_hook hooks[NF_INET_NUMHOOKS] = {
+		[NF_INET_PRE_ROUTING] = FW_HOOK_PREROUTING, [NF_INET_LOCAL_IN] = FW_HOOK_INPUT,
+		[NF_INET_FORWARD] = FW_HOOK_FORWARD, [NF_INET_LOCAL_OUT] = FW_HOOK_OUTPUT,
+	};
+
+	/* "route" is a filter that may change the way out: iptables' mangle has its OUTPUT so. */
+	if (hooknum >= ARRAY_LEN(hooks) || (strcmp(type, "filter") != 0 && strcmp(type, "route") != 0))
+		return FW_HOOK_NONE;
+	return hooks[hooknum];
+}
+
 static enum fw_hook hook_of(const struct nlattr *nest, const struct nlattr *type)
 {
 	static const uint16_t policy[NFTA_HOOK_MAX + 1] = { [NFTA_HOOK_HOOKNUM] = 4 };
 	const struct nlattr *tb[NFTA_HOOK_MAX + 1];
 
-	if (!nest || !type || strcmp(nl_str(type), "filter") != 0)
+	if (!nest || !type)
 		return FW_HOOK_NONE;
 	nl_parse_nest(nest, tb, NFTA_HOOK_MAX, policy);
-	if (!tb[NFTA_HOOK_HOOKNUM])
-		return FW_HOOK_NONE;
-	switch (nl_be32(tb[NFTA_HOOK_HOOKNUM])) {
-	case NF_INET_LOCAL_IN:
-		return FW_HOOK_INPUT;
-	case NF_INET_FORWARD:
-		return FW_HOOK_FORWARD;
-	default:
-		return FW_HOOK_NONE;
-	}
+	return tb[NFTA_HOOK_HOOKNUM] ? foreign_hook(nl_str(type), nl_be32(tb[NFTA_HOOK_HOOKNUM])) : FW_HOOK_NONE;
+}
+
+/* Whatever writes iptables' names into iptables' tables writes as iptables does; ebtables likewise. */
+static bool is_xt(const char *table, const char *chain)
+{
+	static const char *const tables[] = { "filter", "mangle", "raw", "security", "nat" };
+	static const char *const chains[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT" };
+	bool is_table = false, is_chain = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		is_table |= strcmp(table, tables[i]) == 0;
+	for (size_t i = 0; i < ARRAY_LEN(chains); i++)
+		is_chain |= strcmp(chain, chains[i]) == 0;
+	return is_table && is_chain;
 }
 
 static int on_chain(void *user, const struct nlmsghdr *nlh)
@@ -128,9 +146,7 @@ static int on_chain(void *user, const struct nlmsghdr *nlh)
 		.hook = hook_of(tb[NFTA_CHAIN_HOOK], tb[NFTA_CHAIN_TYPE]),
 		.drops = tb[NFTA_CHAIN_POLICY] && nl_be32(tb[NFTA_CHAIN_POLICY]) == NF_DROP,
 	};
-	/* Whatever writes iptables' names into iptables' tables writes as iptables does. */
-	if (t->family != NFPROTO_INET && c->hook != FW_HOOK_NONE && strcmp(t->name, "filter") == 0 &&
-	    (strcmp(c->name, "FORWARD") == 0 || strcmp(c->name, "INPUT") == 0))
+	if (t->family != NFPROTO_INET && c->hook != FW_HOOK_NONE && is_xt(t->name, c->name))
 		t->xt = true;
 	return 0;
 }

@@ -2,10 +2,11 @@
 /*
  * foreign - other people's firewalls: read, and given a rule of ours
  *
- * Theory of operation: every filter table with a chain at the input or forward
- * hook is read whole, over nfnetlink, and reduced to struct fw_table: iptables-nft
- * writes such tables too, its matches as blobs of xtables. What iptables-legacy
- * holds is read by getsockopt(). Sets are asked for only where a rule looks up
+ * Theory of operation: every table of the IP families and of bridges with a filter
+ * chain at the prerouting, input, forward or output hook is read whole, over
+ * nfnetlink, and reduced to struct fw_table: iptables-nft writes such tables too,
+ * its matches as blobs of xtables. What iptables-legacy holds in its filter table
+ * is read by getsockopt(). Not read: netdev tables, and the postrouting hook. Sets are asked for only where a rule looks up
  * an interface, a protocol, a port or a connection's state in them.
  *
  * Rules of ours carry the comment "sixtap:NETWORK": where iptables wrote the
@@ -72,6 +73,8 @@ void foreign_parse_rule(const struct nlmsghdr *nlh, const struct world *world, c
 /* A match of xtables: adds conditions (none when it always holds), or a comment. */
 void foreign_parse_match(const char *name, uint32_t rev, const void *info, size_t len, struct foreign_conds *list,
 			 const char **comment);
+/* Of a base chain: its type, and its hook's number in the IP families, of which bridges have the same. */
+enum fw_hook foreign_hook(const char *type, uint32_t hooknum);
 /* What a target of xtables does to the packet. */
 enum fw_verdict foreign_target_verdict(const char *name);
 struct fw_cond *foreign_add(struct foreign_conds *list, enum fw_cond_kind kind, bool negated);

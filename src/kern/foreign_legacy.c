@@ -231,7 +231,7 @@ static const char *builtin(const struct block *b, size_t offset, enum fw_hook *r
 	for (size_t i = 0; i < NF_INET_NUMHOOKS; i++) {
 		if (!(b->valid & 1U << i) || b->hooks[i] != offset)
 			continue;
-		*ret_hook = i == NF_INET_LOCAL_IN ? FW_HOOK_INPUT : i == NF_INET_FORWARD ? FW_HOOK_FORWARD : FW_HOOK_NONE;
+		*ret_hook = foreign_hook("filter", (uint32_t)i);
 		*ret_underflow = b->underflow[i];
 		return names[i];
 	}

@@ -135,6 +135,8 @@ static void put_cond(struct nlb *b, const struct fw_cond *c, bool xt)
 		expr_end(b, e);
 		put_cmp(b, NFT_CMP_EQ, port, sizeof(port));
 		break;
+	case FW_COND_IBR:
+	case FW_COND_OBR:
 	case FW_COND_FAMILY:
 	case FW_COND_ICMP_TYPE:
 	case FW_COND_SADDR:

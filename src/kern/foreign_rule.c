@@ -17,6 +17,7 @@
 
 #define ETH_IPV4 0x0800
 #define ETH_IPV6 0x86dd
+#define ETH_TYPE_AT 12		/* offset in the Ethernet header */
 #define UDATA_RULE_COMMENT 0	/* NFTNL_UDATA_RULE_COMMENT: type, length, text with NUL */
 #define N_SLOTS 20		/* registers of 4 bytes */
 /* ------------------------------------------------------------------ registers */
@@ -26,6 +27,8 @@ enum src {
 	SRC_UNKNOWN,
 	SRC_IIFNAME,
 	SRC_OIFNAME,
+	SRC_IBRNAME,
+	SRC_OBRNAME,
 	SRC_IIF,
 	SRC_OIF,
 	SRC_FAMILY,
@@ -83,6 +86,10 @@ static enum src meta_src(uint32_t key)
 		return SRC_IIFNAME;
 	case NFT_META_OIFNAME:
 		return SRC_OIFNAME;
+	case NFT_META_BRI_IIFNAME:
+		return SRC_IBRNAME;
+	case NFT_META_BRI_OIFNAME:
+		return SRC_OBRNAME;
 	case NFT_META_IIF:
 		return SRC_IIF;
 	case NFT_META_OIF:
@@ -107,6 +114,9 @@ static struct reg payload_reg(uint32_t base, uint32_t offset, uint32_t len)
 			reg.src = SRC_DPORT;
 		else if (offset == 0 && len == 1)
 			reg.src = SRC_ICMP_TYPE;
+	} else if (base == NFT_PAYLOAD_LL_HEADER) {
+		if (offset == ETH_TYPE_AT && len == 2)
+			reg.src = SRC_ETHERTYPE;
 	} else if (base == NFT_PAYLOAD_NETWORK_HEADER && len > 0 && len <= 16) {
 		/* Long prefixes are loaded in part. IPv4's header has its addresses at 12 and 16, IPv6's at 8 and 24. */
 		if ((offset == 9 || offset == 6) && len == 1) {
@@ -166,11 +176,13 @@ static bool number(enum src src, const uint8_t *p, size_t len, uint32_t *ret)
 			return false;
 		*ret = (uint32_t)p[0] << 8 | p[1];
 		if (src == SRC_ETHERTYPE)
-			*ret = *ret == ETH_IPV4 ? AF_INET : *ret == ETH_IPV6 ? AF_INET6 : AF_UNSPEC;
+			*ret = *ret == ETH_IPV4 ? AF_INET : *ret == ETH_IPV6 ? AF_INET6 : *ret == FW_FAMILY_ARP ? *ret : AF_UNSPEC;
 		return true;
 	case SRC_UNKNOWN:
 	case SRC_IIFNAME:
 	case SRC_OIFNAME:
+	case SRC_IBRNAME:
+	case SRC_OBRNAME:
 	case SRC_SADDR:
 	case SRC_DADDR:
 	case SRC_N_:
@@ -187,7 +199,7 @@ static enum fw_cond_kind cond_of(enum src src)
 		[SRC_ETHERTYPE] = FW_COND_FAMILY,  [SRC_L4PROTO] = FW_COND_L4PROTO, [SRC_CT_STATE] = FW_COND_CT,
 		[SRC_CT_STATUS] = FW_COND_CT,	   [SRC_DPORT] = FW_COND_DPORT,	  [SRC_ICMP_TYPE] = FW_COND_ICMP_TYPE,
 		[SRC_SADDR] = FW_COND_SADDR,	   [SRC_DADDR] = FW_COND_DADDR,
-		[SRC_DTYPE] = FW_COND_DTYPE,
+		[SRC_DTYPE] = FW_COND_DTYPE,	   [SRC_IBRNAME] = FW_COND_IBR,	  [SRC_OBRNAME] = FW_COND_OBR,
 	};
 
 	return kinds[src];
@@ -195,7 +207,7 @@ static enum fw_cond_kind cond_of(enum src src)
 
 static bool is_name(enum src src)
 {
-	return src == SRC_IIFNAME || src == SRC_OIFNAME;
+	return src == SRC_IIFNAME || src == SRC_OIFNAME || src == SRC_IBRNAME || src == SRC_OBRNAME;
 }
 
 static bool is_index(enum src src)

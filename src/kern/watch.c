@@ -15,6 +15,7 @@
 #include <linux/filter.h>
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
@@ -216,11 +217,9 @@ static void rt_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t no
 	}
 }
 
-/* May it be what foreign.c looks at? iptables' tables of translation, which change most, never are. */
+/* May it be what foreign.c looks at? iptables' table of translation, which changes most, is only where bridges have it. */
 static bool is_firewall(const struct nlmsghdr *nlh, const char *table)
 {
-	static const char *const never[] = { "nat", "mangle", "raw", "security" };
-
 	switch (nlh->nlmsg_type & 0xff) {
 	case NFT_MSG_NEWTABLE:
 	case NFT_MSG_DELTABLE:
@@ -232,10 +231,7 @@ static bool is_firewall(const struct nlmsghdr *nlh, const char *table)
 	default:
 		return false;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(never); i++)
-		if (strcmp(table, never[i]) == 0)
-			return false;
-	return true;
+	return strcmp(table, "nat") != 0 || ((const struct nfgenmsg *)mnl_nlmsg_get_payload(nlh))->nfgen_family == NFPROTO_BRIDGE;
 }
 
 static void nf_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t now)

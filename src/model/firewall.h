@@ -27,11 +27,15 @@ enum fw_ct {
 	FW_CT_DNAT = 1 << 8,		/* its destination was translated */
 };
 
+#define FW_FAMILY_ARP 0x0806	/* of frames; no AF_* has this number */
+
 enum fw_cond_kind {
 	FW_COND_IIF,		/* names: "virbr*" is every name that begins so */
 	FW_COND_OIF,
+	FW_COND_IBR,		/* names, of the bridge that IIF is a port of; family bridge only */
+	FW_COND_OBR,
 	FW_COND_CT,		/* ranges[0].first: enum fw_ct bits, any of them */
-	FW_COND_FAMILY,		/* ranges: AF_INET, AF_INET6 */
+	FW_COND_FAMILY,		/* ranges: AF_INET, AF_INET6, FW_FAMILY_ARP; AF_UNSPEC: anything else */
 	FW_COND_L4PROTO,	/* ranges */
 	FW_COND_DPORT,		/* ranges */
 	FW_COND_ICMP_TYPE,	/* ranges; of either ICMP */
@@ -79,6 +83,8 @@ enum fw_hook {
 	FW_HOOK_NONE,		/* reached by jumps only, or of no interest */
 	FW_HOOK_INPUT,
 	FW_HOOK_FORWARD,
+	FW_HOOK_OUTPUT,
+	FW_HOOK_PREROUTING,
 	FW_HOOK_N_,
 };
 
@@ -91,7 +97,7 @@ struct fw_chain {
 };
 
 struct fw_table {
-	uint8_t family;			/* NFPROTO_INET, NFPROTO_IPV4 or NFPROTO_IPV6 */
+	uint8_t family;			/* NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6 or NFPROTO_BRIDGE */
 	const char *name;
 	bool xt;			/* written by iptables: rules in its words */
 	bool legacy;			/* not nftables at all: iptables-legacy's */

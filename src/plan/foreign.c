@@ -10,7 +10,14 @@
 #include "plan/make.h"
 
 #define PORT_DNS 53
+#define PORT_DHCP4 67
+#define PORT_DHCP4_CLIENT 68
+#define ICMP_UNREACHABLE 3
+#define ICMP6_TOO_BIG 2
+#define ND_ROUTER_SOLICIT 133
+#define ND_ROUTER_ADVERT 134
 #define ND_NEIGHBOR_SOLICIT 135
+#define ND_NEIGHBOR_ADVERT 136
 
 /* ---- packets that have to pass ---- */
 
@@ -23,7 +30,8 @@ struct flows {
 
 static void flow(struct flows *f, struct fw_packet packet)
 {
-	packet.dtype = packet.oif ? 1U << RTN_UNICAST : 1U << RTN_LOCAL;	/* what is forwarded isn't the host's */
+	if (!packet.dtype)
+		packet.dtype = packet.oif ? 1U << RTN_UNICAST : 1U << RTN_LOCAL;	/* what leaves isn't the host's */
 	if (f->n < FLOWS_MAX)
 		f->list[f->n++] = packet;
 }
@@ -82,19 +90,161 @@ static void input_flows(const struct net *net, sa_family_t family, struct flows 
 	flow(f, (struct fw_packet){ family, device, NULL, FW_CT_NEW, IPPROTO_TCP, PORT_DNS, .daddr = *gateway });
 }
 
+/* What the host itself sends to guests by sockets; the engine's own DHCP and RAs go past the firewalls of IP. */
+static void output_flows(const struct net *net, sa_family_t family, struct flows *f)
+{
+	const struct ip *gateway = family == AF_INET ? &net->result->address4.ip : &net->result->address6.ip;
+	const char *device = net->result->device;
+
+	if (!net->ours || !ip_is_set(gateway))
+		return;
+	if (family == AF_INET6) {
+		flow(f, (struct fw_packet){ family, NULL, device, FW_CT_UNTRACKED, IPPROTO_ICMPV6, .icmp_type = ND_NEIGHBOR_SOLICIT });
+		flow(f, (struct fw_packet){ family, NULL, device, FW_CT_UNTRACKED, IPPROTO_ICMPV6, .icmp_type = ND_NEIGHBOR_ADVERT });
+	}
+	/* A router's errors: without them large transfers hang. */
+	if (family == AF_INET)
+		flow(f, (struct fw_packet){ family, NULL, device, FW_CT_RELATED, IPPROTO_ICMP, .icmp_type = ICMP_UNREACHABLE,
+					    .saddr = *gateway });
+	else
+		flow(f, (struct fw_packet){ family, NULL, device, FW_CT_RELATED, IPPROTO_ICMPV6, .icmp_type = ICMP6_TOO_BIG });
+	if (serves_dns(net)) {
+		flow(f, (struct fw_packet){ family, NULL, device, FW_CT_ESTABLISHED, IPPROTO_UDP, .saddr = *gateway });
+		flow(f, (struct fw_packet){ family, NULL, device, FW_CT_ESTABLISHED, IPPROTO_TCP, .saddr = *gateway });
+	}
+	/* The host's own, to a forward: translated, but the hook still has the way to where it was sent. */
+	if (has_forward(net, family))
+		flow(f, (struct fw_packet){ family, NULL, "lo", FW_CT_NEW | FW_CT_DNAT, .daddr = *gateway });
+}
+
+/* What comes from guests, before anything is known of where it goes. */
+static void prerouting_flows(struct make *m, const struct net *net, sa_family_t family, struct flows *f)
+{
+	const struct ip *guest = family == AF_INET ? &net->result->address4.ip : &net->result->address6.ip;
+	const char *device = net->result->device;
+
+	input_flows(net, family, f);
+	if (nf_call(m, net, family) || (net->d->mode == NET_MODE_NAT && ip_is_set(guest) && uplink_of(net, family)))
+		flow(f, (struct fw_packet){ family, device, NULL, FW_CT_NEW, .saddr = *guest, .dtype = 1U << RTN_UNICAST });
+}
+
+/* ---- frames ---- */
+
+#define ANY_PORT "?"	/* no interface's name: rules about particular ports don't hold, "all but this one" do */
+
+static const struct w_link *port_of(const struct make *m, const struct net *net, bool of_guest)
+{
+	char name[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
+	const struct w_link *bridge = world_link_by_name(m->world, net->result->device), *found = NULL;
+
+	for (size_t i = 0; bridge && i < m->world->n_links; i++) {
+		const struct w_link *l = &m->world->links[i];
+
+		if (l->master != bridge->ifindex)
+			continue;
+		if (alias_parse(l->alias, name, guest) && guest[0]) {
+			if (of_guest)
+				return l;
+		} else if (!found && (str_eq(l->kind, "tun") || str_eq(l->kind, "veth")) == of_guest) {
+			found = l;
+		}
+	}
+	return found;
+}
+
+static void frame(struct flows *f, const struct fw_packet *ends, sa_family_t family, uint32_t ct, uint8_t l4proto, uint16_t type)
+{
+	struct fw_packet p = *ends;
+
+	p.family = family;
+	p.ct = ct;
+	p.l4proto = l4proto;
+	if (l4proto == IPPROTO_ICMPV6)
+		p.icmp_type = (uint8_t)type;
+	else
+		p.dport = type;
+	flow(f, p);
+}
+
+/* ARP, neighbour discovery, DHCP, and what they are for. */
+static void bridge_flows(struct make *m, const struct net *net, enum fw_hook hook, struct flows *f)
+{
+	const struct w_link *guest = port_of(m, net, true), *other = port_of(m, net, false);
+	const char *device = net->result->device, *port = guest ? guest->name : ANY_PORT;
+	const bool v4 = !net->ours || ip_is_set(&net->result->address4.ip), v6 = !net->ours || ip_is_set(&net->result->address6.ip);
+	const bool leaves = hook == FW_HOOK_OUTPUT;
+	struct fw_packet ends = { .dtype = 1U << RTN_UNICAST };
+
+	/* Of a bridge that isn't ours the host needs nothing. */
+	if (!net->ours && (hook == FW_HOOK_INPUT || hook == FW_HOOK_OUTPUT))
+		return;
+	if (!leaves) {
+		ends.iif = port;
+		ends.ibr = device;
+	}
+	if (leaves || hook == FW_HOOK_FORWARD) {
+		ends.oif = leaves ? port : other ? other->name : ANY_PORT;
+		ends.obr = device;
+	}
+	if (v4) {
+		frame(f, &ends, FW_FAMILY_ARP, FW_CT_UNTRACKED, 0, 0);
+		frame(f, &ends, AF_INET, FW_CT_NEW, IPPROTO_UDP, leaves ? PORT_DHCP4_CLIENT : PORT_DHCP4);
+		frame(f, &ends, AF_INET, leaves ? FW_CT_ESTABLISHED : FW_CT_NEW, IPPROTO_TCP, 0);
+	}
+	if (v6) {
+		frame(f, &ends, AF_INET6, FW_CT_UNTRACKED, IPPROTO_ICMPV6, leaves ? ND_ROUTER_ADVERT : ND_ROUTER_SOLICIT);
+		frame(f, &ends, AF_INET6, FW_CT_UNTRACKED, IPPROTO_ICMPV6, ND_NEIGHBOR_SOLICIT);
+		frame(f, &ends, AF_INET6, FW_CT_UNTRACKED, IPPROTO_ICMPV6, ND_NEIGHBOR_ADVERT);
+		frame(f, &ends, AF_INET6, leaves ? FW_CT_ESTABLISHED : FW_CT_NEW, IPPROTO_TCP, 0);
+	}
+}
+
+/* In a bridge's chain a drop counts when it isn't about that one port: libvirt filters so what it is told to. */
+static bool is_dropped(const struct fw_table *table, const struct fw_chain *chain, const struct fw_packet *packet,
+		       bool with_ours, struct fw_drop *ret)
+{
+	struct fw_packet any = *packet;
+	struct fw_drop again;
+
+	if (!foreign_drops(table, chain, packet, with_ours, ret))
+		return false;
+	if (table->family != NFPROTO_BRIDGE)
+		return true;
+	any.iif = any.iif ? ANY_PORT : NULL;
+	any.oif = any.oif ? ANY_PORT : NULL;
+	return foreign_drops(table, chain, &any, with_ours, &again);
+}
+
 static void find_flows(struct make *m, const struct net *net, const struct fw_table *table, enum fw_hook hook,
 		       struct flows *f)
 {
 	f->n = 0;
+	if (table->family == NFPROTO_BRIDGE) {
+		bridge_flows(m, net, hook, f);
+		return;
+	}
 	for (int i = 0; i < 2; i++) {
 		sa_family_t family = i == 0 ? AF_INET : AF_INET6;
 
 		if (table->family == (i == 0 ? NFPROTO_IPV6 : NFPROTO_IPV4))
 			continue;
-		if (hook == FW_HOOK_FORWARD)
-			forward_flows(m, net, family, f);
-		else
+		switch (hook) {
+		case FW_HOOK_INPUT:
 			input_flows(net, family, f);
+			break;
+		case FW_HOOK_FORWARD:
+			forward_flows(m, net, family, f);
+			break;
+		case FW_HOOK_OUTPUT:
+			output_flows(net, family, f);
+			break;
+		case FW_HOOK_PREROUTING:
+			prerouting_flows(m, net, family, f);
+			break;
+		case FW_HOOK_NONE:
+		case FW_HOOK_N_:
+			break;
+		}
 	}
 }
 
@@ -160,6 +310,52 @@ static void input_rules(const struct net *net, const struct fw_table *table, str
 		input_rule(r, device, IPPROTO_ICMPV6, 0);
 }
 
+static void output_rules(const struct net *net, const struct fw_table *table, struct fw_rules *r)
+{
+	const bool v4 = table->family != NFPROTO_IPV6, v6 = table->family != NFPROTO_IPV4;
+
+	rule_answers(r, net->result->device, FW_CT_ESTABLISHED | FW_CT_RELATED);
+	if (v6) {
+		fw_rules_begin(r);
+		fw_rules_device(r, FW_COND_OIF, net->result->device);
+		fw_rules_number(r, FW_COND_L4PROTO, IPPROTO_ICMPV6);
+	}
+	if ((v4 && has_forward(net, AF_INET)) || (v6 && has_forward(net, AF_INET6)))
+		rule_answers(r, "lo", FW_CT_DNAT);
+}
+
+static void device_rule(struct fw_rules *r, enum fw_cond_kind kind, const char *device)
+{
+	fw_rules_begin(r);
+	fw_rules_device(r, kind, device);
+}
+
+static void find_rules(struct make *m, const struct net *net, const struct fw_table *table, enum fw_hook hook,
+		       struct fw_rules *r)
+{
+	if (table->family == NFPROTO_BRIDGE) {
+		device_rule(r, hook == FW_HOOK_OUTPUT ? FW_COND_OBR : FW_COND_IBR, net->result->device);
+		return;
+	}
+	switch (hook) {
+	case FW_HOOK_INPUT:
+		input_rules(net, table, r);
+		break;
+	case FW_HOOK_FORWARD:
+		forward_rules(m, net, table, r);
+		break;
+	case FW_HOOK_OUTPUT:
+		output_rules(net, table, r);
+		break;
+	case FW_HOOK_PREROUTING:
+		device_rule(r, FW_COND_IIF, net->result->device);
+		break;
+	case FW_HOOK_NONE:
+	case FW_HOOK_N_:
+		break;
+	}
+}
+
 /* ---- where they go ---- */
 
 /* Rules that one network needs in one chain. */
@@ -203,8 +399,8 @@ static void look(struct make *m, const struct net *net, const struct fw_table *t
 
 	find_flows(m, net, table, chain->hook, &flows);
 	for (size_t i = 0; i < flows.n; i++) {
-		works = works && !foreign_drops(table, chain, &flows.list[i], true, &drop);
-		if (!foreign_drops(table, chain, &flows.list[i], false, &drop))
+		works = works && !is_dropped(table, chain, &flows.list[i], true, &drop);
+		if (!is_dropped(table, chain, &flows.list[i], false, &drop))
 			continue;
 		size_t at = drop.at ? place_of(chain, drop.at) : chain->n_rules;
 		if (!any || at < place) {
@@ -227,15 +423,13 @@ static void look(struct make *m, const struct net *net, const struct fw_table *t
 			    .before = first.point ? foreign_end(to) : first.at };
 	w->rules.arena = m->arena;
 	w->rules.comment = arena_printf(m->arena, FW_COMMENT_PREFIX "%s", net->target->name);
-	if (chain->hook == FW_HOOK_FORWARD)
-		forward_rules(m, net, table, &w->rules);
-	else
-		input_rules(net, table, &w->rules);
+	find_rules(m, net, table, chain->hook, &w->rules);
 }
 
 static bool can_change(const struct want *w)
 {
-	return w->net->d->firewall_auto && !w->table->legacy && !w->table->locked;
+	return w->net->d->firewall_auto && !w->table->legacy && !w->table->locked && w->table->family != NFPROTO_BRIDGE &&
+	       w->hook != FW_HOOK_PREROUTING;
 }
 
 /* What the network's owner has to do himself. */
@@ -374,6 +568,22 @@ void emit_foreign_gone(struct make *m)
 			remove_from(m, &m->world->firewalls[t], &m->world->firewalls[t].chains[c]);
 }
 
+static const char *purpose(enum fw_hook hook)
+{
+	switch (hook) {
+	case FW_HOOK_FORWARD:
+		return "may be forwarded";
+	case FW_HOOK_OUTPUT:
+		return "may be answered by the host";
+	case FW_HOOK_INPUT:
+	case FW_HOOK_PREROUTING:
+	case FW_HOOK_NONE:
+	case FW_HOOK_N_:
+		break;
+	}
+	return "may ask the host for DNS";
+}
+
 void emit_foreign(struct make *m)
 {
 	for (const struct want *w = m->foreign; w; w = w->next) {
@@ -388,8 +598,7 @@ void emit_foreign(struct make *m)
 		op->rule.add = w->rules.list;
 		op->rule.n_add = w->rules.n;
 		op->rule.before = w->before;
-		op->what = arena_printf(m->arena, w->hook == FW_HOOK_FORWARD ? "%s may be forwarded" : "%s may ask the host for DNS",
-					w->net->target->name);
+		op->what = arena_printf(m->arena, "%s %s", w->net->target->name, purpose(w->hook));
 		op->why = arena_printf(m->arena, "%s drops what it doesn't know", w->owner ? w->owner : "the chain");
 	}
 }

@@ -3,7 +3,8 @@
  * foreign - would somebody else's firewall drop what guests need?
  *
  * Inside plan/ only. Theory of operation: packets as guests send and get them
- * are walked through each chain of others at the forward and input hooks. A
+ * are walked through each chain of others at the prerouting, input, forward and
+ * output hooks, of the IP families and of bridges. A
  * condition that can't be judged doesn't hold: so what counts is what becomes
  * of a packet that no particular rule is about, and an administrator's rules
  * for particular ones keep their say. Where such a packet is dropped, rules of
@@ -14,8 +15,12 @@
  * Our rules accept no more than what is named here, and never open what our own
  * table closes: that one sees each packet too, and its drop is as final. From
  * guests to the uplink; answers and forwarded ports to guests; DNS and ICMP to
- * the host. Not between guests and other interfaces of the host, such as
+ * the host, and its answers and neighbour discovery to them. Not between guests and other interfaces of the host, such as
  * containers', which the owner of the chain may keep apart.
+ *
+ * At prerouting and in bridges' tables nothing of ours is added: an accept there
+ * can't be told apart by where a packet goes, so it would open what their owner
+ * filters nowhere else. The command is named instead.
  */
 #pragma once
 #include "model/firewall.h"
@@ -29,6 +34,7 @@ struct fw_packet {
 	uint8_t icmp_type;		/* with an ICMP l4proto */
 	struct ip saddr, daddr;		/* family 0: not told */
 	uint32_t dtype;			/* 1 << RTN_*: what the destination is to the host; 0: not told */
+	const char *ibr, *obr;		/* bridges that iif and oif are ports of; NULL: not told */
 };
 
 struct fw_drop {

@@ -11,7 +11,8 @@
 
 /* Chains that their owners leave to others, by name. */
 static const char *const points[] = {
-	"DOCKER-USER", "ufw-user-forward", "ufw6-user-forward", "ufw-user-input", "ufw6-user-input",
+	"DOCKER-USER", "ufw-user-forward", "ufw6-user-forward", "ufw-user-input", "ufw6-user-input", "ufw-user-output",
+	"ufw6-user-output",
 };
 
 struct walk {
@@ -63,6 +64,10 @@ static bool holds(const struct fw_cond *c, const struct fw_packet *p)
 		return p->iif && name_in(c, p->iif) != c->negated;
 	case FW_COND_OIF:
 		return p->oif && name_in(c, p->oif) != c->negated;
+	case FW_COND_IBR:
+		return p->ibr && name_in(c, p->ibr) != c->negated;
+	case FW_COND_OBR:
+		return p->obr && name_in(c, p->obr) != c->negated;
 	case FW_COND_CT:
 		return c->n > 0 && ((c->ranges[0].first & p->ct) != 0) != c->negated;
 	case FW_COND_FAMILY:

@@ -48,6 +48,36 @@ table inet filter {
 """
 
 
+# A host that says itself what it sends: to the uplink, and nothing else.
+CLOSED_OUTPUT = """
+table inet filter {
+	chain output {
+		type filter hook output priority filter; policy drop;
+		oifname "eth0" accept
+	}
+}
+"""
+
+# Drops that are about somebody else: nobody is told of them.
+HARMLESS = """
+table bridge others {
+	chain pre {
+		type filter hook prerouting priority -300; policy accept;
+		ether type 0x88cc drop
+		meta ibrname "br9" drop
+		iifname "p-web" ip saddr 203.0.113.99 drop
+	}
+}
+table inet others {
+	chain pre {
+		type filter hook prerouting priority raw; policy accept;
+		fib saddr . iif oif missing drop
+		iifname "eth9" drop
+	}
+}
+"""
+
+
 class Firewall:
     """One kind of firewall in the host's namespace."""
     commands = []
@@ -83,6 +113,10 @@ class Plain(Firewall):
 
 class Rejecting(Plain):
     rules, point = REJECTING, {"inet filter forward"}
+
+
+class ClosedOutput(Plain):
+    rules, point = CLOSED_OUTPUT, {"inet filter output"}
 
 
 class Docker(Firewall):
@@ -321,6 +355,75 @@ def test_off(world, kind):
     wait(lambda: status(world)["state"] == "up", 5, "status sees it")
     assert not status(world).get("troubles") and world.up()["changes"] == []
     assert before != fw.listing()
+
+
+# Chains that nothing of ours is added to: what they hold, what of a guest's ends there, and the command that is named.
+ELSEWHERE = [
+    ("inet", "pre", "prerouting priority raw; policy drop;", 'iifname { "lo", "eth0" } accept', GW4, 'iifname "lan"'),
+    ("ip6", "pre", "prerouting priority mangle; policy accept;", 'iifname "lan" reject', GW6, 'iifname "lan"'),
+    ("bridge", "in", "input priority 0; policy drop;", "ether type ip6 accept", GW4, 'meta ibrname "lan"'),
+    ("bridge", "pre", "prerouting priority 0; policy accept;", 'meta ibrname "lan" drop', GW6, 'meta ibrname "lan"'),
+    ("bridge", "out", "output priority 0; policy accept;", "ether type arp drop", GW4, 'meta obrname "lan"'),
+    ("bridge", "fwd", "forward priority 0; policy accept;", 'iifname != "eth0" ether type ip6 drop', "fd12:8848:a2a2:1::77",
+     'meta ibrname "lan"'),
+]
+
+
+def test_other_hooks(world):
+    """Output gets rules of ours; prerouting and bridges' tables are named with the command that lets guests through."""
+    fw = begin(ClosedOutput, world)
+    fw.run("nft", "-f", "-", input=HARMLESS)
+    before = fw.listing()
+    world.up()
+    web = silent_guest(world)
+    other = world.guest("other", up=False, accept_ra=0)
+    other.ip("addr", "add", "fd12:8848:a2a2:1::77/64", "dev", "eth0", "nodad")
+    other.ip("link", "set", "eth0", "up")
+    works(world, web)
+    assert world.host.fetch(UPLINK4, 8080).startswith("web "), "the host's own way to a forward"
+    assert status(world)["state"] == "up", status(world)
+    assert world.up()["changes"] == [] and "sixtap:lan" in fw.listing()
+    fw.run("nft", "flush chain inet filter output")
+    wait(lambda: "sixtap:lan" in fw.listing(), 5, "the rules are put back")
+
+    def told(degraded):
+        wait(lambda: (status(world)["state"] == "degraded") == degraded, 5, f"degraded: {degraded}")
+        return status(world).get("troubles", [])
+
+    def reaches(address, **kw):
+        web.ip("neigh", "flush", "all")
+        for gw in GW4, GW6:
+            world.host.ip("neigh", "flush", "dev", "lan", check=False)
+        return web.ping(address, **kw)
+
+    for family, chain, hook, rule, address, match in ELSEWHERE:
+        table = f"{family} elsewhere"
+        wait(lambda: reaches(address), 5, f"{address} before {table} {chain}")
+        fw.run("nft", f"table {table} {{ chain {chain} {{ type filter hook {hook} {rule}; }}; }}")
+        trouble, = told(True)
+        assert not reaches(address, timeout=0.5), f"{table} {chain} drops"
+        command = f"nft 'insert rule {table} {chain} {match} accept'"
+        assert trouble == f"{table} {chain} drops guests' packets; run: {command}"
+        assert world.up()["changes"] == [], "nothing of ours"
+        fw.shell(command)
+        wait(lambda: reaches(address), 5, f"{address} by {command}")
+        assert told(False) == []
+        fw.run("nft", f"delete table {table}")
+
+    fw.run("ebtables-nft", "-P", "INPUT", "DROP")
+    trouble, = told(True)
+    command = trouble.partition("; run: ")[2]
+    assert command == "ebtables-nft -I INPUT --logical-in lan -j ACCEPT" and not reaches(GW4, timeout=0.5)
+    fw.shell(command)
+    assert told(False) == []
+    wait(lambda: reaches(GW4), 5, command)
+    assert "unknown" not in fw.run("ebtables-nft", "-L").stdout.lower()
+    fw.run("nft", "delete table bridge filter")
+    for g in web, other:
+        g.unplug()
+    fw.reload()
+    world.sixtap("down", "-q")
+    assert fw.listing() == before
 
 
 def test_human_words(world):

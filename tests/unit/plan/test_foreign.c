@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 #include <linux/netfilter.h>
+#include <stdio.h>
 #include <string.h>
 #include "lab.h"
 
@@ -183,6 +184,145 @@ static void test_hostile_names(void **state)
 	assert_null(strpbrk(blocked, "$\x1b`"));
 }
 
+/* ---- the other hooks ---- */
+
+#define NUMBER(k, first, last) { .kind = (k), .ranges = (const struct fw_range[]){ { first, last } }, .n = 1 }
+#define DEVICE(k, not, name) { .kind = (k), .negated = (not), .names = (const char *const[]){ name }, .n = 1 }
+#define CONDS(n, ...) .conds = (const struct fw_cond[]){ __VA_ARGS__ }, .n_conds = (n)
+
+#define WEB_FORWARD "    guests: {web: {ipv4: 192.168.150.10, forward: [\"8080:80\"]}}\n"
+#define PORT "link p-web kind=veth master=lan\n"
+#define DROPS " drops guests' packets; run: "
+#define ANSWERS(chain) "nft 'insert rule inet filter " chain " oifname \"lan\" ct state established,related accept; " \
+		       "insert rule inet filter " chain " oifname \"lan\" meta l4proto ipv6-icmp accept"
+
+static const struct {
+	const char *why;
+	uint8_t family;
+	const char *table;
+	bool xt;
+	const char *chain;
+	enum fw_hook hook;
+	bool policy_drops;
+	struct fw_rule rules[CHAIN_RULES];
+	const char *config;		/* more of it, or NULL */
+	const char *host;		/* more of it once the network is up, or NULL */
+	size_t n_ours;			/* rules of ours that are added */
+	uint64_t before;
+	const char *blocked;		/* what status says; NULL: nothing */
+} hooks[] = {
+	{ .why = "output accepts: nothing to do", .family = NFPROTO_INET, .table = "filter", .chain = "out", .hook = FW_HOOK_OUTPUT },
+	{ .why = "output drops: answers and neighbour discovery", .family = NFPROTO_INET, .table = "filter", .chain = "out",
+	  .hook = FW_HOOK_OUTPUT, .policy_drops = true, .n_ours = 2 },
+	{ .why = "and the host's own way to a forward", .family = NFPROTO_INET, .table = "filter", .chain = "out",
+	  .hook = FW_HOOK_OUTPUT, .policy_drops = true, .config = WEB_FORWARD, .n_ours = 3 },
+	{ .why = "an IPv4 table has no neighbour discovery", .family = NFPROTO_IPV4, .table = "filter", .xt = true, .chain = "OUTPUT",
+	  .hook = FW_HOOK_OUTPUT, .policy_drops = true, .n_ours = 1 },
+	{ .why = "a drop at the end: before it", .family = NFPROTO_INET, .table = "filter", .chain = "out", .hook = FW_HOOK_OUTPUT,
+	  .rules = { { 3, NULL, IF(from_eth9), FW_VERDICT_DROP }, { 4, NULL, ALL, FW_VERDICT_DROP } }, .n_ours = 2, .before = 4 },
+	{ .why = "answers and ICMPv6 let out are enough", .family = NFPROTO_INET, .table = "filter", .chain = "out",
+	  .hook = FW_HOOK_OUTPUT, .policy_drops = true,
+	  .rules = { { 3, NULL, IF(answer), FW_VERDICT_ACCEPT },
+		     { 4, NULL, CONDS(1, NUMBER(FW_COND_L4PROTO, 58, 58)), FW_VERDICT_ACCEPT } } },
+	{ .why = "established alone isn't: a router's errors are related", .family = NFPROTO_IPV4, .table = "filter", .chain = "out",
+	  .hook = FW_HOOK_OUTPUT, .policy_drops = true,
+	  .rules = { { 3, NULL, CONDS(1, NUMBER(FW_COND_CT, FW_CT_ESTABLISHED, FW_CT_ESTABLISHED)), FW_VERDICT_ACCEPT } }, .n_ours = 1 },
+	{ .why = "a forward needs no help where all of lo is let out", .family = NFPROTO_IPV4, .table = "filter", .chain = "out",
+	  .hook = FW_HOOK_OUTPUT, .policy_drops = true, .config = WEB_FORWARD,
+	  .rules = { { 3, NULL, IF(answer), FW_VERDICT_ACCEPT },
+		     { 4, NULL, CONDS(1, DEVICE(FW_COND_OIF, false, "lo")), FW_VERDICT_ACCEPT } } },
+	{ .why = "output, firewall: off", .family = NFPROTO_INET, .table = "filter", .chain = "out", .hook = FW_HOOK_OUTPUT,
+	  .policy_drops = true, .config = "    firewall: off\n", .blocked = "inet filter out" DROPS ANSWERS("out") "'" },
+	{ .why = "firewalld has no zone for what leaves", .family = NFPROTO_INET, .table = "firewalld", .chain = "filter_OUTPUT",
+	  .hook = FW_HOOK_OUTPUT, .rules = { { 3, NULL, ALL, FW_VERDICT_DROP } }, .config = "    firewall: off\n",
+	  .blocked = "firewalld's inet firewalld filter_OUTPUT" DROPS "nft 'insert rule inet firewalld filter_OUTPUT oifname \"lan\" ct state "
+		     "established,related accept; insert rule inet firewalld filter_OUTPUT oifname \"lan\" meta l4proto "
+		     "ipv6-icmp accept'" },
+
+	{ .why = "prerouting accepts", .family = NFPROTO_INET, .table = "early", .chain = "pre", .hook = FW_HOOK_PREROUTING },
+	{ .why = "prerouting drops: named", .family = NFPROTO_INET, .table = "early", .chain = "pre", .hook = FW_HOOK_PREROUTING,
+	  .policy_drops = true, .blocked = "inet early pre" DROPS "nft 'insert rule inet early pre iifname \"lan\" accept'" },
+	{ .why = "all but the uplink", .family = NFPROTO_INET, .table = "early", .chain = "pre", .hook = FW_HOOK_PREROUTING,
+	  .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_IIF, true, "eth0")), FW_VERDICT_DROP } },
+	  .blocked = "inet early pre" DROPS "nft 'insert rule inet early pre iifname \"lan\" accept'" },
+	{ .why = "iptables' raw table, in its words", .family = NFPROTO_IPV4, .table = "raw", .xt = true, .chain = "PREROUTING",
+	  .hook = FW_HOOK_PREROUTING, .rules = { { 3, NULL, IF(from_la), FW_VERDICT_DROP } },
+	  .blocked = "ip raw PREROUTING" DROPS "iptables-nft -t raw -I PREROUTING -i lan -j ACCEPT" },
+	{ .why = "what comes for others", .family = NFPROTO_INET, .table = "early", .chain = "pre", .hook = FW_HOOK_PREROUTING,
+	  .rules = { { 3, NULL, IF(from_eth9), FW_VERDICT_DROP } } },
+	{ .why = "a check of sources can't be judged", .family = NFPROTO_INET, .table = "early", .chain = "pre",
+	  .hook = FW_HOOK_PREROUTING, .rules = { { 3, NULL, IF(other), FW_VERDICT_DROP } } },
+	{ .why = "IPv6 alone is half of it", .family = NFPROTO_INET, .table = "early", .chain = "pre", .hook = FW_HOOK_PREROUTING,
+	  .rules = { { 3, NULL, CONDS(1, NUMBER(FW_COND_FAMILY, AF_INET6, AF_INET6)), FW_VERDICT_DROP } },
+	  .blocked = "inet early pre" DROPS "nft 'insert rule inet early pre iifname \"lan\" accept'" },
+
+	{ .why = "a bridge's forward drops: named", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "fwd", .hook = FW_HOOK_FORWARD,
+	  .policy_drops = true, .blocked = "bridge l2 fwd" DROPS "nft 'insert rule bridge l2 fwd meta ibrname \"lan\" accept'" },
+	{ .why = "its input", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT, .policy_drops = true,
+	  .blocked = "bridge l2 in" DROPS "nft 'insert rule bridge l2 in meta ibrname \"lan\" accept'" },
+	{ .why = "its prerouting", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "pre", .hook = FW_HOOK_PREROUTING,
+	  .policy_drops = true, .blocked = "bridge l2 pre" DROPS "nft 'insert rule bridge l2 pre meta ibrname \"lan\" accept'" },
+	{ .why = "its output has the other bridge", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "out", .hook = FW_HOOK_OUTPUT,
+	  .policy_drops = true, .blocked = "bridge l2 out" DROPS "nft 'insert rule bridge l2 out meta obrname \"lan\" accept'" },
+	{ .why = "the command helps", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "out", .hook = FW_HOOK_OUTPUT,
+	  .policy_drops = true, .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_OBR, false, "lan")), FW_VERDICT_ACCEPT } } },
+	{ .why = "another bridge's", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT,
+	  .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_IBR, false, "br9")), FW_VERDICT_DROP } } },
+	{ .why = "ARP alone is enough to cut them off", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT,
+	  .rules = { { 3, NULL, CONDS(1, NUMBER(FW_COND_FAMILY, FW_FAMILY_ARP, FW_FAMILY_ARP)), FW_VERDICT_DROP } },
+	  .blocked = "bridge l2 in" DROPS "nft 'insert rule bridge l2 in meta ibrname \"lan\" accept'" },
+	{ .why = "frames of no protocol of ours", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT,
+	  .rules = { { 3, NULL, CONDS(1, NUMBER(FW_COND_FAMILY, AF_UNSPEC, AF_UNSPEC)), FW_VERDICT_DROP } } },
+	{ .why = "ebtables, in its words", .family = NFPROTO_BRIDGE, .table = "filter", .xt = true, .chain = "INPUT",
+	  .hook = FW_HOOK_INPUT, .policy_drops = true,
+	  .blocked = "bridge filter INPUT" DROPS "ebtables-nft -I INPUT --logical-in lan -j ACCEPT" },
+	{ .why = "guests' ports are let through by name", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT,
+	  .policy_drops = true, .host = PORT,
+	  .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_IIF, false, "p-*")), FW_VERDICT_ACCEPT } } },
+	{ .why = "one guest's port is its filter's business", .family = NFPROTO_BRIDGE, .table = "nat", .xt = true, .chain = "PREROUTING",
+	  .hook = FW_HOOK_PREROUTING, .host = PORT,
+	  .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_IIF, false, "p-web")), FW_VERDICT_DROP } } },
+	{ .why = "all but the host's port", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "pre", .hook = FW_HOOK_PREROUTING,
+	  .host = PORT, .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_IIF, true, "eth0")), FW_VERDICT_DROP } },
+	  .blocked = "bridge l2 pre" DROPS "nft 'insert rule bridge l2 pre meta ibrname \"lan\" accept'" },
+};
+
+static void test_hooks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+		_cleanup_(lab_freep) struct lab *l = lab_new(HOST);
+		struct fw_chain chain = { hooks[i].chain, hooks[i].hook, hooks[i].policy_drops, (struct fw_rule *)hooks[i].rules,
+					  count(hooks[i].rules) };
+		const struct fw_table table = { .family = hooks[i].family, .name = hooks[i].table, .xt = hooks[i].xt, .chains = &chain,
+						.n_chains = 1 };
+		char config[1024];
+
+		(void)snprintf(config, sizeof(config), "%s%s", LAN, hooks[i].config ? hooks[i].config : "");
+		(void)lab_plan(l, config, NULL);
+		lab_apply(l);
+		if (hooks[i].host)
+			lab_host(l, hooks[i].host);
+		fake_kern_firewall(l->fake, &table);
+		(void)lab_plan(l, config, NULL);
+		const struct op *op = rule_op(l);
+		const char *blocked = lab_result(l, "lan")->blocked;
+		if ((op ? op->rule.n_add : 0) != hooks[i].n_ours || (op && op->rule.before != hooks[i].before))
+			fail_msg("%s: %d rules", hooks[i].why, op ? (int)op->rule.n_add : 0);
+		if (!str_eq(blocked, hooks[i].blocked))
+			fail_msg("%s: %s", hooks[i].why, blocked ? blocked : "nothing is blocked");
+		lab_apply(l);
+		(void)lab_plan(l, config, NULL);
+		if (rule_op(l))
+			fail_msg("%s: again", hooks[i].why);
+		(void)lab_plan(l, config, "-lan");
+		lab_apply(l);
+		assert_int_equal(l->world->firewalls[0].chains[0].n_rules, chain.n_rules + hooks[i].n_ours);
+		(void)lab_plan(l, config, "-lan");
+		assert_int_equal(l->world->firewalls[0].chains[0].n_rules, chain.n_rules);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_not_ours_to_change),
 		cmocka_unit_test(test_failure_takes_it_back),
 		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_hooks),
 	};
 
 	return cmocka_run_group_tests_name("foreign", tests, NULL, NULL);
