@@ -326,6 +326,9 @@ int kern_foreign_observe(struct kern *kern, struct world *world)
 	nlb_free(&r.b);
 	if (res == -EPERM)
 		res = 0;	/* not known, as our own tables are not */
+	for (size_t i = 0; res == 0 && i < world->n_firewalls; i++)
+		if (world->firewalls[i].family == NFPROTO_BRIDGE)
+			world->no_ibrname = !kern_nft_has_ibrname(kern);
 	if (res == 0)
 		foreign_observe_legacy(kern, world, &r.cap_tables);
 	return res;

@@ -159,23 +159,39 @@ static int delete_table(struct kern *kern, uint8_t family, char why[static NFT_W
 	return commit(kern, why);
 }
 
+/* Would the kernel take it? @answer: 0: not asked yet, 1: yes, -1: no. */
+static bool would_take(struct kern *kern, const char *text, int *answer)
+{
+	char why[NFT_WHY_MAX];
+
+	if (*answer == 0 && kern_nf(kern) == 0) {
+		kern->nft_lib->nft_ctx_set_dry_run(kern->nft, true);
+		int r = run(kern, text, NULL, why);
+		kern->nft_lib->nft_ctx_set_dry_run(kern->nft, false);
+		*answer = r == 0 || r == -EPERM ? 1 : -1;
+	}
+	return *answer >= 0;
+}
+
+bool kern_nft_has_ibrname(struct kern *kern)
+{
+	static const char text[] =
+		"table bridge sixtap_asks {\n\tchain c {\n"
+		"\t\ttype filter hook input priority 0; policy accept;\n\t\tmeta ibrname \"lo\" accept\n\t}\n}\n";
+
+	return would_take(kern, text, &kern->ibrname);
+}
+
 bool kern_nft_has_egress(struct kern *kern)
 {
 	static const char text[] =
 		"table netdev sixtap_asks {\n\tchain c {\n"
 		"\t\ttype filter hook egress device \"lo\" priority filter; policy accept;\n\t}\n}\n";
 	const char *forced = getenv("SIXTAP_EGRESS");
-	char why[NFT_WHY_MAX];
 
 	if (kern->egress == 0 && str_eq(forced, "no"))
 		kern->egress = -1;
-	if (kern->egress == 0 && kern_nf(kern) == 0) {
-		kern->nft_lib->nft_ctx_set_dry_run(kern->nft, true);
-		int r = run(kern, text, NULL, why);
-		kern->nft_lib->nft_ctx_set_dry_run(kern->nft, false);
-		kern->egress = r == 0 || r == -EPERM ? 1 : -1;
-	}
-	return kern->egress >= 0;
+	return would_take(kern, text, &kern->egress);
 }
 
 int kern_nft_list(struct kern *kern, uint8_t family, char **ret)

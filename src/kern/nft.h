@@ -43,6 +43,16 @@ int kern_nft_text(struct kern *kern, uint8_t family, const char *text, char why[
 bool kern_nft_has_egress(struct kern *kern);
 
 /**
+ * kern_nft_has_ibrname() - Can this kernel's nftables match the bridge of a frame, CONFIG_NFT_BRIDGE_META?
+ * @kern:	the kernel
+ *
+ * Asked once, by a transaction that is never committed.
+ *
+ * Return: whether it can; true also when it could not be asked
+ */
+bool kern_nft_has_ibrname(struct kern *kern);
+
+/**
  * kern_nft_own_pid() - The process id by which the kernel tells nftables' listeners of this thread's changes
  * @kern:	the kernel
  *

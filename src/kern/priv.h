@@ -25,6 +25,7 @@ struct kern {
 	struct nl rt, nf;
 	struct nlb b;		/* for requests, reused */
 	int egress;		/* kern_nft_has_egress(): 0: not asked yet, 1: yes, -1: no */
+	int ibrname;		/* kern_nft_has_ibrname(): likewise */
 	unsigned int next_tap;	/* number of the next tap */
 };
 

@@ -196,6 +196,7 @@ struct world {
 	size_t n_served;
 	bool has_daemon;	/* served is known */
 	bool no_egress;		/* nftables has no egress hook: nothing checks what guests on macvtap devices say */
+	bool no_ibrname;	/* nftables can't match a frame's bridge: known only where firewalls has a table of bridges */
 	bool nft_unreadable;	/* no privileges: the tables are not known */
 };
 

@@ -22,6 +22,7 @@
 /* ---- packets that have to pass ---- */
 
 #define FLOWS_MAX 16
+#define PORTS_NAMED 16	/* rules in one command: more guests are named after these */
 
 struct flows {
 	struct fw_packet list[FLOWS_MAX];
@@ -132,24 +133,20 @@ static void prerouting_flows(struct make *m, const struct net *net, sa_family_t 
 
 #define ANY_PORT "?"	/* no interface's name: rules about particular ports don't hold, "all but this one" do */
 
-static const struct w_link *port_of(const struct make *m, const struct net *net, bool of_guest)
+/* The bridge's next port at or after @at: a guest's, or the way out. NULL: no more. */
+static const struct w_link *next_port(const struct make *m, const struct net *net, bool of_guest, size_t *at)
 {
 	char name[NETWORK_NAME_MAX + 1], guest[GUEST_NAME_MAX + 1];
-	const struct w_link *bridge = world_link_by_name(m->world, net->result->device), *found = NULL;
+	const struct w_link *bridge = world_link_by_name(m->world, net->result->device);
 
-	for (size_t i = 0; bridge && i < m->world->n_links; i++) {
-		const struct w_link *l = &m->world->links[i];
+	while (bridge && *at < m->world->n_links) {
+		const struct w_link *l = &m->world->links[(*at)++];
+		bool is_guest = (alias_parse(l->alias, name, guest) && guest[0]) || str_eq(l->kind, "tun") || str_eq(l->kind, "veth");
 
-		if (l->master != bridge->ifindex)
-			continue;
-		if (alias_parse(l->alias, name, guest) && guest[0]) {
-			if (of_guest)
-				return l;
-		} else if (!found && (str_eq(l->kind, "tun") || str_eq(l->kind, "veth")) == of_guest) {
-			found = l;
-		}
+		if (l->master == bridge->ifindex && is_guest == of_guest)
+			return l;
 	}
-	return found;
+	return NULL;
 }
 
 static void frame(struct flows *f, const struct fw_packet *ends, sa_family_t family, uint32_t ct, uint8_t l4proto, uint16_t type)
@@ -167,10 +164,11 @@ static void frame(struct flows *f, const struct fw_packet *ends, sa_family_t fam
 }
 
 /* ARP, neighbour discovery, DHCP, and what they are for. */
-static void bridge_flows(struct make *m, const struct net *net, enum fw_hook hook, struct flows *f)
+static void bridge_flows(struct make *m, const struct net *net, enum fw_hook hook, const char *port, struct flows *f)
 {
-	const struct w_link *guest = port_of(m, net, true), *other = port_of(m, net, false);
-	const char *device = net->result->device, *port = guest ? guest->name : ANY_PORT;
+	size_t at = 0;
+	const struct w_link *other = next_port(m, net, false, &at);
+	const char *device = net->result->device;
 	const bool v4 = !net->ours || ip_is_set(&net->result->address4.ip), v6 = !net->ours || ip_is_set(&net->result->address6.ip);
 	const bool leaves = hook == FW_HOOK_OUTPUT;
 	struct fw_packet ends = { .dtype = 1U << RTN_UNICAST };
@@ -215,12 +213,13 @@ static bool is_dropped(const struct fw_table *table, const struct fw_chain *chai
 	return foreign_drops(table, chain, &any, with_ours, &again);
 }
 
+/* @port: a guest's, of a table of bridges. */
 static void find_flows(struct make *m, const struct net *net, const struct fw_table *table, enum fw_hook hook,
-		       struct flows *f)
+		       const char *port, struct flows *f)
 {
 	f->n = 0;
 	if (table->family == NFPROTO_BRIDGE) {
-		bridge_flows(m, net, hook, f);
+		bridge_flows(m, net, hook, port, f);
 		return;
 	}
 	for (int i = 0; i < 2; i++) {
@@ -333,10 +332,6 @@ static void device_rule(struct fw_rules *r, enum fw_cond_kind kind, const char *
 static void find_rules(struct make *m, const struct net *net, const struct fw_table *table, enum fw_hook hook,
 		       struct fw_rules *r)
 {
-	if (table->family == NFPROTO_BRIDGE) {
-		device_rule(r, hook == FW_HOOK_OUTPUT ? FW_COND_OBR : FW_COND_IBR, net->result->device);
-		return;
-	}
 	switch (hook) {
 	case FW_HOOK_INPUT:
 		input_rules(net, table, r);
@@ -390,40 +385,87 @@ uint64_t foreign_end(const struct fw_chain *chain)
 	return 0;
 }
 
-static void look(struct make *m, const struct net *net, const struct fw_table *table, const struct fw_chain *chain)
+struct looked {
+	struct fw_drop first;
+	size_t place;		/* of it */
+	bool any, works;
+};
+
+/* Return: whether something is dropped, as it stands */
+static bool look_at(struct make *m, const struct net *net, const struct fw_table *table, const struct fw_chain *chain,
+		    const char *port, struct looked *l)
 {
 	struct flows flows;
-	struct fw_drop first = { 0 }, drop;
-	bool any = false, works = true;
-	size_t place = SIZE_MAX;
+	struct fw_drop drop;
+	bool works = true;
 
-	find_flows(m, net, table, chain->hook, &flows);
+	find_flows(m, net, table, chain->hook, port, &flows);
 	for (size_t i = 0; i < flows.n; i++) {
 		works = works && !is_dropped(table, chain, &flows.list[i], true, &drop);
 		if (!is_dropped(table, chain, &flows.list[i], false, &drop))
 			continue;
 		size_t at = drop.at ? place_of(chain, drop.at) : chain->n_rules;
-		if (!any || at < place) {
-			place = at;
-			first.at = drop.at;
+		if (!l->any || at < l->place) {
+			l->place = at;
+			l->first.at = drop.at;
 		}
-		if (!first.point)
-			first.point = drop.point;
-		any = true;
+		if (!l->first.point)
+			l->first.point = drop.point;
+		l->any = true;
 	}
-	if (!any)
+	l->works = l->works && works;
+	return !works;
+}
+
+/*
+ * A frame's bridge can be matched where the kernel has that, which kernels may be built without. There each port that
+ * is cut off is named: the next guest's is one more, and nobody is cut off before there is one.
+ */
+static void look_at_ports(struct make *m, const struct net *net, const struct fw_table *table, const struct fw_chain *chain,
+			  struct looked *l, struct fw_rules *rules)
+{
+	const bool leaves = chain->hook == FW_HOOK_OUTPUT;
+	const struct w_link *port;
+	size_t at = 0, n = 0;
+
+	for (; (port = next_port(m, net, true, &at)); n++) {
+		if (!look_at(m, net, table, chain, port->name, l) || !m->world->no_ibrname || rules->n >= PORTS_NAMED)
+			continue;
+		if (!leaves)
+			device_rule(rules, FW_COND_IIF, port->name);
+		if (leaves || chain->hook == FW_HOOK_FORWARD)
+			device_rule(rules, FW_COND_OIF, port->name);
+	}
+	if (m->world->no_ibrname) {
+		l->any = rules->n > 0;
 		return;
-	const struct fw_chain *to = first.point ? first.point : chain;
+	}
+	if (n == 0)
+		(void)look_at(m, net, table, chain, ANY_PORT, l);
+	device_rule(rules, leaves ? FW_COND_OBR : FW_COND_IBR, net->result->device);
+}
+
+static void look(struct make *m, const struct net *net, const struct fw_table *table, const struct fw_chain *chain)
+{
+	struct looked l = { .works = true };
+	struct fw_rules rules = { .arena = m->arena, .comment = arena_printf(m->arena, FW_COMMENT_PREFIX "%s", net->target->name) };
+
+	if (table->family == NFPROTO_BRIDGE)
+		look_at_ports(m, net, table, chain, &l, &rules);
+	else
+		(void)look_at(m, net, table, chain, NULL, &l);
+	if (!l.any)
+		return;
+	const struct fw_chain *to = l.first.point ? l.first.point : chain;
 	struct want *w, **end = &m->foreign;
 	for (; *end; end = &(*end)->next)
 		if ((*end)->net == net && (*end)->table == table && (*end)->chain == to)
 			return;
 	*end = w = ARENA_NEW(m->arena, struct want);
-	*w = (struct want){ net, table, to, chain->hook, foreign_owner(table, first.point), .works = works,
-			    .before = first.point ? foreign_end(to) : first.at };
-	w->rules.arena = m->arena;
-	w->rules.comment = arena_printf(m->arena, FW_COMMENT_PREFIX "%s", net->target->name);
-	find_rules(m, net, table, chain->hook, &w->rules);
+	*w = (struct want){ net, table, to, chain->hook, foreign_owner(table, l.first.point), .works = l.works, .rules = rules,
+			    .before = l.first.point ? foreign_end(to) : l.first.at };
+	if (table->family != NFPROTO_BRIDGE)
+		find_rules(m, net, table, chain->hook, &w->rules);
 }
 
 static bool can_change(const struct want *w)

@@ -64,7 +64,6 @@ table bridge others {
 	chain pre {
 		type filter hook prerouting priority -300; policy accept;
 		ether type 0x88cc drop
-		meta ibrname "br9" drop
 		iifname "p-web" ip saddr 203.0.113.99 drop
 	}
 }
@@ -357,15 +356,18 @@ def test_off(world, kind):
     assert before != fw.listing()
 
 
-# Chains that nothing of ours is added to: what they hold, what of a guest's ends there, and the command that is named.
+# Chains that nothing of ours is added to: what they hold, what of a guest's ends there, what the named command matches,
+# and what it matches of each guest where the kernel can't tell a frame's bridge (CONFIG_NFT_BRIDGE_META).
+OTHER6 = GW6.rpartition("::")[0] + "::77"
 ELSEWHERE = [
-    ("inet", "pre", "prerouting priority raw; policy drop;", 'iifname { "lo", "eth0" } accept', GW4, 'iifname "lan"'),
-    ("ip6", "pre", "prerouting priority mangle; policy accept;", 'iifname "lan" reject', GW6, 'iifname "lan"'),
-    ("bridge", "in", "input priority 0; policy drop;", "ether type ip6 accept", GW4, 'meta ibrname "lan"'),
-    ("bridge", "pre", "prerouting priority 0; policy accept;", 'meta ibrname "lan" drop', GW6, 'meta ibrname "lan"'),
-    ("bridge", "out", "output priority 0; policy accept;", "ether type arp drop", GW4, 'meta obrname "lan"'),
-    ("bridge", "fwd", "forward priority 0; policy accept;", 'iifname != "eth0" ether type ip6 drop', "fd12:8848:a2a2:1::77",
-     'meta ibrname "lan"'),
+    ("inet", "pre", "prerouting priority raw; policy drop;", 'iifname { "lo", "eth0" } accept', GW4, 'iifname "lan"', ()),
+    ("ip6", "pre", "prerouting priority mangle; policy accept;", 'iifname "lan" reject', GW6, 'iifname "lan"', ()),
+    ("bridge", "in", "input priority 0; policy drop;", "ether type ip6 accept", GW4, 'meta ibrname "lan"', ("iifname",)),
+    ("bridge", "pre", "prerouting priority 0; policy accept;", "meta protocol ip6 drop", GW6, 'meta ibrname "lan"',
+     ("iifname",)),
+    ("bridge", "out", "output priority 0; policy accept;", "ether type arp drop", GW4, 'meta obrname "lan"', ("oifname",)),
+    ("bridge", "across", "forward priority 0; policy accept;", 'iifname != "eth0" ether type ip6 drop', OTHER6,
+     'meta ibrname "lan"', ("iifname", "oifname")),
 ]
 
 
@@ -377,18 +379,21 @@ def test_other_hooks(world):
     world.up()
     web = silent_guest(world)
     other = world.guest("other", up=False, accept_ra=0)
-    other.ip("addr", "add", "fd12:8848:a2a2:1::77/64", "dev", "eth0", "nodad")
+    other.ip("addr", "add", f"{OTHER6}/64", "dev", "eth0", "nodad")
     other.ip("link", "set", "eth0", "up")
     works(world, web)
     assert world.host.fetch(UPLINK4, 8080).startswith("web "), "the host's own way to a forward"
     assert status(world)["state"] == "up", status(world)
     assert world.up()["changes"] == [] and "sixtap:lan" in fw.listing()
-    fw.run("nft", "flush chain inet filter output")
+    fw.run("nft", 'flush chain inet filter output; add rule inet filter output oifname "eth0" accept')
     wait(lambda: "sixtap:lan" in fw.listing(), 5, "the rules are put back")
 
     def told(degraded):
         wait(lambda: (status(world)["state"] == "degraded") == degraded, 5, f"degraded: {degraded}")
         return status(world).get("troubles", [])
+
+    bridges = fw.run("nft", "-c", 'table bridge t { chain c { type filter hook input priority 0; meta ibrname "lan"; }; }',
+                     check=False).returncode == 0
 
     def reaches(address, **kw):
         web.ip("neigh", "flush", "all")
@@ -396,14 +401,16 @@ def test_other_hooks(world):
             world.host.ip("neigh", "flush", "dev", "lan", check=False)
         return web.ping(address, **kw)
 
-    for family, chain, hook, rule, address, match in ELSEWHERE:
+    for family, chain, hook, rule, address, match, ports in ELSEWHERE:
         table = f"{family} elsewhere"
         wait(lambda: reaches(address), 5, f"{address} before {table} {chain}")
         fw.run("nft", f"table {table} {{ chain {chain} {{ type filter hook {hook} {rule}; }}; }}")
         trouble, = told(True)
         assert not reaches(address, timeout=0.5), f"{table} {chain} drops"
-        command = f"nft 'insert rule {table} {chain} {match} accept'"
-        assert trouble == f"{table} {chain} drops guests' packets; run: {command}"
+        matches = [match] if bridges or not ports else [f'{p} "{g.port}"' for g in (web, other) for p in ports]
+        where, command = trouble.split(" drops guests' packets; run: ")
+        assert where == f"{table} {chain}" and command.startswith("nft '") and command.endswith("'"), trouble
+        assert sorted(command[5:-1].split("; ")) == sorted(f"insert rule {table} {chain} {m} accept" for m in matches)
         assert world.up()["changes"] == [], "nothing of ours"
         fw.shell(command)
         wait(lambda: reaches(address), 5, f"{address} by {command}")
@@ -413,7 +420,9 @@ def test_other_hooks(world):
     fw.run("ebtables-nft", "-P", "INPUT", "DROP")
     trouble, = told(True)
     command = trouble.partition("; run: ")[2]
-    assert command == "ebtables-nft -I INPUT --logical-in lan -j ACCEPT" and not reaches(GW4, timeout=0.5)
+    matches = ["--logical-in lan"] if bridges else [f"-i {g.port}" for g in (web, other)]
+    assert sorted(command.split("; ")) == sorted(f"ebtables-nft -I INPUT {m} -j ACCEPT" for m in matches), command
+    assert not reaches(GW4, timeout=0.5)
     fw.shell(command)
     assert told(False) == []
     wait(lambda: reaches(GW4), 5, command)
@@ -421,7 +430,6 @@ def test_other_hooks(world):
     fw.run("nft", "delete table bridge filter")
     for g in web, other:
         g.unplug()
-    fw.reload()
     world.sixtap("down", "-q")
     assert fw.listing() == before
 

@@ -314,6 +314,7 @@ const char *lab_plan(struct lab *lab, const char *yaml, const char *wants)
 	lab->world->has_daemon = !lab->no_daemon;
 	lab->world->nft_unreadable = lab->nft_unreadable;
 	lab->world->no_egress = lab->no_egress;
+	lab->world->no_ibrname = lab->no_ibrname;
 	lab->world->served = lab->served;
 	lab->world->n_served = lab->no_daemon ? 0 : lab->n_served;
 	const struct plan_facts facts = { .drains = lab->drains, .n_drains = lab->n_drains, .leases = lab->leases, .n_leases = lab->n_leases, .neighbours = lab->seen,

@@ -41,7 +41,7 @@ struct lab {
 	struct w_served served[8];	/* what the daemon's engine would have */
 	size_t n_served;
 	bool no_daemon;
-	bool nft_unreadable, no_egress;
+	bool nft_unreadable, no_egress, no_ibrname;
 	/* The last plan. */
 	struct desired *desired;
 	struct report *report;

@@ -207,6 +207,7 @@ static const struct {
 	struct fw_rule rules[CHAIN_RULES];
 	const char *config;		/* more of it, or NULL */
 	const char *host;		/* more of it once the network is up, or NULL */
+	bool no_ibrname;
 	size_t n_ours;			/* rules of ours that are added */
 	uint64_t before;
 	const char *blocked;		/* what status says; NULL: nothing */
@@ -256,8 +257,8 @@ static const struct {
 	  .rules = { { 3, NULL, CONDS(1, NUMBER(FW_COND_FAMILY, AF_INET6, AF_INET6)), FW_VERDICT_DROP } },
 	  .blocked = "inet early pre" DROPS "nft 'insert rule inet early pre iifname \"lan\" accept'" },
 
-	{ .why = "a bridge's forward drops: named", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "fwd", .hook = FW_HOOK_FORWARD,
-	  .policy_drops = true, .blocked = "bridge l2 fwd" DROPS "nft 'insert rule bridge l2 fwd meta ibrname \"lan\" accept'" },
+	{ .why = "a bridge's forward drops: named", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "across", .hook = FW_HOOK_FORWARD,
+	  .policy_drops = true, .blocked = "bridge l2 across" DROPS "nft 'insert rule bridge l2 across meta ibrname \"lan\" accept'" },
 	{ .why = "its input", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT, .policy_drops = true,
 	  .blocked = "bridge l2 in" DROPS "nft 'insert rule bridge l2 in meta ibrname \"lan\" accept'" },
 	{ .why = "its prerouting", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "pre", .hook = FW_HOOK_PREROUTING,
@@ -282,6 +283,19 @@ static const struct {
 	{ .why = "one guest's port is its filter's business", .family = NFPROTO_BRIDGE, .table = "nat", .xt = true, .chain = "PREROUTING",
 	  .hook = FW_HOOK_PREROUTING, .host = PORT,
 	  .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_IIF, false, "p-web")), FW_VERDICT_DROP } } },
+	{ .why = "a kernel that doesn't know a frame's bridge: by port", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in",
+	  .hook = FW_HOOK_INPUT, .policy_drops = true, .host = PORT, .no_ibrname = true,
+	  .blocked = "bridge l2 in" DROPS "nft 'insert rule bridge l2 in iifname \"p-web\" accept'" },
+	{ .why = "there, between guests, both ways", .family = NFPROTO_BRIDGE, .table = "filter", .xt = true, .chain = "FORWARD",
+	  .hook = FW_HOOK_FORWARD, .policy_drops = true, .host = PORT, .no_ibrname = true,
+	  .blocked = "bridge filter FORWARD" DROPS "ebtables-nft -I FORWARD -i p-web -j ACCEPT; "
+		     "ebtables-nft -I FORWARD -o p-web -j ACCEPT" },
+	{ .why = "there, the one that is still cut off", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "out",
+	  .hook = FW_HOOK_OUTPUT, .policy_drops = true, .host = PORT "link p-two kind=tun master=lan\n", .no_ibrname = true,
+	  .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_OIF, false, "p-two")), FW_VERDICT_ACCEPT } },
+	  .blocked = "bridge l2 out" DROPS "nft 'insert rule bridge l2 out oifname \"p-web\" accept'" },
+	{ .why = "there, without guests nobody is", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT,
+	  .policy_drops = true, .no_ibrname = true },
 	{ .why = "all but the host's port", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "pre", .hook = FW_HOOK_PREROUTING,
 	  .host = PORT, .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_IIF, true, "eth0")), FW_VERDICT_DROP } },
 	  .blocked = "bridge l2 pre" DROPS "nft 'insert rule bridge l2 pre meta ibrname \"lan\" accept'" },
@@ -299,6 +313,7 @@ static void test_hooks(void **state)
 		char config[1024];
 
 		(void)snprintf(config, sizeof(config), "%s%s", LAN, hooks[i].config ? hooks[i].config : "");
+		l->no_ibrname = hooks[i].no_ibrname;
 		(void)lab_plan(l, config, NULL);
 		lab_apply(l);
 		if (hooks[i].host)
