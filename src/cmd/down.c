@@ -17,29 +17,48 @@ static bool left_something(struct cmd *cmd)
 	       rmdir(PATHS_JOIN(cmd->run_dir, "state/network")) != 0;
 }
 
-/* A name that is neither up nor declared was mistyped: silence would look like success. */
-static void check_names(struct cmd *cmd, char **names, int n, const json_t *not_up)
+static bool is_up(const json_t *networks, const char *name)
+{
+	const json_t *n;
+	size_t i;
+
+	json_array_foreach(networks, i, n)
+		if (str_eq(json_string_value(json_object_get(n, "name")), name))
+			return true;
+	return false;
+}
+
+/*
+ * A name that is neither up nor declared was mistyped: silence would look like success, and to take the others down
+ * like half of it. @control: NULL when no daemon runs. Return: 0 or an exit status
+ */
+static int check_names(struct cmd *cmd, struct control *control, char **names, int n)
 {
 	_cleanup_(client_files_clear) struct client_files files = { 0 };
 	_cleanup_(desired_freep) struct desired *desired = NULL;
 	struct report *mine = cmd->report;
+	json_t *answer = NULL;
 
+	if (n == 0)
+		return EXIT_DONE;
+	if (control) {
+		json_t *request = ctl_request_new(CTL_STATUS);
+
+		client_add_networks(request, names, n);
+		(void)json_object_set_new(request, "brief", json_true());
+		if (client_ask(cmd, control, request, NULL, NULL, &answer, NULL, NULL) != 0)
+			return EXIT_FAILED;
+	}
 	cmd->report = report_new();		/* a configuration that can't be read is not what was asked about */
 	bool readable = client_read_files(cmd, &files) == 0 && client_desired(cmd, &files, &desired) == 0;
 	report_free(cmd->report);
 	cmd->report = mine;
-	for (int i = 0; i < n; i++) {
-		bool up = not_up != NULL;
-		const json_t *o;
-		size_t k;
-
-		json_array_foreach(not_up, k, o)
-			up = up && !str_eq(json_string_value(o), names[i]);
-		if (up || (readable && desired_network(desired, names[i])))
-			continue;
-		report_error(cmd->report, names[i], "no network of that name is up, and %s declares none", cmd->config)
-			->exit_status = EXIT_USAGE;
-	}
+	for (int i = 0; i < n; i++)
+		if (!is_up(json_object_get(answer, "networks"), names[i]) && !(readable && desired_network(desired, names[i])))
+			report_error(cmd->report, names[i], "no network of that name is up, and %s declares none", cmd->config)
+				->exit_status = EXIT_USAGE;
+	json_decref(answer);
+	return report_n_errors(cmd->report) > 0 ? EXIT_USAGE : EXIT_DONE;
 }
 
 static void print_done(const struct cmd *cmd, char **names, int n, bool changed)
@@ -67,6 +86,7 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 	_cleanup_(control_freep) struct control *control = NULL;
 	struct changes_progress progress = { .started = mono_now() };
 	json_t *answer = NULL;
+	int r;
 
 	if (!cmd_no_options(cmd, argc, argv))
 		return EXIT_USAGE;
@@ -74,9 +94,9 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 		return EXIT_FAILED;
 	if (client_connect(cmd, CLIENT_MAY_FAIL, &control) != 0) {
 		if (!left_something(cmd)) {
-			check_names(cmd, argv + optind, argc - optind, NULL);
-			if (report_n_errors(cmd->report) > 0)
-				return EXIT_USAGE;
+			r = check_names(cmd, NULL, argv + optind, argc - optind);
+			if (r != EXIT_DONE)
+				return r;
 			if (cmd->json)
 				cmd_json(cmd, json_pack("{s:b, s:[], s:[]}", "changed", 0, "changes", "networks"));
 			else if (!cmd->quiet)
@@ -86,25 +106,20 @@ int cmd_down(struct cmd *cmd, int argc, char **argv)
 		if (client_connect(cmd, CLIENT_START, &control) != 0)
 			return EXIT_FAILED;
 	}
+	r = check_names(cmd, control, argv + optind, argc - optind);
+	if (r != EXIT_DONE)
+		return r;
 	progress.names = argv + optind;
 	progress.n_names = argc - optind;
 	json_t *request = ctl_request_new(CTL_DOWN);
 	client_add_networks(request, argv + optind, argc - optind);
 	(void)json_object_set_new(request, "quit", json_boolean(optind >= argc));
-	int r = client_ask(cmd, control, request, changes_progress, &progress, &answer, NULL, NULL);
+	r = client_ask(cmd, control, request, changes_progress, &progress, &answer, NULL, NULL);
 	changes_progress_end(cmd, &progress);
 	if (r != 0)
 		return EXIT_FAILED;
 	if (optind >= argc)
 		client_wait_gone(cmd);
-	const json_t *not_up = json_object_get(answer, "not_up");
-	if (json_array_size(not_up) > 0)
-		check_names(cmd, argv + optind, argc - optind, not_up);
-	(void)json_object_del(answer, "not_up");
-	if (report_n_errors(cmd->report) > 0) {
-		json_decref(answer);
-		return EXIT_USAGE;
-	}
 	bool changed = json_is_true(json_object_get(answer, "changed"));
 	if (cmd->json) {
 		cmd_json(cmd, answer);

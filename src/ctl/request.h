@@ -85,7 +85,7 @@ struct ctl_request {
 	const char **networks;	/* PLAN, UP, DOWN, STATUS, LEASES; none: all */
 	size_t n_networks;
 	bool wait;		/* UP: answer when the networks are ready */
-	bool brief;		/* UP, DOWN: the answer's networks come without their guests, of whom there may be many */
+	bool brief;		/* UP, DOWN, STATUS: the answer's networks come without their guests, of whom there may be many */
 	bool force;		/* FORWARD_ADD: also a port that the host listens on */
 	bool save;		/* FORWARD_…: the file is to be changed as well, so tell about it */
 	uint32_t confirm_s;	/* UP: put everything back when no CONFIRM comes within so many seconds; 0: keep it */

@@ -210,11 +210,6 @@ static void answer_down(struct conn *c, const struct ctl_request *req, struct re
 {
 	json_t *changes = NULL, *answer = json_object();
 
-	json_t *not_up = json_array();
-	for (size_t i = 0; i < req->n_networks; i++)
-		if (!networks_find(c->d, req->networks[i]))
-			(void)json_array_append_new(not_up, json_string(req->networks[i]));
-	(void)json_object_set_new(answer, "not_up", not_up);
 	c->d->progress_to = c;
 	int r = networks_down(c->d, req, report, &changes);
 	if (r == 0)

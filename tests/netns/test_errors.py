@@ -211,6 +211,8 @@ def test_network_that_is_not_up(lan):
     for argv in (["status", "nope"], ["guests", "nope"], ["leases", "nope"], ["forward", "list", "nope"]):
         p = lan.sixtap(*argv, check=False)
         assert p.returncode == 1 and "nope" in p.stderr and not p.stdout, (argv, p.stdout)
+    p = lan.sixtap("down", "lan", "nope", check=False)
+    assert p.returncode == 2 and "nope" in p.stderr and lan.sixtap.network("lan")["state"] == "up", "not half of it"
     lan.configure(LAN, lab={"mode": "isolated"})
     assert {n["name"]: n["state"] for n in lan.sixtap.json("status")["networks"]} == {"lan": "up", "lab": "down"}
     [lab] = lan.sixtap.json("status", "lab")["networks"]
