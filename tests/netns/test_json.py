@@ -95,7 +95,7 @@ ANSWERS = [
       "advice?": [str]}, 0),
     (["addrsel", "no.invalid"], {"errors": [ERROR]}, 1),
     (["doctor"], {"checked": int, "unchecked": [{"id": str, "because": [str]}], "findings": [FINDING]}, 0),
-    (["doctor", "no-such-subject"], {"errors": [ERROR]}, 3), (["doctor", "--explain", "list"], {"ids": [str]}, 0),
+    (["doctor", "no-such-subject"], {"errors": [ERROR]}, 2), (["doctor", "--explain", "list"], {"ids": [str]}, 0),
     (["doctor", "--explain", "ra.ignored-forwarding"], {"id": str, "text": str}, 0),
     (["path", "lan/web", "outside", "443"], {"steps": [STEP], "verdict": ("pass",), "answer": {"steps": [STEP]}}, 0),
     (["path", "lan/web", "nowhere"], {"errors": [ERROR]}, 2), (["export", "qemu", "lan/web"], {"lines": [str]}, 0),
