@@ -210,11 +210,19 @@ static bool unit_does_it(const struct cmd *cmd, const char *daemon)
 {
 	static const char *const units[] = { "/etc/systemd/system/", "/usr/local/lib/systemd/system/", "/usr/lib/systemd/system/",
 					     "/lib/systemd/system/" };
-	bool there = false;
+	FILE *unit = NULL;
+	bool starts = false;
+	char line[PATHS_MAX];
 
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		there = there || access(PATHS_JOIN(units[i], "sixtapd.service"), F_OK) == 0;
-	return there && str_eq(daemon, SIXTAP_DAEMON) && !cmd->run_dir_option && !cmd->state_dir_option &&
+	for (size_t i = 0; i < ARRAY_LEN(units) && !unit; i++)	/* the first one counts */
+		unit = fopen(PATHS_JOIN(units[i], "sixtapd.service"), "re");
+	while (unit && !starts && fgets(line, sizeof(line), unit)) {
+		line[strcspn(line, " \n")] = '\0';	/* whatever options it has */
+		starts = strncmp(line, "ExecStart=", 10) == 0 && str_eq(line + 10, daemon);
+	}
+	if (unit)
+		(void)fclose(unit);
+	return starts && !cmd->run_dir_option && !cmd->state_dir_option &&
 	       !getenv("SIXTAP_RUN_DIR") && !getenv("SIXTAP_STATE_DIR") && netns_is_of_init();
 }
 

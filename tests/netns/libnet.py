@@ -277,7 +277,7 @@ class Flow:
         self.ns, self.address = ns, address
         self.p = ns.popen("ping", "-n", "-i", interval, address, log=f"flow-{address.replace(':', '_')}")
         self.log = self.p.log
-        wait(lambda: "bytes from" in self.text(), 5, f"first answer of {address}")
+        wait(lambda: "bytes from" in self.text(), 15, f"first answer of {address}")
 
     def text(self):
         with open(self.log) as f:
