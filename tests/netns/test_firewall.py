@@ -166,7 +166,7 @@ class DockerLegacy(Docker):
 
 class Iptables(Firewall):
     """A host whose administrator wrote down what he lets through."""
-    point = {f"{f} filter {c}" for f in ("ip", "ip6") for c in ("FORWARD", "INPUT")}
+    point = {f"{f} filter {c}" for f in ("ip", "ip6") for c in ("FORWARD", "INPUT", "OUTPUT")}
 
     def up(self):
         for program in "iptables-nft", "ip6tables-nft":
@@ -174,7 +174,8 @@ class Iptables(Firewall):
             self.run(f"{program}-restore", input=f"""*filter
 :INPUT DROP [0:0]
 :FORWARD ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
+:OUTPUT DROP [0:0]
+-A OUTPUT -o eth+ -j ACCEPT
 -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A INPUT -i lo -j ACCEPT
 -A INPUT -i eth+ -p {icmp} -j ACCEPT
@@ -294,7 +295,8 @@ def test_auto(world, kind):
     rules = {c["object"].removeprefix("rule "): c for c in plan if c["object"].startswith("rule ")}
     assert set(rules) == fw.point
     for where, c in rules.items():
-        said = "may be forwarded" if "forward" in where.lower() or "DOCKER" in where else "may ask the host for DNS"
+        said = ("may be forwarded" if "forward" in where.lower() or "DOCKER" in where else
+                "may be answered by the host" if "OUTPUT" in where else "may ask the host for DNS")
         assert c["action"] == "create" and c["what"] == f"lan {said}" and "drops what it doesn't know" in c["why"]
     world.up()
     assert world.up()["changes"] == []

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/xt_addrtype.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_tcpudp.h>
@@ -127,12 +129,111 @@ static void test_names(void **state)
 	assert_string_equal(list.conds[2].names[0], "lan");
 }
 
+/* ---- what only bridges' rules say ---- */
+
+#define ETH_TYPE_AT 12
+
+static size_t begin_expr(struct nlb *b, const char *name, size_t *ret_data)
+{
+	size_t elem = nlb_nest(b, NFTA_LIST_ELEM);
+
+	nlb_strz(b, NFTA_EXPR_NAME, name);
+	*ret_data = nlb_nest(b, NFTA_EXPR_DATA);
+	return elem;
+}
+
+static void end_expr(struct nlb *b, size_t elem, size_t data)
+{
+	nlb_end(b, data);
+	nlb_end(b, elem);
+}
+
+/* A rule that compares a meta key (or 0: what kind of frame it is) with some bytes. */
+static struct fw_rule compared(struct arena *arena, uint32_t key, const void *p, size_t n)
+{
+	const struct nfgenmsg nf = { .nfgen_family = NFPROTO_BRIDGE };
+	struct foreign_rules list = { .arena = arena };
+	_cleanup_(nlb_free) struct nlb b = { 0 };
+	size_t elem, data, value;
+
+	nlb_msg(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE, 0, &nf, sizeof(nf));
+	size_t exprs = nlb_nest(&b, NFTA_RULE_EXPRESSIONS);
+	elem = begin_expr(&b, key ? "meta" : "payload", &data);
+	nlb_be32(&b, key ? NFTA_META_DREG : NFTA_PAYLOAD_DREG, NFT_REG_1);
+	if (key) {
+		nlb_be32(&b, NFTA_META_KEY, key);
+	} else {
+		nlb_be32(&b, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_LL_HEADER);
+		nlb_be32(&b, NFTA_PAYLOAD_OFFSET, ETH_TYPE_AT);
+		nlb_be32(&b, NFTA_PAYLOAD_LEN, 2);
+	}
+	end_expr(&b, elem, data);
+	elem = begin_expr(&b, "cmp", &data);
+	nlb_be32(&b, NFTA_CMP_SREG, NFT_REG_1);
+	nlb_be32(&b, NFTA_CMP_OP, NFT_CMP_EQ);
+	value = nlb_nest(&b, NFTA_CMP_DATA);
+	nlb_put(&b, NFTA_DATA_VALUE, p, n);
+	nlb_end(&b, value);
+	end_expr(&b, elem, data);
+	nlb_end(&b, exprs);
+	foreign_parse_rule((const void *)b.p, NULL, NULL, &list);
+	assert_int_equal(list.n, 1);
+	assert_int_equal(list.rules[0].n_conds, 1);
+	return list.rules[0];
+}
+
+static void test_frames(void **state)
+{
+	static const struct {
+		const char *why;
+		uint8_t type[2];
+		uint32_t family;
+	} types[] = {
+		{ "IPv4", { 0x08, 0x00 }, AF_INET },
+		{ "IPv6", { 0x86, 0xdd }, AF_INET6 },
+		{ "ARP", { 0x08, 0x06 }, FW_FAMILY_ARP },
+		{ "LLDP is nobody's", { 0x88, 0xcc }, AF_UNSPEC },
+	};
+	_cleanup_(arena_freep) struct arena *arena = arena_new();
+	struct fw_rule rule = compared(arena, NFT_META_BRI_IIFNAME, "lan\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+
+	(void)state;
+	assert_int_equal(rule.conds[0].kind, FW_COND_IBR);
+	assert_string_equal(rule.conds[0].names[0], "lan");
+	rule = compared(arena, NFT_META_BRI_OIFNAME, "br", 2);
+	assert_int_equal(rule.conds[0].kind, FW_COND_OBR);
+	assert_string_equal(rule.conds[0].names[0], "br*");
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		const struct fw_rule by_header = compared(arena, 0, types[i].type, 2);
+		const struct fw_rule by_meta = compared(arena, NFT_META_PROTOCOL, types[i].type, 2);
+
+		if (by_header.conds[0].kind != FW_COND_FAMILY || by_header.conds[0].ranges[0].first != types[i].family)
+			fail_msg("%s: %d", types[i].why, by_header.conds[0].kind);
+		assert_true(fw_cond_same(&by_header.conds[0], &by_meta.conds[0]));
+	}
+}
+
+static void test_hooks(void **state)
+{
+	(void)state;
+	assert_int_equal(foreign_hook("filter", NF_INET_PRE_ROUTING), FW_HOOK_PREROUTING);
+	assert_int_equal(foreign_hook("filter", NF_INET_LOCAL_IN), FW_HOOK_INPUT);
+	assert_int_equal(foreign_hook("filter", NF_INET_FORWARD), FW_HOOK_FORWARD);
+	assert_int_equal(foreign_hook("filter", NF_INET_LOCAL_OUT), FW_HOOK_OUTPUT);
+	assert_int_equal(foreign_hook("route", NF_INET_LOCAL_OUT), FW_HOOK_OUTPUT);
+	assert_int_equal(foreign_hook("filter", NF_INET_POST_ROUTING), FW_HOOK_NONE);
+	assert_int_equal(foreign_hook("nat", NF_INET_PRE_ROUTING), FW_HOOK_NONE);
+	assert_int_equal(foreign_hook("filter", UINT32_MAX), FW_HOOK_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_matches),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_hooks),
 	};
 
 	return cmocka_run_group_tests_name("foreign", tests, NULL, NULL);
