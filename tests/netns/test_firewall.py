@@ -429,8 +429,11 @@ def test_other_hooks(world):
     assert told(False) == []
     wait(lambda: reaches(GW4), 5, command)
     assert "unknown" not in fw.run("ebtables-nft", "-L").stdout.lower()
+    third = world.guest("third", up=False)
+    if not bridges:
+        assert told(True)[0].endswith("; run: ebtables-nft -I INPUT -i p-third -j ACCEPT"), "one more guest, one more port"
     fw.run("nft", "delete table bridge filter")
-    for g in web, other:
+    for g in web, other, third:
         g.unplug()
     world.sixtap("down", "-q")
     assert fw.listing() == before
