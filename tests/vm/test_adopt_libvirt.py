@@ -92,6 +92,9 @@ def doctor_mends(wire, sixtap, run, address):
 @pytest.mark.skipif(not os.path.exists(GUEST + "/vmlinuz"), reason="no guest image: tools/guest-image")
 def test_live(lab):
     wire = Wire(lab, radvd=True)
+    # /dev is everybody's, and libvirt opens /dev/tapN by the index alone: one that no macvtap of another test has.
+    wire.host.run("ip", "-batch", "-", input="".join(f"link add d{i} group 77 type bridge\n" for i in range(100)))
+    wire.host.ip("link", "del", "group", 77)
     libvirt = Libvirt(wire)
     sixtap = Sixtap(lab, wire.host)
     sixtap.write("networks: {}\n")
