@@ -7,7 +7,8 @@ import contextlib, fcntl, json, os, re, select, signal, stat, struct, subprocess
 from lab import Sixtap, wait
 
 TUNSETIFF, IFF_TAP_NO_PI = 0x400454ca, 0x1002
-PREFIX = "2001:db8:5:1"
+PREFIXES = "2001:db8:5"
+PREFIX = PREFIXES + ":1"
 
 
 def group_of(address):
@@ -35,22 +36,24 @@ def open_macvtap(host, name):
 
 
 class Wire:
-    """A host with eth0 and another machine on the same wire."""
+    """A host with eth0 and another machine on the same wire. @radvd: how many prefixes that one announces."""
 
-    def __init__(self, lab, radvd=False):
+    def __init__(self, lab, radvd=0):
         self.lab, self.host, self.peer, self.n = lab, lab.ns("host"), lab.ns("peer"), 0
         self.host.sysctl("net.ipv6.conf.default.accept_ra", 0)
         lab.veth(self.peer, "p0", self.host, "eth0", mac_a="02:00:00:00:05:01", mac_b="02:00:00:00:05:02")
         for ns, dev in ((self.peer, "p0"), (self.host, "eth0")):
             ns.ip("link", "set", dev, "up")
-        self.peer.ip("addr", "add", f"{PREFIX}::1/64", "dev", "p0", "nodad")
+        prefixes = [f"{PREFIXES}:{k}" for k in range(1, max(radvd, 1) + 1)]
+        for p in prefixes:
+            self.peer.ip("addr", "add", f"{p}::1/64", "dev", "p0", "nodad")
         self.peer.ip("addr", "add", "192.0.2.1/24", "dev", "p0")
         wait(lambda: self.peer.addresses("p0", 6, scope="link"), 25, "the peer's link-local address")
         if radvd:
             conf = os.path.join(lab.dir, "radvd.conf")
             with open(conf, "w") as f:
                 f.write("interface p0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; AdvDefaultLifetime 0;\n"
-                        f"  prefix {PREFIX}::/64 {{ AdvOnLink on; AdvAutonomous on; }}; }};\n")
+                        + "".join(f"  prefix {p}::/64 {{ AdvOnLink on; AdvAutonomous on; }};\n" for p in prefixes) + "};\n")
             self.peer.sysctl("net.ipv6.conf.all.forwarding", 1)
             self.peer.popen("radvd", "-n", "-C", conf, "-p", os.path.join(lab.dir, "radvd.pid"), log="radvd")
 
@@ -74,6 +77,10 @@ class Wire:
         self.peer.ip("neigh", "del", address, "dev", "p0", check=False)
         target = address + "%p0" if address.startswith("fe80") else address
         return self.peer.run("ping", "-n", "-c", 1, "-W", timeout, target, check=False).returncode == 0
+
+    def filtered(self, addresses):
+        """One of the addresses that nobody reaches. The filter is a hash with a seed of the device's: one in 50 or so passes by luck."""
+        return next((a for a in addresses if not self.reaches(a, 1)), None)
 
 
 class Guest:

@@ -29,7 +29,7 @@ class Host:
 
 @pytest.fixture
 def host(lab):
-    h = Host(lab, radvd=True)
+    h = Host(lab, radvd=1)
     yield h
     h.finish()
 

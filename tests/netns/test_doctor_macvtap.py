@@ -36,7 +36,7 @@ class Lan:
         self.host.ip("link", "set", device, "up")
         self.host.ip("maddr", "add", group_of("fe80::" + mac2ll(mac)), "dev", device)
         g = Guest(self.wire, name, device, mac, accept_ra=0)
-        # The filter is a hash with a seed of the device's: an address whose group doesn't pass by luck.
+        # An address whose group doesn't pass by luck.
         for k in range(8):
             g.address = f"{address}{k}"
             g.ns.ip("addr", "add", g.address + "/64", "dev", "g0", "nodad")

@@ -7,6 +7,8 @@ from libmacvtap import Office, group_of
 
 WEB = {"guests": {"web": {"mac": "52:54:00:12:34:56", "ipv6": "2001:db8:5::10"}}}
 EXTRA = "2001:db8:5::aa:bb:cc"
+# The filter is a hash with a seed of the device's, and one group in 50 or so passes by luck: never all of three.
+EXTRAS = (EXTRA, "2001:db8:5::dd:ee:ff", "2001:db8:5::12:34:56")
 
 
 @pytest.fixture
@@ -26,14 +28,18 @@ def cold(o, address):
     return o.out.ping(address, timeout=1)
 
 
+def deaf(o):
+    return not all(cold(o, a) for a in EXTRAS)
+
+
 def test_policies(office):
     """Live, one after the other; guarded guests can be asked, too."""
     o = office
     flags = lambda: o.host.links()["macvtap0"]["flags"]
     office.up(**WEB, macvtap={"multicast": "off"})
-    g = o.guest("web", 10, "--no-monitor", addresses=["2001:db8:5::10/64", EXTRA + "/64"])
+    g = o.guest("web", 10, "--no-monitor", addresses=["2001:db8:5::10/64", *(a + "/64" for a in EXTRAS)])
     wait(lambda: g.ns.addresses("g0", 6, scope="link"), 20, "the guest has reported all there is")
-    assert joined(o, "macvtap0") == set() and not cold(o, EXTRA)
+    assert joined(o, "macvtap0") == set() and deaf(o)
     assert "macvtap" not in o.sixtap.guest("web", "office")
 
     office.up(**WEB, macvtap={"multicast": "auto"})
@@ -49,7 +55,7 @@ def test_policies(office):
     office.up(**WEB, macvtap={"multicast": "all"})
     assert "ALLMULTI" in flags() and cold(o, EXTRA)
     office.up(**WEB, macvtap={"multicast": "off"})
-    assert "ALLMULTI" not in flags() and joined(o, "macvtap0") == set() and not cold(o, EXTRA)
+    assert "ALLMULTI" not in flags() and joined(o, "macvtap0") == set() and deaf(o)
     assert o.sixtap.json("plan")["changes"] == []
 
 
@@ -182,18 +188,19 @@ def test_what_others_take_away(office, env):
     o = office
     o.sixtap.env.update(env)
     o.up(**WEB)
-    g = o.guest("web", 10, "--no-monitor", addresses=[EXTRA + "/64"])
-    mine = {group_of("2001:db8:5::10"), group_of(EXTRA)}
+    g = o.guest("web", 10, "--no-monitor", addresses=[a + "/64" for a in EXTRAS])
+    mine = {group_of("2001:db8:5::10"), *map(group_of, EXTRAS)}
     wait(lambda: mine <= joined(o, "macvtap0"), 8, "its groups")
     look = lambda: o.sixtap("up", "-q")     # as the tick does, sooner
     maddr = lambda what, group: o.host.ip("maddr", what, group, "dev", "macvtap0")
     o.host.ip("maddr", "add", "33:33:00:00:05:05", "dev", "macvtap0")
     maddr("add", "33:33:00:00:05:06")
-    maddr("del", group_of(EXTRA))
+    for a in EXTRAS:
+        maddr("del", group_of(a))
     maddr("del", "33:33:00:00:05:06")       # the filter is one step behind when a group is left (docs/macvtap.md)
-    assert not cold(o, EXTRA)
+    assert deaf(o)
     look()
-    assert mine <= joined(o, "macvtap0") and cold(o, EXTRA)
+    assert mine <= joined(o, "macvtap0") and not deaf(o)
     # All of them: it might be another device of that index.
     for group in joined(o, "macvtap0") - {"33:33:00:00:05:05"}:
         maddr("del", group)

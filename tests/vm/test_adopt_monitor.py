@@ -58,7 +58,7 @@ def because(sixtap):
 
 @pytest.mark.skipif(not os.path.exists(GUEST + "/vmlinuz"), reason="no guest image: tools/guest-image")
 def test_a_monitor_of_somebody_elses(lab):
-    wire = Wire(lab, radvd=True)
+    wire = Wire(lab, radvd=1)
     sixtap = Sixtap(lab, wire.host)
     sixtap.write("networks: {}\n")
     foreign = Foreign(lab, wire)
