@@ -202,9 +202,11 @@ static void add_addresses(const struct daemon_main *d, const struct world *world
 		if (ip_is_link_local(&a->prefix.ip) || !link || !alias_parse(link->alias, network, guest) || guest[0])
 			continue;
 		const struct net *net = networks_find((struct daemon_main *)d, network);
-		if (!net || !net->d || net->leaving || is_wanted(net->d, &a->prefix) || !world_has_ports(world, link->ifindex))
+		if (!net || !net->d || net->leaving || is_wanted(net->d, &a->prefix))
 			continue;
-		add(c, net, &a->prefix, until_of(d, net, &a->prefix, now), false);
+		/* With nobody there, nobody has made an address of it. A guest that sleeps, saved to disk, may have a lease. */
+		bool unused = a->prefix.ip.family == AF_INET6 && !world_has_ports(world, link->ifindex);
+		add(c, net, &a->prefix, unused ? now : until_of(d, net, &a->prefix, now), false);
 	}
 }
 

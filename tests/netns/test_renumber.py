@@ -239,3 +239,24 @@ def test_nobody_there(lan):
     lan.configure(NEW)
     lan.up()
     assert not draining(lan) and gone(lan, GW4, GW6) and not records(lan, "drain")
+
+
+def test_a_guest_that_sleeps(lan):
+    """Saved to disk while its network is renumbered, it wakes up with its lease, and asks nobody."""
+    a = lan.guest("a", accept_ra=0)
+    a.dhclient(4)
+    a.dhclient(6)
+    old = of(a, NET4, 4), of(a, NET6, 6)
+    assert all(old)
+    lan.host.ip("link", "set", a.port, "nomaster")
+    lan.configure(NEW)
+    lan.up()
+    d = draining(lan)
+    assert d[GW4 + "/24"]["leases"] == 1 and d[GW6 + "/64"]["leases"] == 1, d
+    kill_all(lan)
+    lan.sixtap("up", "-q")
+    lan.host.ip("link", "set", a.port, "master", "lan")
+    assert wait(lambda: a.fetch(OUTSIDE4, 80, source=old[0][0]), 5, "IPv4 goes on")
+    assert set(draining(lan)) == {GW4 + "/24", GW6 + "/64"}
+    a.dhclient(4)
+    wait(lambda: GW4 + "/24" not in draining(lan), 5, "it has moved")
