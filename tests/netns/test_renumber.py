@@ -246,8 +246,7 @@ def test_a_guest_that_sleeps(lan):
     a = lan.guest("a", accept_ra=0)
     a.dhclient(4)
     a.dhclient(6)
-    old = of(a, NET4, 4), of(a, NET6, 6)
-    assert all(old)
+    old = wait(lambda: of(a, NET4, 4) and of(a, NET6, 6) and of(a, NET4, 4), 8, "addresses of both families")
     lan.host.ip("link", "set", a.port, "nomaster")
     lan.configure(NEW)
     lan.up()
@@ -256,7 +255,7 @@ def test_a_guest_that_sleeps(lan):
     kill_all(lan)
     lan.sixtap("up", "-q")
     lan.host.ip("link", "set", a.port, "master", "lan")
-    assert wait(lambda: a.fetch(OUTSIDE4, 80, source=old[0][0]), 5, "IPv4 goes on")
+    assert wait(lambda: a.fetch(OUTSIDE4, 80, source=old[0]), 5, "IPv4 goes on")
     assert set(draining(lan)) == {GW4 + "/24", GW6 + "/64"}
     a.dhclient(4)
     wait(lambda: GW4 + "/24" not in draining(lan), 5, "it has moved")
