@@ -294,6 +294,11 @@ static void on_changed(void *user, enum kern_change kind, uint32_t ifindex, cons
 	case KERN_CHANGE_DEFAULT:
 		cause(d);
 		return;
+	case KERN_CHANGE_TC:	/* a guard that somebody took off a port */
+		k = known(d->repair, kern_watch_master(d->repair->watch, ifindex));
+		if (k && !k->uplink)
+			cause_after(d, AT_ONCE);
+		return;
 	case KERN_CHANGE_NETCONF:
 		if (ifindex == UINT32_MAX || known(d->repair, ifindex))
 			cause(d);

@@ -31,7 +31,7 @@
 const char *const kern_change_name[KERN_CHANGE_N_] = {
 	[KERN_CHANGE_LINK] = "link",	   [KERN_CHANGE_ADDR] = "address", [KERN_CHANGE_ROUTE] = "route",
 	[KERN_CHANGE_NETCONF] = "netconf", [KERN_CHANGE_NFT] = "nft",	   [KERN_CHANGE_DEFAULT] = "default route",
-	[KERN_CHANGE_FIREWALL] = "firewall", [KERN_CHANGE_NEIGH] = "neighbour",
+	[KERN_CHANGE_FIREWALL] = "firewall", [KERN_CHANGE_NEIGH] = "neighbour", [KERN_CHANGE_TC] = "filter",
 };
 
 struct known {
@@ -54,7 +54,7 @@ struct kern_watch {
 
 /* ---------------------------------------------------------------- known links */
 
-static struct known *find(struct kern_watch *w, uint32_t ifindex)
+static struct known *find(const struct kern_watch *w, uint32_t ifindex)
 {
 	struct known *k = NULL;
 
@@ -186,6 +186,16 @@ static void neigh_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t
 	changed(w, KERN_CHANGE_NEIGH, (uint32_t)ndm.ndm_ifindex, name_of(w, (uint32_t)ndm.ndm_ifindex), now);
 }
 
+static void tc_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t now)
+{
+	struct tcmsg tcm;
+
+	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(tcm)))
+		return;
+	memcpy(&tcm, (const uint8_t *)nlh + NLMSG_HDRLEN, sizeof(tcm));
+	changed(w, KERN_CHANGE_TC, (uint32_t)tcm.tcm_ifindex, name_of(w, (uint32_t)tcm.tcm_ifindex), now);
+}
+
 static void rt_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t now)
 {
 	struct w_addr addr;
@@ -213,6 +223,10 @@ static void rt_event(struct kern_watch *w, const struct nlmsghdr *nlh, mono_t no
 		break;
 	case RTM_NEWNETCONF:
 		netconf_event(w, nlh, now);
+		break;
+	case RTM_DELQDISC:
+	case RTM_DELTFILTER:
+		tc_event(w, nlh, now);
 		break;
 	}
 }
@@ -306,7 +320,8 @@ static int on_nf(struct loop_fd *src, uint32_t events, mono_t now)
 
 /*
  * What nobody asks for ends in the kernel: a bridge's own word on its ports, which comes with each guest half a dozen
- * times and again whenever a port changes its state, and routes that aren't in the main table, as each address makes some.
+ * times and again whenever a port changes its state, routes that aren't in the main table, as each address makes some, and
+ * the queueing disciplines and filters that a guest's tap gets.
  */
 static void leave_out(int fd)
 {
@@ -314,10 +329,12 @@ static void leave_out(int fd)
 	const uint32_t table_at = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_table);
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWLINK), 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 2, 5),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWLINK), 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWQDISC), 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWTFILTER), 4, 5),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, family_at),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_BRIDGE, 2, 3),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, table_at),
@@ -355,7 +372,7 @@ int kern_watch_new(struct kern_watch **ret, struct loop *loop, const struct kern
 {
 	static const unsigned int rt_groups[] = {
 		RTNLGRP_LINK,	    RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IFADDR,	RTNLGRP_IPV4_ROUTE,
-		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
+		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_TC,
 	};
 	static const unsigned int nf_groups[] = { NFNLGRP_NFTABLES };
 	_cleanup_(kern_watch_freep) struct kern_watch *w = NEW(struct kern_watch);
@@ -392,6 +409,13 @@ int kern_watch_neigh(struct kern_watch *watch, bool on)
 		return -errno;
 	watch->neigh = on;
 	return 0;
+}
+
+uint32_t kern_watch_master(const struct kern_watch *watch, uint32_t ifindex)
+{
+	const struct known *k = find(watch, ifindex);
+
+	return k ? k->master : 0;
 }
 
 struct kern_watch *kern_watch_free(struct kern_watch *watch)
