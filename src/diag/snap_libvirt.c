@@ -32,7 +32,7 @@
 
 /* --------------------------------------------------------------------- the child */
 
-static struct libvirt_lib lib;
+static const struct libvirt_lib *lib;
 
 static void add_interfaces(json_t *nics, const char *xml, bool live)
 {
@@ -56,24 +56,24 @@ static json_t *domains_json(virConnectPtr conn)
 {
 	json_t *list = json_array();
 	virDomainPtr *domains = NULL;
-	int n = lib.virConnectListAllDomains(conn, &domains, 0);
+	int n = lib->virConnectListAllDomains(conn, &domains, 0);
 
 	for (int i = 0; i < n; i++) {
 		char uuid[VIR_UUID_STRING_BUFLEN] = "";
-		bool active = lib.virDomainIsActive(domains[i]) == 1,
-		     persistent = lib.virDomainIsPersistent(domains[i]) == 1;
-		_cleanup_(freep) char *live = active ? lib.virDomainGetXMLDesc(domains[i], 0) : NULL;
+		bool active = lib->virDomainIsActive(domains[i]) == 1,
+		     persistent = lib->virDomainIsPersistent(domains[i]) == 1;
+		_cleanup_(freep) char *live = active ? lib->virDomainGetXMLDesc(domains[i], 0) : NULL;
 		_cleanup_(freep) char *stored =
-			persistent ? lib.virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE) : NULL;
+			persistent ? lib->virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE) : NULL;
 		json_t *nics = json_array();
 
-		(void)lib.virDomainGetUUIDString(domains[i], uuid);
+		(void)lib->virDomainGetUUIDString(domains[i], uuid);
 		add_interfaces(nics, live, true);
 		add_interfaces(nics, stored, false);
 		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:o}", "name",
-							    lib.virDomainGetName(domains[i]), "uuid", uuid, "active",
+							    lib->virDomainGetName(domains[i]), "uuid", uuid, "active",
 							    active, "persistent", persistent, "nics", nics));
-		(void)lib.virDomainFree(domains[i]);
+		(void)lib->virDomainFree(domains[i]);
 	}
 	free(domains);
 	return list;
@@ -84,14 +84,14 @@ static json_t *leases_json(virNetworkPtr net)
 {
 	virNetworkDHCPLeasePtr *leases = NULL;
 	json_t *list = json_array();
-	int n = lib.virNetworkGetDHCPLeases(net, NULL, &leases, 0);
+	int n = lib->virNetworkGetDHCPLeases(net, NULL, &leases, 0);
 
 	for (int i = 0; i < n; i++) {
 		json_t *o = json_pack("{s:s*, s:s*}", "mac", leases[i]->mac, "ip", leases[i]->ipaddr);
 
 		if (o)
 			(void)json_array_append_new(list, o);
-		lib.virNetworkDHCPLeaseFree(leases[i]);
+		lib->virNetworkDHCPLeaseFree(leases[i]);
 	}
 	free(leases);
 	return list;
@@ -101,23 +101,23 @@ static json_t *networks_json(virConnectPtr conn)
 {
 	json_t *list = json_array();
 	virNetworkPtr *nets = NULL;
-	int n = lib.virConnectListAllNetworks(conn, &nets, 0);
+	int n = lib->virConnectListAllNetworks(conn, &nets, 0);
 
 	for (int i = 0; i < n; i++) {
-		bool active = lib.virNetworkIsActive(nets[i]) == 1,
-		     persistent = lib.virNetworkIsPersistent(nets[i]) == 1;
-		_cleanup_(freep) char *live = active ? lib.virNetworkGetXMLDesc(nets[i], 0) : NULL;
+		bool active = lib->virNetworkIsActive(nets[i]) == 1,
+		     persistent = lib->virNetworkIsPersistent(nets[i]) == 1;
+		_cleanup_(freep) char *live = active ? lib->virNetworkGetXMLDesc(nets[i], 0) : NULL;
 		_cleanup_(freep) char *stored =
-			persistent ? lib.virNetworkGetXMLDesc(nets[i], VIR_NETWORK_XML_INACTIVE) : NULL;
-		_cleanup_(freep) char *bridge = lib.virNetworkGetBridgeName(nets[i]);
+			persistent ? lib->virNetworkGetXMLDesc(nets[i], VIR_NETWORK_XML_INACTIVE) : NULL;
+		_cleanup_(freep) char *bridge = lib->virNetworkGetBridgeName(nets[i]);
 		const char *xml = live ? live : stored;
 		char mode[32] = "";
 		int autostart = 0;
 
-		(void)lib.virNetworkGetAutostart(nets[i], &autostart);
+		(void)lib->virNetworkGetAutostart(nets[i], &autostart);
 		if (xml)
 			libvirt_parse_network(xml, strlen(xml), mode);
-		json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", lib.virNetworkGetName(nets[i]),
+		json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", lib->virNetworkGetName(nets[i]),
 				      "bridge", bridge ? bridge : "", "mode", mode, "active", active, "persistent",
 				      persistent, "autostart", autostart, "live", live ? live : "", "stored",
 				      stored ? stored : "");
@@ -125,7 +125,7 @@ static json_t *networks_json(virConnectPtr conn)
 			(void)json_object_set_new(o, "leases", leases_json(nets[i]));
 		if (o)
 			(void)json_array_append_new(list, o);
-		(void)lib.virNetworkFree(nets[i]);
+		(void)lib->virNetworkFree(nets[i]);
 	}
 	free(nets);
 	return list;
@@ -137,15 +137,15 @@ static _Noreturn void child(int fd)
 	json_t *o;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	bool loaded = libvirt_load(&lib);
-	conn = loaded ? lib.virConnectOpenReadOnly(URI) : NULL;
+	lib = libvirt_load();
+	conn = lib ? lib->virConnectOpenReadOnly(URI) : NULL;
 	if (conn) {
 		json_t *domains = domains_json(conn), *networks = networks_json(conn);
 
 		o = json_pack("{s:o, s:o}", "domains", domains, "networks", networks);
 	} else {
 		const char *why =
-			loaded ? lib.virGetLastErrorMessage() : "its client library (libvirt0) isn't installed";
+			lib ? lib->virGetLastErrorMessage() : "its client library (libvirt0) isn't installed";
 
 		o = json_pack("{s:s}", "why", why ? why : "no connection");
 	}

@@ -126,23 +126,23 @@ static int read_file(const char *path, struct libvirt_guest *ret)
 #ifdef HAVE_LIBVIRT
 static int ask_library(const char *name, struct libvirt_guest *ret)
 {
-	struct libvirt_lib lib;
+	const struct libvirt_lib *lib = libvirt_load();
 	int r = 1;
 
-	if (!libvirt_load(&lib))
+	if (!lib)
 		return 1;
-	virConnectPtr conn = lib.virConnectOpenReadOnly(NULL);
-	virDomainPtr domain = conn ? lib.virDomainLookupByName(conn, name) : NULL;
-	_cleanup_(freep) char *xml = domain ? lib.virDomainGetXMLDesc(domain, 0) : NULL;
+	virConnectPtr conn = lib->virConnectOpenReadOnly(NULL);
+	virDomainPtr domain = conn ? lib->virDomainLookupByName(conn, name) : NULL;
+	_cleanup_(freep) char *xml = domain ? lib->virDomainGetXMLDesc(domain, 0) : NULL;
 
 	if (xml) {
 		r = libvirt_parse(xml, strlen(xml), ret);
-		ret->running = r == 0 && lib.virDomainIsActive(domain) == 1;
+		ret->running = r == 0 && lib->virDomainIsActive(domain) == 1;
 	}
 	if (domain)
-		(void)lib.virDomainFree(domain);
+		(void)lib->virDomainFree(domain);
 	if (conn)
-		(void)lib.virConnectClose(conn);
+		(void)lib->virConnectClose(conn);
 	return r;
 }
 #else

@@ -4,27 +4,19 @@
  */
 #include "io/libvirt_lib.h"
 
-#include <dlfcn.h>
-#include <stddef.h>
-
 static void silent(void *user, virErrorPtr error)
 {
 	(void)user;
 	(void)error;
 }
 
-bool libvirt_load(struct libvirt_lib *ret)
-{
-	void *handle = dlopen("libvirt.so.0", RTLD_NOW | RTLD_LOCAL);
-	bool ok = true;
+static DEFINE_DL(load, libvirt_lib, "libvirt.so.0", LIBVIRT_CALLS)
 
-	if (!handle)
-		return false;
-#define LOAD(fn)                                   \
-	*(void **)&ret->fn = dlsym(handle, #fn);   \
-	ok &= ret->fn != NULL;
-	LIBVIRT_CALLS(LOAD)
-	if (ok)
-		ret->virSetErrorFunc(NULL, silent);
-	return ok;
+const struct libvirt_lib *libvirt_load(void)
+{
+	const struct libvirt_lib *lib = load();
+
+	if (lib)
+		lib->virSetErrorFunc(NULL, silent);
+	return lib;
 }

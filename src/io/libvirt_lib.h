@@ -9,7 +9,7 @@
 #pragma once
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <stdbool.h>
+#include "base/dl.h"
 
 /* What is called of it, by its own names. */
 #define LIBVIRT_CALLS(F)                                                                                             \
@@ -22,10 +22,9 @@
 	F(virNetworkIsPersistent)                                                                                    \
 	F(virSetErrorFunc)
 
-#define LIBVIRT_MEMBER(fn) __typeof__(&fn) fn;
 struct libvirt_lib {
-	LIBVIRT_CALLS(LIBVIRT_MEMBER)
+	LIBVIRT_CALLS(DL_MEMBER)
 };
 
-/* It stays loaded, as it has threads, and prints no errors. Return: false when it isn't installed, or too old. */
-bool libvirt_load(struct libvirt_lib *ret);
+/* It stays loaded, as it has threads, and prints no errors. Return: NULL when it isn't installed, or too old. */
+const struct libvirt_lib *libvirt_load(void);

@@ -8,13 +8,13 @@
 #pragma once
 #include <libxml/parser.h>
 #include <libxml/tree.h>
+#include "base/dl.h"
 
 /* What is called of it, by its own names. */
 #define XML_CALLS(F) F(xmlDocGetRootElement) F(xmlFreeDoc) F(xmlGetProp) F(xmlReadMemory)
 
-#define XML_MEMBER(fn) __typeof__(&fn) fn;
 struct xml_lib {
-	XML_CALLS(XML_MEMBER)
+	XML_CALLS(DL_MEMBER)
 	xmlFreeFunc *xmlFree;	/* a variable of the library */
 };
 

@@ -10,9 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include "bpf/guard.h"
+#include "kern/bpf_lib.h"
 #include "kern/priv.h"
 #include "kern/tc.h"
 
@@ -46,28 +45,31 @@ static int load(struct kern_guard *ret)
 	struct bpf_prog_info info = { 0 };
 	__u32 len = sizeof(info);
 	struct kern_guard g = KERN_GUARD_NONE;
+	const struct bpf_lib *lib = bpf_load();
 
+	if (!lib)
+		return -ENOPKG;
 	const char *hear = getenv("SIXTAP_HEAR");
 	bool by_socket = hear && str_eq(hear, "socket");
 
-	(void)libbpf_set_print(silent);
-	struct bpf_object *o = bpf_object__open_mem(guard_object, sizeof(guard_object), &opts);
+	(void)lib->libbpf_set_print(silent);
+	struct bpf_object *o = lib->bpf_object__open_mem(guard_object, sizeof(guard_object), &opts);
 	if (!o)
 		return -errno;
-	int r = bpf_object__load(o);
+	int r = lib->bpf_object__load(o);
 	if (r == 0)
-		r = g.prog = keep(bpf_program__fd(bpf_object__find_program_by_name(o, "guard")));
+		r = g.prog = keep(lib->bpf_program__fd(lib->bpf_object__find_program_by_name(o, "guard")));
 	if (r >= 0)
-		r = g.inward = keep(bpf_program__fd(bpf_object__find_program_by_name(o, by_socket ? "inward" : "attentive")));
+		r = g.inward = keep(lib->bpf_program__fd(lib->bpf_object__find_program_by_name(o, by_socket ? "inward" : "attentive")));
 	if (r >= 0 && !by_socket)
-		r = g.heard = keep(bpf_object__find_map_fd_by_name(o, "heard"));
+		r = g.heard = keep(lib->bpf_object__find_map_fd_by_name(o, "heard"));
 	if (r >= 0)
-		r = g.ports = keep(bpf_object__find_map_fd_by_name(o, "ports"));
+		r = g.ports = keep(lib->bpf_object__find_map_fd_by_name(o, "ports"));
 	if (r >= 0)
-		r = g.owners = keep(bpf_object__find_map_fd_by_name(o, "owners"));
+		r = g.owners = keep(lib->bpf_object__find_map_fd_by_name(o, "owners"));
 	if (r >= 0)
-		r = bpf_obj_get_info_by_fd(g.prog, &info, &len);
-	bpf_object__close(o);
+		r = lib->bpf_obj_get_info_by_fd(g.prog, &info, &len);
+	lib->bpf_object__close(o);
 	if (r < 0) {
 		kern_guard_close(&g);
 		return r;
@@ -96,6 +98,8 @@ int guard_load(struct kern_guard *ret, char why[static GUARD_WHY_MAX])
 	r = load(ret);
 	if (r == -ENOSYS)
 		(void)str_copy(why, GUARD_WHY_MAX, "built without");
+	else if (r == -ENOPKG)
+		(void)str_copy(why, GUARD_WHY_MAX, "libbpf isn't installed");
 	else if (r < 0)
 		(void)snprintf(why, GUARD_WHY_MAX, "the kernel doesn't take the program: %s", strerror(-r));
 	return r;
@@ -146,7 +150,7 @@ static struct nft_elem *new_elem(struct world *w, size_t *cap, const char *set, 
 static int read_map(int fd, uint32_t **at, uint32_t *cursor, void *keys, void *values, uint32_t *ret_n)
 {
 	*ret_n = MAP_BATCH;
-	int r = bpf_map_lookup_batch(fd, *at, cursor, keys, values, ret_n, NULL);
+	int r = bpf_load()->bpf_map_lookup_batch(fd, *at, cursor, keys, values, ret_n, NULL);
 
 	*at = cursor;
 	if (r < 0 && r != -ENOENT)
@@ -226,13 +230,13 @@ static int put(struct kern *kern, const struct nft_elem *e, char why[static GUAR
 	if (str_eq(e->set, "owner")) {
 		uint64_t mac = guard_mac(e->data);
 
-		return bpf_map_update_elem(kern->guard.owners, e->key, &mac, BPF_ANY);
+		return bpf_load()->bpf_map_update_elem(kern->guard.owners, e->key, &mac, BPF_ANY);
 	}
 	if (str_eq(e->set, "port")) {
 		struct guard_port p = { .mac = guard_mac(e->data + 4) };
 
 		memcpy(&p.net, e->data, sizeof(p.net));
-		return bpf_map_update_elem(kern->guard.ports, &ifindex, &p, BPF_ANY);
+		return bpf_load()->bpf_map_update_elem(kern->guard.ports, &ifindex, &p, BPF_ANY);
 	}
 	int r = tc_attach(kern, ifindex, TC_INGRESS, kern->guard.prog, why);
 	return r == -ENODEV ? 0 : r;	/* it went away meanwhile */
@@ -247,11 +251,11 @@ static int take(struct kern *kern, const struct nft_elem *e, bool replaced, char
 	if (replaced || str_eq(e->set, "attached"))
 		return 0;
 	if (str_eq(e->set, "owner"))
-		r = bpf_map_delete_elem(kern->guard.owners, e->key);
+		r = bpf_load()->bpf_map_delete_elem(kern->guard.owners, e->key);
 	else {
 		r = tc_detach(kern, ifindex, TC_INGRESS, why);
 		if (r == 0)
-			r = bpf_map_delete_elem(kern->guard.ports, &ifindex);
+			r = bpf_load()->bpf_map_delete_elem(kern->guard.ports, &ifindex);
 	}
 	return r == -ENOENT ? 0 : r;
 }

@@ -8,6 +8,7 @@
  */
 #pragma once
 #include <nftables/libnftables.h>
+#include "base/dl.h"
 
 /* What is called of it, by its own names. */
 #define NFT_CALLS(F)                                                                                     \
@@ -16,9 +17,8 @@
 	F(nft_ctx_output_set_flags) F(nft_ctx_set_dry_run) F(nft_ctx_unbuffer_error)                     \
 	F(nft_ctx_unbuffer_output) F(nft_run_cmd_from_buffer)
 
-#define NFT_MEMBER(fn) __typeof__(&fn) fn;
 struct nft_lib {
-	NFT_CALLS(NFT_MEMBER)
+	NFT_CALLS(DL_MEMBER)
 };
 
 /* It stays loaded. Return: NULL when it isn't installed, or too old. */
