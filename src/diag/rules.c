@@ -12,7 +12,7 @@
 
 static const struct rule_section *const sections[] = {
 	&rules_macvtap, &rules_bridge,	 &rules_host, &rules_address, &rules_forward,
-	&rules_route,	&rules_firewall, &rules_nat,  &rules_service,
+	&rules_route,	&rules_firewall, &rules_nat,  &rules_service, &rules_path,
 };
 
 const char *const rule_subject_name[RULE_SUBJECT_N_] = {

@@ -13,4 +13,5 @@ extern const struct rule_section rules_macvtap;		/* rule_macvtap.c: macvtaps, an
 extern const struct rule_section rules_bridge;		/* rule_bridge.c: bridges with guests in them */
 extern const struct rule_section rules_firewall;	/* rule_firewall.c: what firewalls drop of what guests need */
 extern const struct rule_section rules_nat;		/* rule_nat.c: NAT and port forwards */
+extern const struct rule_section rules_path;		/* rule_path.c: ways that end, whatever the reason */
 extern const struct rule_section rules_service;		/* rule_service.c: managers, hooks, limits, DHCP servers, what a boot would undo */

@@ -2,8 +2,8 @@
 """The doctor and a network of ours: what it needs of the host, what it lost, what its guests make of it."""
 import json, os, signal
 import pytest
-from lab import wait
-from libnet import GW4, GW6, World
+from lab import OUTSIDE4, OUTSIDE6, wait
+from libnet import GW4, GW6, LAN, World, merged
 
 
 def findings(w, *args):
@@ -69,6 +69,60 @@ def test_lost_on_flap(alone):
     assert ("ipv6.lost-on-flap", "lan") not in {(f["id"], f["subject"]) for f in fixed["findings"]}, fixed
     wait(lambda: alone.lab.all["web"].ping(GW6), 5, "the guest reaches its gateway")
     assert h.sysctl("net.ipv6.conf.lan.keep_addr_on_down") == "1"
+
+
+# Chains of somebody else's where guests' packets end, and what is said of them: (table, chain, drop, station, families).
+ELSEWHERE = [
+    ("ip other", "hook prerouting priority -150", 'iifname "lan"', "prerouting", "IPv4"),
+    ("inet other", "hook prerouting priority -150", 'iifname "eth0" ct state established', "prerouting answer", "IPv4 and IPv6"),
+    ("ip6 other", "hook postrouting priority 50", 'oifname "eth0"', "postrouting", "IPv6"),
+    ("ip other", "hook postrouting priority 50", 'oifname "lan"', "postrouting answer", "IPv4"),
+    ("bridge other", "hook input priority 0", 'iifname "p-web"', "bridge input", "IPv4 and IPv6"),
+    ("netdev other", "hook ingress device eth0 priority 0", "", "ingress answer", "IPv4 and IPv6"),
+]
+
+
+@pytest.mark.parametrize("firewall", ["auto", "off"])
+def test_ends_elsewhere(lan, firewall):
+    """Chains at hooks where no other rule looks: named with the rule, and what is said to mend it does; some of it may be meant."""
+    lan.configure(merged(LAN, firewall=firewall))
+    lan.up()
+    g, h = lan.static_guest(), lan.host
+    wait(lambda: said(lan) == {("addrsel.ula-below-ipv4", "lan")}, 6, "nothing is wrong")
+    for table, hook, match, at, families in ELSEWHERE:
+        chain = f"add table {table}; add chain {table} c {{ type filter {hook}; }}; add rule {table} c {match} "
+        for some in "tcp dport 25 drop", "udp sport 53 drop":
+            h.run("nft", chain + some)
+            assert ("path.dropped", "lan") not in said(lan), (table, hook, words(lan))
+            h.run("nft", "delete table " + table)
+        h.run("nft", chain + "drop")
+        [f] = [f for f in findings(lan) if f["severity"] == "error"]
+        assert (f["id"], f["subject"], f["fixable"]) == ("path.dropped", "lan", False), f
+        whose = "the answer to what they send" if at.endswith("answer") else "what they send"
+        where = f"over {families}: at {at.removesuffix(' answer')} {whose} ends in chain {table} c."
+        assert where in f["what"].replace(" (bridged)", "") and "drop" in f["evidence"]["rule"], f
+        for command in f["fix"][0]["commands"]:
+            h.run("sh", "-c", command)
+        if not table.startswith("netdev"):
+            assert ("path.dropped", "lan") not in said(lan), words(lan)
+            assert (g.ping(OUTSIDE4) or "IPv4" not in families) and (g.ping(OUTSIDE6) or "IPv6" not in families), f["fix"]
+        h.run("nft", "delete table " + table)
+    assert g.ping(OUTSIDE4) and g.ping(OUTSIDE6)
+
+
+def test_degraded(lan):
+    """What the daemon says of a network and no rule knows is said, with its command; not what another finding explains."""
+    h = lan.host
+    lan.static_guest()
+    h.run("nft", 'add table ip other; add chain ip other c { type filter hook prerouting priority -150; }; '
+          'add rule ip other c iifname "lan" udp dport 53 drop')
+    wait(lambda: lan.sixtap.network()["state"] == "degraded", 5)
+    [f] = [f for f in findings(lan) if f["severity"] == "error"]
+    assert (f["id"], f["subject"]) == ("network.degraded", "lan") and "ip other c" in f["what"], f
+    for command in f["fix"][0]["commands"]:
+        h.run("sh", "-c", command)
+    wait(lambda: lan.sixtap.network()["state"] == "up", 5)
+    assert ("network.degraded", "lan") not in said(lan), words(lan)
 
 
 def test_single_mac(lab):
