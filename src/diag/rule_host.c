@@ -364,7 +364,7 @@ static void judge_no_default_router(const struct snapshot *snap, struct findings
 		struct diag_fix *fix;
 
 		if (!host_may_need_ra(found, l) || !role_kernel_ra(snap, l->ifindex) || !host_processed(&l->conf6) ||
-		    l->conf6.accept_ra_defrtr == 0 || !(l->inet6_flags & SNAP_IF_RA_RCVD) || way_out(snap, found))
+		    l->conf6.accept_ra_defrtr == 0 || !role_ra_heard(snap, l, NULL) || way_out(snap, found))
 			continue;
 		address = ra_address(snap, l->ifindex);
 		if (!address && l->conf6.autoconf && l->conf6.accept_ra_pinfo)

@@ -102,6 +102,33 @@ static void add_default(struct host *h)
 	};
 }
 
+static void test_no_default_router(void **state)
+{
+	static const struct {
+		const char *why;
+		uint32_t flags;
+		bool counted, address, found;
+	} cases[] = {
+		{ "the kernel says so", SNAP_IF_RA_RCVD, false, true, true },
+		{ "it only says so where it had asked; they were counted", 0, true, true, true },
+		{ "an address, and nobody knows of what", 0, false, true, false },
+		{ "nothing has come of it yet", SNAP_IF_RA_RCVD, true, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct host *h = host_new();
+
+		h->links[0].inet6_flags = cases[i].flags;
+		h->counters[0].value = cases[i].counted;
+		h->addrs[0] = (struct snap_addr){ .ifindex = 2, .prefix = prefix("2001:db8::1/64"), .valid_s = 100, .preferred_s = 100 };
+		h->s->n_addrs = cases[i].address;
+		if (is_found(h, "ra.no-default-router", "eth0") != cases[i].found)
+			fail_msg("%s", cases[i].why);
+		host_free(h);
+	}
+}
+
 static void test_userspace(void **state)
 {
 	static const struct {
@@ -221,6 +248,7 @@ static void test_roles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_default_router),
 		cmocka_unit_test(test_userspace),
 		cmocka_unit_test(test_libvirt_lost),
 		cmocka_unit_test(test_unchecked),
