@@ -5,6 +5,7 @@
  * Theory of operation: each section of the catalogue is a file rule_*.c with
  * one table, `const struct rule_section rules_x`, listed in rules.c. A rule is
  * a pure function of the snapshot: no system call, no clock, nothing static.
+ * (rule_path.c, the last one, is silent where what was found so far explains it.)
  * found->roles (diag/role.h) tells what depends on an interface.
  * It speaks (findings_add()) only when something is really broken, or will be
  * at the next boot, for a guest, a network or the host's own connectivity; the
