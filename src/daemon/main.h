@@ -3,7 +3,7 @@
  * main - the process that changes the kernel, and the only one that takes requests
  *
  * Theory of operation
- * main holds what is wanted (networks.c), tells the engine and the resolver
+ * main holds what is wanted (networks_up.c), tells the engine and the resolver
  * what to serve (serve.c) and answers requests (answer.c). Whatever happens - a
  * request, a guest that comes or goes, a lease, a new engine - ends in one call,
  * networks_reconcile(): observe, plan, apply. So a fresh start, a restart after

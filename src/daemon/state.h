@@ -154,7 +154,6 @@ struct daemon_main {
 };
 
 /* networks.c */
-int networks_restore(struct daemon_main *d);		/* records → nets, guests */
 struct net *networks_find(struct daemon_main *d, const char *name);
 
 /**
@@ -181,20 +180,24 @@ int networks_reconcile(struct daemon_main *d, struct report *report, bool dry, j
  * Return: 0, or 1 when something is left to be done
  */
 int networks_keep(struct daemon_main *d, struct report *report);
+void networks_unstick(struct daemon_main *d);		/* what was set aside is tried again */
 void networks_reconcile_soon(struct daemon_main *d, mono_t delay);
 /* For what has been seen to already and only has to be looked at again: together with what else comes, at most 1 s later. */
 void networks_reconcile_together(struct daemon_main *d);
 bool networks_together_due(struct daemon_main *d, mono_t now);	/* asked by the timer; sets it again when not */
 /* Do at once what was put off: who the guests are is known, and none of it is a change that a request made. */
 void networks_settle(struct daemon_main *d);
+bool networks_ready(const struct daemon_main *d);	/* everything that was sent is served */
+const struct plan_result *networks_result(const struct daemon_main *d, const char *name);
+const struct d_guest *networks_guest_by_mac(const struct daemon_main *d, const char *network, const struct mac *mac);
+
+/* networks_up.c */
+int networks_restore(struct daemon_main *d);		/* records → nets, guests */
 /* What was before an `up --confirm`, as confirm.h keeps it; taken back by the usual way. Return: as networks_reconcile() */
 int networks_go_back(struct daemon_main *d, const json_t *before, struct report *report);
 int networks_up(struct daemon_main *d, const struct ctl_request *req, struct report *report, bool dry,
 		json_t **ret_changes);
 int networks_down(struct daemon_main *d, const struct ctl_request *req, struct report *report, json_t **ret_changes);
-bool networks_ready(const struct daemon_main *d);	/* everything that was sent is served */
-const struct plan_result *networks_result(const struct daemon_main *d, const char *name);
-const struct d_guest *networks_guest_by_mac(const struct daemon_main *d, const char *network, const struct mac *mac);
 
 /* guests.c: attach and notice */
 /*
