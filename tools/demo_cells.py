@@ -42,8 +42,8 @@ class Stage:
         self.router, self.outside = self.lab.upstream(self.host)
         self.sixtap = Sixtap(self.lab, self.host, self.config)
         Who(self.host, HOST_PORT)
-        wait(self.host6, 15, "the host gets an IPv6 address by SLAAC")
-        wait(self.host.default_route, 5, "the host gets an IPv6 default route by SLAAC")
+        wait(self.host6, 30, "the host gets an IPv6 address by SLAAC")
+        wait(self.host.default_route, 15, "the host gets an IPv6 default route by SLAAC")
         self.found = self.sysctls()
 
     def sysctls(self):
@@ -83,12 +83,12 @@ class Stage:
             g.close()
         try:
             wait(lambda: not [n for n, l in self.host.links().items() if l.get("linkinfo", {}).get("info_kind") == "tun"],
-                 5, "taps go with QEMU")
+                 15, "taps go with QEMU")
         except LabError as e:
             left.append(str(e))
         self.sixtap("down", "-q")
         try:
-            wait(lambda: not self.sixtap.processes(), 5, "the daemon ends with the last network")
+            wait(lambda: not self.sixtap.processes(), 15, "the daemon ends with the last network")
         except LabError as e:
             left.append(f"{e}: {self.sixtap.processes()}")
         left += [f"link {n}" for n in self.host.links() if n not in ("lo", "eth0")]

@@ -553,6 +553,14 @@ class Sixtap:
                     found[role] = pid
         return found
 
+    def kill(self):
+        """SIGKILL for all of them, first for the one that would start the others again, and with which some end by themselves."""
+        found = self.processes()
+        for role in sorted(found, key=lambda r: r != "monitor"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found[role], signal.SIGKILL)
+        wait(lambda: not self.processes(), 10, "the daemon is gone")
+
     def down(self):
         with contextlib.suppress(Exception):
             self("down", "-q", check=False, timeout=20)
@@ -591,7 +599,7 @@ class Guest:
                 text += f.read()[-1500:]
         return text
 
-    def boot(self, timeout=45):
+    def boot(self, timeout=120):
         """Wait for the guest's shell; returns the seconds since QEMU was started."""
         def connect():
             if self.process and self.process.poll() not in (None, 0):
@@ -602,7 +610,7 @@ class Guest:
                 return s
             except OSError:
                 s.close()
-        self.serial = wait(connect, 15, f"{self.name}: QEMU opens its control port")
+        self.serial = wait(connect, 30, f"{self.name}: QEMU opens its control port")
         self._reply("ready", timeout)
         return time.monotonic() - self.started
 
@@ -632,20 +640,20 @@ class Guest:
         out, self.buffer = self.buffer[:size], self.buffer[size:]
         return status, out.decode(errors="replace")
 
-    def sh(self, command, timeout=15):
+    def sh(self, command, timeout=60):
         """Run a command line in the guest: (status, output)."""
         with self.lock:
             self.counter += 1
             self.serial.sendall(f"{self.counter} {command}\n".encode())
             return self._reply(str(self.counter), timeout)
 
-    def out(self, command, timeout=15):
+    def out(self, command, timeout=60):
         status, text = self.sh(command, timeout)
         return text.strip() if status == 0 else ""
 
     def fetch(self, address, port, timeout=4):
         where = f"[{address}]" if ":" in address else address
-        return self.out(f"timeout {timeout} wget -q -O - http://{where}:{port}/cgi-bin/who", timeout + 10)
+        return self.out(f"timeout {timeout} wget -q -O - http://{where}:{port}/cgi-bin/who", timeout + 60)
 
     def addresses(self, dev="eth0"):
         """Usable IPv6 and IPv4 addresses: [(ipaddress, {flags})]; busybox ip prints no JSON."""

@@ -28,7 +28,7 @@
 
 #define WAIT_MS 4000 /* for an RA, or a DAD, to show whether it helped */
 #define LOOK_MS 250
-#define TEST_MS 2500 /* duplicate address detection, with its random delay */
+#define TEST_MS 4000 /* duplicate address detection, as rule_address.c has it */
 
 /* A finding that is being mended. */
 struct patient {

@@ -12,7 +12,7 @@
 #include "diag/rules.h"
 #include "diag/snapshot.h"
 
-#define TENTATIVE_MAX_MS 2000 /* one probe and a second; a tunnel's random delay, too */
+#define TENTATIVE_MAX_MS 4000 /* a random delay of up to a second, one probe and a second; a busy machine's work queue, too */
 
 static bool depends(const struct findings *found, const struct snap_link *l)
 {

@@ -77,7 +77,7 @@ class DoctorLab:
     def batch(ns, text):
         """Lines of ip(8); what is there already is no failure."""
         subprocess.run(["ip", "-n", ns.name, "-force", "-batch", "-"], input=text + "\n", text=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, timeout=30)
+                       stderr=subprocess.DEVNULL, timeout=150)
 
     # the router
 
@@ -181,14 +181,14 @@ class DoctorLab:
             for r in self.default6():
                 h.ip("-6", "route", "del", "default", "dev", "eth0", "proto", "ra", check=False)
             self.radvd(**RADVD)
-        self.wait_ra(lambda: self.default6() and self.slaac(), 8, "the host has an address and a default route by RA")
+        self.wait_ra(lambda: self.default6() and self.slaac(), 25, "the host has an address and a default route by RA")
 
     def warm(self):
         """Guests have spoken with the host, so that it knows them as neighbours."""
         for name in ("g1", "g2"):
             for gw in (NET4 + ".1", NET6 + ":1"):
-                wait(lambda: self.guests[name].ping(gw, timeout=1), 8, f"{name} reaches {gw}")
-        wait(lambda: self.guests["r1"].ping(OUTSIDE6, timeout=1), 8, "r1 reaches the outside")
+                wait(lambda: self.guests[name].ping(gw, timeout=1), 20, f"{name} reaches {gw}")
+        wait(lambda: self.guests["r1"].ping(OUTSIDE6, timeout=1), 20, "r1 reaches the outside")
 
     # the doctor
 
@@ -206,7 +206,7 @@ class DoctorLab:
         """{(id, subject)}, without infos."""
         return {(f["id"], f["subject"]) for f in self.doctor(*args)["findings"]}
 
-    def finding(self, id, subject=None, timeout=6):
+    def finding(self, id, subject=None, timeout=15):
         """Wait until it is found; returns it."""
         def look():
             self.last = self.doctor()["findings"]

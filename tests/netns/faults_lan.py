@@ -75,7 +75,7 @@ def slow_port(d):
 
 def known(d, name):
     """A guest whose port was made anew has spoken."""
-    wait(lambda: d.guests[name].ping(NET4 + ".1", timeout=1), 5, f"{name} reaches the host")
+    wait(lambda: d.guests[name].ping(NET4 + ".1", timeout=1), 15, f"{name} reaches the host")
 
 
 fault("tap.no-reader", "tpgone", no_reader)

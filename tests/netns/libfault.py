@@ -77,19 +77,21 @@ def check(fault, doctor, quiet, state=None):
     then = state() if state else None
     fault.make()
     try:
-        wait(fault.broken, 8, f"{name}: the symptom")
-        found = silent(doctor.look(*fault.options))
-        assert key in found, f"{name}: not found, but {found}"
+        wait(fault.broken, 20, f"{name}: the symptom")
+        try:
+            found = wait(lambda: (lambda f: f if key in f else None)(silent(doctor.look(*fault.options))), 10, interval=0.2)
+        except LabError:
+            raise AssertionError(f"{name}: not found, but {silent(doctor.look(*fault.options))}")
         others = {k: w for k, w in found.items() if k != key and k[0] not in fault.also}
         assert not others, f"{name}: found besides: {others}"
         if fault.fixable:
             p = doctor.run("doctor", "--fix", *fault.fix_options, *fault.options, check=False)
             left = silent(doctor.look(*fault.options))
             assert not left, f"{name}: left by --fix: {left}\n{p.stdout}{p.stderr}"
-            wait(lambda: not fault.broken(), 8, f"{name}: traffic after --fix\n{p.stdout}{p.stderr}")
+            wait(lambda: not fault.broken(), 20, f"{name}: traffic after --fix\n{p.stdout}{p.stderr}")
     finally:
         fault.restore()
-    wait(lambda: not silent(doctor.look(*fault.options)), 10, f"{name}: still found when it is put back: "
+    wait(lambda: not silent(doctor.look(*fault.options)), 20, f"{name}: still found when it is put back: "
          f"{silent(doctor.look(*fault.options))}", interval=0.3)
     if then is not None:
         now = state()

@@ -183,7 +183,7 @@ class RunGuest:
         program = self.lab.script("vmm", VMM)
         argv = sixtap.argv("run", network, "--name", name, *options, "--", "/usr/bin/python3", program, self.ns.name, *args)
         self.p = sixtap.ns.popen(*argv, log=f"vmm-{name}-{len(self.lab.children)}", env=dict(sixtap.env, **env))
-        wait(lambda: "READY" in self.text() or self.p.poll() not in (None, 0), 8, f"{name} runs")
+        wait(lambda: "READY" in self.text() or self.p.poll() not in (None, 0), 30, f"{name} runs")
         out = self.text()
         assert "READY" in out, out
         self.pid, self.mac = int(re.search(r"READY (\d+)", out)[1]), re.search(r"MAC (\S+)", out)[1]
@@ -266,9 +266,9 @@ class Office:
                     os.kill(int(re.search(r"READY (\d+)", f.read())[1]), signal.SIGKILL)
         if not self.sixtap.processes():
             return
-        wait(lambda: not self.macvtaps(), 5, "devices go with their guests")
+        wait(lambda: not self.macvtaps(), 15, "devices go with their guests")
         self.sixtap("down", "-q")
-        wait(lambda: not self.sixtap.processes(), 8, "the daemon ends with the last network")
+        wait(lambda: not self.sixtap.processes(), 20, "the daemon ends with the last network")
         assert sorted(self.host.links()) == self.found
         assert "sixtap" not in self.host.run("nft", "list", "tables").stdout
         left = [os.path.join(d, f) for d, _, files in os.walk(self.sixtap.run_dir) for f in files]

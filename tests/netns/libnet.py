@@ -89,8 +89,8 @@ class World:
         if uplink:
             self.router, self.outside = lab.upstream(self.host, slaac=slaac)
             if slaac:
-                wait(self.host6, 15, "the host gets an IPv6 address by SLAAC")
-                wait(self.host.default_route, 5, "the host gets an IPv6 default route by SLAAC")
+                wait(self.host6, 30, "the host gets an IPv6 address by SLAAC")
+                wait(self.host.default_route, 15, "the host gets an IPv6 default route by SLAAC")
         self.sixtap.write(config(lan=self.lan))
         self.found = self.state()
         self.n_guests = 0
@@ -128,7 +128,7 @@ class World:
         if not self.sixtap.processes() and not os.path.exists(self.sixtap.run_dir):
             return
         self.sixtap("down", "-q")
-        wait(lambda: not self.sixtap.processes(), 8, "the daemon ends with the last network")
+        wait(lambda: not self.sixtap.processes(), 20, "the daemon ends with the last network")
         # The uplink's own forwarding switch follows `all`; the kernel has no way of telling how it was.
         now, then = self.state(), self.found
         assert now["links"] == then["links"], f"links left behind: {set(now['links']) - set(then['links'])}"
@@ -175,7 +175,7 @@ class World:
             def resolved():
                 g.ping(gw, timeout=0.2)
                 return any(n.get("lladdr") for n in g.ipj("neigh", "show", gw))
-            wait(resolved, 8, f"{name} resolves {gw}")
+            wait(resolved, 20, f"{name} resolves {gw}")
         return g
 
 
@@ -201,7 +201,7 @@ class GuestNs(Ns):
     def addr(self, family=None):
         return [a["local"] for a in self.addresses("eth0", family)]
 
-    def slaac(self, timeout=8):
+    def slaac(self, timeout=20):
         """Wait for the address that the kernel makes of the RA."""
         def find():
             return [a["local"] for a in self.addresses("eth0", 6) if a.get("dynamic") and a["prefixlen"] == 64
@@ -223,7 +223,7 @@ class GuestNs(Ns):
         argv = ["dhclient", f"-{version}", "-1", "-v", "-sf", script, "-lf", base + ".leases", "-pf", base + ".pid",
                 "-cf", "/dev/null", "-e", f"OUT={base}.env", *args, "eth0"]
         if version == 6:
-            wait(lambda: self.addresses("eth0", 6, scope="link"), 8, "a link-local address")
+            wait(lambda: self.addresses("eth0", 6, scope="link"), 20, "a link-local address")
         p = self.run(*argv, timeout=timeout, check=False)
         self.client_log = p.stdout + p.stderr
         self.lease = {}

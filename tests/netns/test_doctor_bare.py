@@ -23,10 +23,10 @@ def h(lab):
     h.sysctl("net.ipv6.neigh.eth0.proxy_delay", 0)
     h.ip("-6", "route", "add", GUEST + "/128", "dev", "vif1")
     h.ip("-6", "neigh", "add", "proxy", GUEST, "dev", "eth0")
-    own = wait(lambda: h.addresses("vif1", 6, scope="link"), 5, "the link-local of vif1")[0]["local"]
+    own = wait(lambda: h.addresses("vif1", 6, scope="link"), 20, "the link-local of vif1")[0]["local"]
     g.ip("-6", "route", "add", "default", "via", own, "dev", "eth0")
-    wait(lambda: h.ping(GUEST, timeout=1), 5, "the guest answers the host")
-    wait(lambda: r.ping(GUEST, timeout=1), 5, "the guest answers the router")
+    wait(lambda: h.ping(GUEST, timeout=1), 20, "the guest answers the host")
+    wait(lambda: r.ping(GUEST, timeout=1), 20, "the guest answers the router")
     return h
 
 
@@ -64,7 +64,7 @@ def test_each_is_found_alone(h):
     assert said(h) == {("proxy.on-guest-side", "vif1")}
     h.ip("-6", "neigh", "del", "proxy", GUEST, "dev", "vif1")
     assert said(h) == set()
-    h.ping(GUEST)
+    wait(lambda: h.ping(GUEST, timeout=1), 20, "the host knows the guest as a neighbour")
     h.ip("-6", "route", "del", GUEST + "/128", "dev", "vif1")
     assert ("route.guest-missing", "vif1") in said(h)
     h.ip("-6", "route", "add", GUEST + "/128", "dev", "vif1")

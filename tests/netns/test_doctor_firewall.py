@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What firewalls, NAT rules and services of others break for guests, made with the tools that people use."""
-import contextlib, json, os, signal
+import json, os
 from lab import OUTSIDE4, OUTSIDE6, SIXTAP, Who, wait
 from doctorlab import DoctorLab, HOST4, NET4, NET6
 from libfault import Fault, check
@@ -46,6 +46,9 @@ class Row(Fault):
     def out(self, family=6):
         return self.t.nat_out(family)
 
+    def both_out(self):
+        wait(lambda: self.out(4) and self.out(6), 15, "guests reach the outside")
+
 
 class PlainDrop(Row):
     """A forward chain that an administrator wrote down."""
@@ -61,21 +64,21 @@ class PlainDrop(Row):
             self.nft("table inet other {\n chain forward { type filter hook forward priority 0; policy drop;\n"
                      " iifname \"br0\" accept\n oifname \"br0\" ct state established,related accept\n"
                      " iifname \"vr1\" accept\n oifname \"vr1\" accept\n }\n}\n")
-            assert self.out(4) and self.out(6)
+            self.both_out()
             return self.restore
 
         def unknown():
             """What can't be judged may accept: no alarm without being sure."""
             self.nft("table inet other {\n chain forward { type filter hook forward priority 0; policy drop;\n"
                      " meta mark 0x0 accept\n }\n}\n")
-            assert self.out(4)
+            wait(lambda: self.out(4), 15, "what can't be judged lets it pass")
             return self.restore
 
         def by_set():
             self.nft("table inet other {\n set ours { type ifname; elements = { \"br0\", \"eth0\", \"vr1\" } }\n"
                      " chain forward { type filter hook forward priority 0; policy drop;\n"
                      " iifname @ours oifname @ours accept\n }\n}\n")
-            assert self.out(4)
+            wait(lambda: self.out(4), 15, "the set lets it pass")
             return self.restore
         return [accepts, unknown, by_set]
 
@@ -188,7 +191,7 @@ class Services(Row):
             self.listen()
             self.nft(self.NFT.replace(" icmp type echo-request accept\n", " iifname \"br0\" udp dport 53 accept\n"
                                       " iifname \"br0\" meta l4proto { icmp, ipv6-icmp } accept\n"))
-            assert not self.broken()
+            wait(lambda: not self.broken(), 15, "the guest's questions are answered")
             return self.restore
         return [accepts]
 
@@ -207,7 +210,7 @@ class NatMissing(Row):
             self.make()
             for p, net in (("iptables-nft", NET4 + ".0/24"), ("ip6tables-nft", NET6 + ":/64")):
                 self.t.host.run(p, "-t", "nat", "-A", "POSTROUTING", "-s", net, "!", "-d", net, "-j", "MASQUERADE")
-            assert self.out(4) and self.out(6)
+            self.both_out()
             return self.restore
         return [by_iptables]
 
@@ -276,7 +279,7 @@ class Hijack(Row):
     def alikes(self):
         def local():
             self.make("tcp dport 80 fib daddr type local")
-            assert not self.broken()
+            wait(lambda: self.t.guests["g1"].fetch(OUTSIDE4, 80).startswith("outside "), 15, "the guest gets whom it asked for")
             return self.restore
 
         def to_the_host():
@@ -305,7 +308,7 @@ class Incomplete(Row):
             self.make()
             self.nft(f"table ip fwd4 {{\n chain out {{ type nat hook output priority -100;\n ip daddr {HOST4} tcp dport {PORT} dnat"
                      f" to {NET4}.12:80\n }}\n}}\n")
-            assert self.t.host.fetch(HOST4, PORT).startswith("g2 ")
+            wait(lambda: self.t.host.fetch(HOST4, PORT).startswith("g2 "), 15, "the host reaches its own port")
             return self.restore
         return [with_output]
 
@@ -340,7 +343,7 @@ def boot_would_undo(t):
     t.host.sysctl("net.ipv4.ip_forward", 0)
     assert not t.nat_out(4)
     t.settle()
-    assert t.nat_out(4)
+    wait(lambda: t.nat_out(4), 15, "IPv4 is forwarded again")
 
 
 def test_rules_of_ours_are_gone(world):
@@ -348,19 +351,16 @@ def test_rules_of_ours_are_gone(world):
     w = world
     w.up()
     g = w.static_guest()
-    wait(lambda: g.ping(OUTSIDE4, timeout=1), 8, "the guest reaches the outside")
+    wait(lambda: g.ping(OUTSIDE4, timeout=1), 20, "the guest reaches the outside")
     assert not [f for f in w.sixtap.json("doctor")["findings"] if f["id"] == "firewall.rules-missing"]
-    for pid in w.sixtap.processes().values():
-        with contextlib.suppress(ProcessLookupError):    # it ended with the one before
-            os.kill(pid, signal.SIGKILL)
-    wait(lambda: not w.sixtap.processes(), 5, "the daemon is gone")
+    w.sixtap.kill()
     assert not [f for f in w.sixtap.json("doctor")["findings"] if f["id"] == "firewall.rules-missing"]
     w.host.run("nft", "flush", "ruleset")
     assert not g.ping(OUTSIDE4, timeout=1)
     found = [f for f in w.sixtap.json("doctor", check=False)["findings"] if f["id"] == "firewall.rules-missing"]
     assert [f["subject"] for f in found] == ["inet sixtap"], found
     w.sixtap("doctor", "--fix", check=False)
-    wait(lambda: g.ping(OUTSIDE4, timeout=1), 10, "the guest reaches the outside again")
+    wait(lambda: g.ping(OUTSIDE4, timeout=1), 20, "the guest reaches the outside again")
     assert not [f for f in w.sixtap.json("doctor", check=False)["findings"] if f["id"] == "firewall.rules-missing"]
 
 
@@ -369,14 +369,14 @@ def test_ufw(lab):
     t = DoctorLab(lab)
     t.world = t
     fw = Ufw(t)
-    wait(lambda: t.nat_out(4) and t.nat_out(6), 5, "guests reach the outside")
+    wait(lambda: t.nat_out(4) and t.nat_out(6), 20, "guests reach the outside")
     fw.up()
-    wait(lambda: not t.nat_out(4) and not t.nat_out(6), 5, "ufw drops what guests send")
+    wait(lambda: not t.nat_out(4) and not t.nat_out(6), 20, "ufw drops what guests send")
     f = {x["id"]: x for x in t.doctor()["findings"]}["firewall.foreign-drop"]
     assert f["subject"] == "br0" and "ufw's chain" in f["what"], f["what"]
     assert "ufw route allow in on br0 out on eth0" in str(f["fix"]), f["fix"]
     t.doctor("--fix")
-    wait(lambda: t.nat_out(4) and t.nat_out(6), 5, "guests reach the outside again")
+    wait(lambda: t.nat_out(4) and t.nat_out(6), 20, "guests reach the outside again")
     assert "firewall.foreign-drop" not in {x["id"] for x in t.doctor()["findings"]}
 
 
@@ -384,11 +384,12 @@ def test_firewalld(lab):
     t = DoctorLab(lab)
     fw = Firewalld(t)
     fw.up()
-    wait(lambda: not t.nat_out(4), 5, "firewalld drops what guests send")
+    wait(lambda: not t.nat_out(4), 20, "firewalld drops what guests send")
     f = {x["id"]: x for x in t.doctor()["findings"]}["firewall.foreign-drop"]
     assert f["subject"] == "br0" and "firewalld's chain" in f["what"], f["what"]
     assert "firewall-cmd --zone=trusted --add-interface=br0" in str(f["fix"]), f["fix"]
     # The zone by its own tool, as the command says: it lets everything of br0 pass.
     fw.run("firewall-cmd", "--zone=trusted", "--add-interface=br0")
     found = {x["id"] for x in t.doctor()["findings"]}
-    assert ("firewall.foreign-drop" in found) == (not t.nat_out(4) or not t.nat_out(6)), found
+    flows = any(t.nat_out(4) and t.nat_out(6) for _ in range(3))
+    assert ("firewall.foreign-drop" in found) != flows, (found, flows)

@@ -3,7 +3,7 @@
 import pytest
 from doctorlab import DoctorLab
 from faults_host import ALL
-from lab import Lab
+from lab import Lab, wait
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,9 @@ def words(findings):
 def test_healthy(d):
     a = d.doctor()
     assert a["findings"] == [] and a["status"] == 0, words(a["findings"])
-    assert not a["unchecked"] and d.host_out6() and d.routed_in() and d.nat_out(6) and d.nat_out(4)
+    assert not a["unchecked"]
+    for flows in d.host_out6, d.routed_in, d.nat_out, lambda: d.nat_out(4):
+        wait(flows, 15, "what is healthy flows")
 
 
 @pytest.mark.parametrize("fault", ALL, ids=repr)

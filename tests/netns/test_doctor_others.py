@@ -27,7 +27,7 @@ class Routed:
             g.ip("route", "add", "default", "via", "198.51.100.2", "dev", "eth0", "onlink")
         self.proxies("add")
         self.doctor = Doctor(lab, self.host)
-        wait(lambda: self.reaches(G1) and self.reaches(G2), 15, "the router reaches both guests")
+        wait(lambda: self.reaches(G1) and self.reaches(G2), 30, "the router reaches both guests")
 
     def proxies(self, verb, *addresses):
         for a in addresses or (G1, G2):
@@ -55,7 +55,7 @@ class NobodyAnswers(Fault):
         def proxy_arp():
             self.make()
             self.t.host.sysctl("net.ipv4.conf.eth0.proxy_arp", 1)
-            assert not self.broken()
+            wait(lambda: not self.broken(), 15, "the kernel answers ARP for it")      # it takes 0.8 s for that, now and then
 
             def undo():
                 self.t.host.sysctl("net.ipv4.conf.eth0.proxy_arp", 0)
@@ -82,7 +82,9 @@ def test_networkmanager_looks_on(lab):
     # What counts is that a program of this name runs there.
     program = os.path.join(lab.dir, "NetworkManager")
     shutil.copy(shutil.which("sleep"), program)
-    h.popen(program, "120")
+    p = h.popen(program, "120")
+    comm = lambda: open(f"/proc/{p.pid}/comm").read().strip()
+    wait(lambda: comm() == "NetworkManager", 15, "it runs")      # and isn't `ip netns exec` any more
     index, kept = h.links()["vnet7"]["ifindex"], os.path.join(lab.dir, "nm")
 
     def judged(meta):

@@ -100,7 +100,7 @@ def test_broadcast_queue(lab):
         t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 25)
     stop_it = threading.Event()
 
-    def flood(wanted):
+    def flood(wanted, pause):
         s = t.peer.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         s.bind(("p0", 0))
         # Somebody who asks for everybody; or what nobody takes, and is on the lower device's account as well.
@@ -109,13 +109,13 @@ def test_broadcast_queue(lab):
         send = burst(s, frame, 200)
         while not stop_it.is_set():     # in bursts: the queue is worked off in between
             send()
-            time.sleep(0.02)
+            time.sleep(pause)
         s.close()
     assert not t.doctor.look("--probe")
     # With room in the queue, a flood of what nobody takes is no fault.
     for d in ("mt1", "hv"):
-        t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 1000)
-    thread = threading.Thread(target=flood, args=(False,), daemon=True)
+        t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 100000)
+    thread = threading.Thread(target=flood, args=(False, 0.02), daemon=True)
     thread.start()
     dropped = lambda: t.host.ipj("-s", "link", "show", "eth0")[0]["stats64"]["rx"]["dropped"]
     before = dropped()
@@ -125,7 +125,8 @@ def test_broadcast_queue(lab):
     stop_it.clear()
     for d in ("mt1", "hv"):
         t.host.ip("link", "set", d, "type", "macvtap" if d != "hv" else "macvlan", "bcqueuelen", 25)
-    thread = threading.Thread(target=flood, args=(True,), daemon=True)
+    # Far enough apart that a busy kernel has worked off one burst when the next one comes.
+    thread = threading.Thread(target=flood, args=(True, 0.25), daemon=True)
     thread.start()
     try:
         found = t.doctor.look("--probe")

@@ -23,7 +23,7 @@ def refuse(world, status, *argv, says, lines=None):
     assert answer["errors"]
     now = world.state()
     assert now == before, "something was changed all the same"
-    wait(lambda: world.sixtap.processes().keys() == daemon.keys(), 5, "no daemon stays that wasn't there")
+    wait(lambda: world.sixtap.processes().keys() == daemon.keys(), 15, "no daemon stays that wasn't there")
     return p.stderr, answer["errors"]
 
 
@@ -252,7 +252,7 @@ def test_daemon_that_hangs(lan):
         assert json.loads(p.stdout)["checked"] > 0, p.stdout + p.stderr
         p = lan.sixtap("map", check=False, timeout=20)
         assert p.returncode == 1 and "doesn't answer" in p.stderr, p.stdout + p.stderr
-        assert time.monotonic() - start < 16
+        assert time.monotonic() - start < 25
     finally:
         os.kill(main, signal.SIGCONT)
     assert lan.sixtap.network()["state"] == "up"
@@ -309,7 +309,7 @@ def test_readonly_lease_folder(world):
     world.up()
     first = world.guest("g1").udhcpc()
     world.sixtap("down")
-    wait(lambda: not world.sixtap.processes(), 5, "the daemon ends")
+    wait(lambda: not world.sixtap.processes(), 15, "the daemon ends")
     state = world.sixtap.state_dir
     # A read-only mount in the mount namespace that the daemon starts in.
     argv = ["unshare", "-m", "sh", "-c", f"mount --bind {state} {state} && mount -o remount,ro,bind {state} && exec \"$@\"", "sh",
@@ -319,7 +319,7 @@ def test_readonly_lease_folder(world):
         g = world.guest("g2")
         g.slaac()       # what needs no lease works
         text = wait(lambda: (lambda t: t if "lease" in t and ("read-only" in t.lower() or "cannot" in t) else None)(
-            world.sixtap("status").stdout + world.sixtap("status").stderr), 10, "`status` says that leases can't be written")
+            world.sixtap("status").stdout + world.sixtap("status").stderr), 30, "`status` says that leases can't be written")
         assert state in text or "read-only" in text.lower()
     else:
         assert p.returncode == 1 and "lease" in p.stderr and ("read-only" in p.stderr.lower() or "Read-only" in p.stderr), p.stderr
@@ -339,6 +339,6 @@ def test_kernel_refuses_in_the_middle(world):
             world.sixtap("down")
         else:
             assert p.returncode == 1 and p.stderr.strip(), (n, p.stderr)
-        wait(lambda: not world.sixtap.processes(), 8, f"step {n}: no daemon stays")
+        wait(lambda: not world.sixtap.processes(), 20, f"step {n}: no daemon stays")
         now = world.state()
         assert now == before, f"step {n} of {steps}: not everything was put back"

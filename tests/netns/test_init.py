@@ -135,8 +135,8 @@ def test_macvtap(office):
     answer = office.sixtap.json("up")
     assert answer["networks"][0]["mode"] == "macvtap" and not answer.get("errors"), answer
     g = RunGuest(office.sixtap, "g1", network="lan", addresses=["192.0.2.44/24"])
-    wait(lambda: g.ns.ping(office.OUT4), 8, "the guest is on the LAN")
-    wait(lambda: g.ns.ping(office.HOST4), 8, "and reaches the host")
+    wait(lambda: g.ns.ping(office.OUT4), 20, "the guest is on the LAN")
+    wait(lambda: g.ns.ping(office.HOST4), 20, "and reaches the host")
     # What is written is for whom it says, and a second one writes nothing over.
     assert office.sixtap("init", "macvtap", "eth0", check=False).returncode == 1 and text(path) == written
     office.sixtap.config = os.path.join(office.lab.dir, "other.yaml")

@@ -22,7 +22,7 @@ def screen(world, columns, *args, status=0, **env):
             break
         out += part
     os.close(master)
-    assert p.wait(10) == status, out.decode() + (p.stderr.read().decode() if p.stderr else "")
+    assert p.wait(30) == status, out.decode() + (p.stderr.read().decode() if p.stderr else "")
     return out.decode().replace("\r\n", "\n")
 
 

@@ -77,7 +77,7 @@ def test_foreign_guest(scene):
     """Somebody else's guest: its address is known from the kernel's neighbours."""
     g = scene.guest("win11", bridge="virbr0", accept_ra=0)
     g.ip("addr", "add", "192.168.122.50/24", "dev", "eth0")
-    wait(lambda: g.ping("192.168.122.1"), 5)
+    wait(lambda: g.ping("192.168.122.1"), 20)
     assert "192.168.122.50" in line(tree(scene), g.port)
 
 
@@ -88,9 +88,9 @@ def test_holder(scene):
         f.write(HOLD)
     os.chmod(tap, 0o755)
     p = scene.host.popen(tap, "-name", "guest=win11,debug-threads=on", "-uuid", "x", log="holder")
-    wait(lambda: "vnet4" in scene.host.links(), 5, "the tap")
+    wait(lambda: "vnet4" in scene.host.links(), 20, "the tap")
     scene.host.ip("link", "set", "vnet4", "master", "virbr0", "up")
-    wait(lambda: "● win11" in line(tree(scene), "vnet4"), 5, "the guest's name at its tap")
+    wait(lambda: "● win11" in line(tree(scene), "vnet4"), 20, "the guest's name at its tap")
     p.terminate()
     p.wait(5)
 

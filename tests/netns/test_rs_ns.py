@@ -131,10 +131,11 @@ def test_routers(lab):
             "--dhcp-range=::,constructor:eth0,ra-only,64,1h", "--ra-param=eth0,mtu:1480,low,60,600", "--pid-file=",
             "--dhcp-leasefile=/dev/null")
     host = link.host("host")
-    wait(lambda: len(host.default_route()) == 2, 15, "both routers answer")
-    ours = sixtap(host, "--json", "rs", "eth0")
+    wait(lambda: len(host.default_route()) == 2, 40, "both routers answer")
+    # Both within a second of each other, unless one of their programs stands still just then.
+    ours = wait(lambda: (lambda a: a if len(a["advertisements"]) == 2 else None)(sixtap(host, "--json", "rs", "eth0")), 15, "both at once")
     shape(ours, RS)
-    theirs = rdisc6(host)
+    theirs = wait(lambda: (lambda r: r if len(r) == 2 else None)(rdisc6(host)), 15, "rdisc6 hears both")
     by_router = {x["router"]: x for x in ours["advertisements"]}
     assert len(by_router) == 2 and set(by_router) == set(theirs)
     for router, fields in theirs.items():
@@ -159,8 +160,7 @@ def test_routers(lab):
             host.sysctl(f"net.ipv6.conf.eth0.{key}", value)
         host.ip("-6", "route", "flush", "proto", "ra")
         host.ip("-6", "addr", "flush", "dev", "eth0", "scope", "global")
-        answer = sixtap(host, "--json", "rs", "eth0", "--wait", "1")
-        assert len(answer["advertisements"]) == 2
+        answer = wait(lambda: (lambda a: a if len(a["advertisements"]) == 2 else None)(sixtap(host, "--json", "rs", "eth0")), 15, "both at once")
         assert any(why in x for x in answer["kernel"]["because"]), (knobs, answer["kernel"])
         assert bool(answer["kernel"]["default_routes"]) == ("autoconf" in knobs)
         assert bool(answer["kernel"]["addresses"]) == ("accept_ra_defrtr" in knobs)
@@ -181,7 +181,7 @@ def test_rs_without_answer_or_address(lab):
     a = link.host("a", forwarding=1, accept_ra=0, addresses=["2001:db8:77:1::1/64"])
     radvd(lab, a)
     host.sysctl("net.ipv6.conf.eth0.disable_ipv6", 1)
-    wait(lambda: host.run(SIXTAP, "rs", "eth0", "--wait", "1", check=False).returncode == 0, 10, "radvd answers")
+    wait(lambda: host.run(SIXTAP, "rs", "eth0", "--wait", "1", check=False).returncode == 0, 30, "radvd answers")
     answer = sixtap(host, "--json", "rs", "eth0")
     [ra] = answer["advertisements"]
     assert ra["lifetime"] == 1234 and any("disable_ipv6=1" in x for x in answer["kernel"]["because"])
@@ -200,11 +200,15 @@ def test_neighbours(lab):
     link.host("peer", addresses=["2001:db8::3/64"])
     router = link.host("router", forwarding=1, addresses=["2001:db8::1/64"])
     host.ip("-6", "route", "add", "default", "via", "2001:db8::1")
-    wait(lambda: host.ping("2001:db8::3"), 5)
+    wait(lambda: host.ping("2001:db8::3"), 20)
     for target, mac, is_router in (("2001:db8::3", "02:00:00:00:00:02", False), ("2001:db8::1", "02:00:00:00:00:03", True)):
-        answer = sixtap(host, "--json", "ns", target)
-        shape(answer, NS)
-        [a] = answer["advertisements"]
+        # Measured where it stands between two system calls: a machine that is busy gets a second chance.
+        for _ in range(4):
+            answer = sixtap(host, "--json", "ns", target)
+            shape(answer, NS)
+            [a] = answer["advertisements"]
+            if answer["solicitations"] == 1 and a["after"] < 0.5:
+                break
         assert (a["address"], a["mac"], a["router"], a["solicited"], a["override"]) == (target, mac, is_router, True, True)
         assert answer["interface"] == "eth0" and answer["solicitations"] == 1 and a["after"] < 0.5
         theirs = host.run("ndisc6", "-q", target, "eth0").stdout.strip().lower()
@@ -235,7 +239,7 @@ def test_neighbours(lab):
     from test_watch import ns_frame, raw
     rival = raw(lab.all["peer"], "eth0")
     p = subprocess.Popen(host.argv([SIXTAP, "--json", "ns", "--dad", "2001:db8::88", "--wait", "3"]), stdout=subprocess.PIPE, text=True)
-    wait(lambda: rival.send(ns_frame("2001:db8::88", src="::")) and p.poll() is not None, 15, interval=0.1)
+    wait(lambda: rival.send(ns_frame("2001:db8::88", src="::")) and p.poll() is not None, 30, interval=0.1)
     [a] = json.loads(p.stdout.read())["advertisements"]
     assert p.returncode == 1 and a["probe"] and a["mac"] == "02:00:00:00:00:99"
 
@@ -263,23 +267,24 @@ def test_without_ethernet(lab):
     na = icmp6("fe80::1", "fe80::2", struct.pack("!BBHI", 136, 0, 0, 0xe0000000) + tgt)[14:]
 
     def peer():
-        while select.select([fd], [], [], 10)[0]:
+        while not done.is_set():
+            if not select.select([fd], [], [], 0.1)[0]:
+                continue
             packet = os.read(fd, 2000)
             if packet[6] == 58 and packet[40] in (133, 135) and len(packet) > 47:
                 asked.append(packet)
                 os.write(fd, ra if packet[40] == 133 else na)
-            if len(asked) == 2:
-                return
-    asked = []
+    asked, done = [], threading.Event()
     t = threading.Thread(target=peer, daemon=True)
     t.start()
-    [a] = sixtap(host, "--json", "rs", "tun0", "--wait", "1")["advertisements"]
+    [a] = sixtap(host, "--json", "rs", "tun0")["advertisements"]
     assert a["router"] == "fe80::1" and a["lifetime"] == 600 and "mac" not in a
     assert len(asked[0]) == 48, "no source link-layer address in the question"
     [a] = sixtap(host, "--json", "ns", "fe80::1%tun0")["advertisements"]
     assert "mac" not in a and a["router"] and a["solicited"] and a["from"] == "fe80::1"
+    wait(lambda: w.saw(type="na", interface="tun0"), 20)
+    done.set()
     t.join(10)
-    wait(lambda: w.saw(type="na", interface="tun0"), 5)
     assert w.stop() == 0 and w.saw(type="ra", interface="tun0", direction="in") and w.saw(type="rs", interface="tun0", direction="out")
     assert "mac" not in w.saw(type="ra")[0]
     os.close(fd)

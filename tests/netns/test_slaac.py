@@ -57,9 +57,9 @@ def test_every_cell(lab, all_forwarding):
         s.setblocking(False)
         socks.append(s)
     batch(host, [f"link set c{i} up" for i in range(len(cells))])
-    wait(lambda: all(l["operstate"] == "UP" for n, l in host.links().items() if n != "lo"), 10, "carrier")
+    wait(lambda: all(l["operstate"] == "UP" for n, l in host.links().items() if n != "lo"), 40, "carrier")
     wait(lambda: len([a for l in host.ipj("-6", "addr", "show", "scope", "link") for a in l.get("addr_info", []) if not a.get("tentative")])
-         >= len([c for c in cells if c.get("addr_gen_mode") != 1 and not c.get("disable_ipv6")]), 10, "link-local addresses")
+         >= len([c for c in cells if c.get("addr_gen_mode") != 1 and not c.get("disable_ipv6")]), 40, "link-local addresses")
 
     answer = sixtap(host, "--json", "slaac", *[f"c{i}" for i in range(len(cells))])
     shape(answer, ANSWER)
@@ -80,7 +80,7 @@ def test_every_cell(lab, all_forwarding):
         return rs
     # An interface that would send one has sent it by the time the first has: but give every one the whole interval.
     with contextlib.suppress(LabError):
-        wait(lambda: all(r for r, p in zip(solicited(), predicted) if p[0]), 8)
+        wait(lambda: all(r for r, p in zip(solicited(), predicted) if p[0]), 20)
 
     def outcome():
         # Again each time: the neighbour table is the whole machine's, and while it is full the kernel reads only half an RA.
@@ -96,7 +96,7 @@ def test_every_cell(lab, all_forwarding):
                 got[int(hop["dev"][1:])][1] = True
         return got
     with contextlib.suppress(LabError):
-        wait(lambda: [tuple(o) for o in outcome()] == [p[1:] for p in predicted], 12, interval=0.3)
+        wait(lambda: [tuple(o) for o in outcome()] == [p[1:] for p in predicted], 30, interval=0.3)
     outcome()       # and what comes after that changes nothing
     measured = [(r, *o) for r, o in zip(solicited(), outcome())]
     wrong = [(cells[i], p, m) for i, (p, m) in enumerate(zip(predicted, measured)) if p != m]
@@ -168,7 +168,7 @@ def test_set_by(lab):
         for x in "pq":
             host.ip("link", "set", x + n, "addrgenmode", "none", "up")
         host.ip("link", "set", "p" + n, "master", n)
-    wait(lambda: all(host.addresses(n, 6, scope="link") for n in names), 5)
+    wait(lambda: all(host.addresses(n, 6, scope="link") for n in names), 20)
     v = p.slaac(*names)
     assert said(v["eth0"], "accept_ra=2")["set_by"] == "/etc/sysctl.d/70-mine.conf:3", v["eth0"]
     assert v["eth0"]["gets_address"] and v["eth0"]["gets_default_route"]
@@ -259,10 +259,11 @@ def test_networkd(lab):
     expected = {n: want for n, (_, want, *_) in NETWORKD.items()}
     expected["k0"] = (False, False)     # IPForward=yes is the whole host's
     states = lambda: p.run("sh", "-c", "cat /run/systemd/netif/links/*", check=False).stdout
-    wait(lambda: states().count("NETWORK_FILE=") == len(NETWORKD), 15, "networkd has taken its interfaces")
-    wait(lambda: outcome() == expected, 15, "what networkd makes of RAs")
+    wait(lambda: states().count("NETWORK_FILE=") == len(NETWORKD), 40, "networkd has taken its interfaces")
+    wait(lambda: outcome() == expected, 40, "what networkd makes of RAs")
     v = p.slaac(*names)
-    assert {n: (x["gets_address"], x["gets_default_route"]) for n, x in v.items()} == outcome() == expected
+    assert {n: (x["gets_address"], x["gets_default_route"]) for n, x in v.items()} == expected
+    wait(lambda: outcome() == expected, 10, "and that's still so")
     for n, (_, want, word, line) in NETWORKD.items():
         assert v[n]["handler"] == v[n]["manager"] == "systemd-networkd"
         assert said(v[n], word)["set_by"] == f"/run/systemd/network/10-{n}.network{line}", v[n]
@@ -294,20 +295,21 @@ def test_dhcpcd(lab):
     def there():
         s.send(prefix_ra(0))
         return host.addresses("eth0", 6) and host.default_route()
-    wait(there, 20, "dhcpcd has an address and a route")
+    wait(there, 60, "dhcpcd has an address and a route")
     v = p.slaac("eth0")["eth0"]
     assert v["handler"] == "dhcpcd" and v["gets_address"] and v["gets_default_route"] and v["sends_rs"], v
 
 
 def test_mend(lab):
-    """What is proposed does it: the README's chapter, as it runs."""
+    """What is proposed does it: the README's chapter, as it runs. Nothing comes unasked, so that what isn't there stays away."""
     link = Link(lab)
     radvd(lab, link.host("router", forwarding=1, accept_ra=0, addresses=["2001:db8:77:1::1/64"]),
-          "interface eth0 { AdvSendAdvert on; MinRtrAdvInterval 200; MaxRtrAdvInterval 600; AdvDefaultLifetime 1800; prefix 2001:db8:77:1::/64 { }; };\n")
+          "interface eth0 { AdvSendAdvert on; UnicastOnly on; MinRtrAdvInterval 200; MaxRtrAdvInterval 600; AdvDefaultLifetime 1800; prefix 2001:db8:77:1::/64 { }; };\n")
     host = link.host("host")
-    wait(host.default_route, 10)
+    # Who comes before radvd has its socket is answered when it asks again, after four seconds.
+    wait(host.default_route, 30)
     host.sysctl("net.ipv6.conf.all.forwarding", 1)
-    wait(lambda: not host.default_route(), 5, "the kernel forgets its default route")
+    wait(lambda: not host.default_route(), 15, "the kernel forgets its default route")
     text = sixtap(host, "slaac", "eth0")
     assert "accept_ra=1 with forwarding=1: a router ignores RAs unless accept_ra=2" in text, text
     assert "! address" in text and "no RA adds or renews one" in text and "✗ default route" in text

@@ -35,11 +35,13 @@ def sixtap(world, user, *argv, groups=None):
 def run(world, user, name, *options, groups=None):
     """Start a guest that stays; the process, or what it said on the way out."""
     program = world.lab.script("program", PROGRAM)
+    log = os.path.join(world.lab.dir, f"host-run-{name}.log")
+    before = os.path.getsize(log) if os.path.exists(log) else 0      # before it may write
     p = world.host.popen(*as_user(world, user, "run", "lan", "--name", name, *options, "--", "/usr/bin/python3", program, "stay",
                                   groups=groups), log=f"run-{name}", env=world.sixtap.env)
+    assert p.log == log
     text = lambda: open(p.log).read()
-    before = len(text())
-    wait(lambda: "TAP" in text()[before:] or p.poll() is not None, 8, "it runs, or doesn't")
+    wait(lambda: "TAP" in text()[before:] or p.poll() is not None, 30, "it runs, or doesn't")
     p.said = text()[before:]
     return p
 
@@ -56,7 +58,7 @@ def end(world, *processes):
     for p in processes:
         p.kill()
         p.wait(5)
-    wait(lambda: not [l for l in world.host.links().values() if l.get("linkinfo", {}).get("info_kind") == "tun"], 5,
+    wait(lambda: not [l for l in world.host.links().values() if l.get("linkinfo", {}).get("info_kind") == "tun"], 15,
          "taps go with their programs")
 
 
@@ -70,7 +72,7 @@ def test_allowed(users):
     uid = os.stat(f"/proc/{p.pid}").st_uid
     assert uid == pwd.getpwnam(ALICE).pw_uid, "QEMU is hers"
     end(users, p, q)
-    wait(lambda: not users.sixtap.guest("one"), 5, "it is gone when its program is")
+    wait(lambda: not users.sixtap.guest("one"), 15, "it is gone when its program is")
 
 
 def test_qemu(users):
@@ -78,13 +80,13 @@ def test_qemu(users):
     p = users.host.popen(*as_user(users, ALICE, "run", "lan", "--name", "vm", "--forward", "9000:80", "--queues", "2", "--",
                                   "qemu-system-x86_64", "-accel", "tcg", "-m", "64", "-display", "none", "-nodefaults", "-S"),
                          log="qemu", env=users.sixtap.env)
-    wait(lambda: p.poll() is not None or users.sixtap.guest("vm"), 10, "the guest is there")
-    wait(lambda: p.poll() is not None or "qemu" in open(f"/proc/{p.pid}/cmdline").read().split("\0")[0], 5, "QEMU runs")
+    wait(lambda: p.poll() is not None or users.sixtap.guest("vm"), 30, "the guest is there")
+    wait(lambda: p.poll() is not None or "qemu" in open(f"/proc/{p.pid}/cmdline").read().split("\0")[0], 20, "QEMU runs")
     time.sleep(1)
     assert p.poll() is None, open(p.log).read()
     assert users.sixtap.guest("vm")["forwards"] == [{"spec": "9000:80/tcp", "state": "waiting", "runtime": True}]
     end(users, p)
-    wait(lambda: not users.sixtap.guest("vm"), 5, "all of it goes with QEMU")
+    wait(lambda: not users.sixtap.guest("vm"), 15, "all of it goes with QEMU")
 
 
 def test_not_allowed(users):
@@ -115,7 +117,7 @@ def test_declared_guests(users):
     end(users, p)
     program = users.lab.script("sleep", "#!/bin/sh\nexec sleep 60\n")
     p = users.host.popen(*users.sixtap.argv("run", "lan", "--name", "alices", "--", program), log="root")     # at once
-    wait(lambda: users.sixtap.guest("alices")["state"] == "attached", 5, "root may, too")
+    wait(lambda: users.sixtap.guest("alices")["state"] == "attached", 20, "root may, too")
     end(users, p)
 
 
@@ -234,22 +236,27 @@ def test_denial_of_service(users, what):
     cpu = lambda: sum(map(int, open(f"/proc/{main}/stat").read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
     before = memory()
     p = users.host.popen("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--", "/usr/bin/python3",
-                         users.lab.script("abuse", ABUSE), os.path.join(users.sixtap.run_dir, "control"), what, "4", log="abuse")
-    for _ in range(5):
+                         users.lab.script("abuse", ABUSE), os.path.join(users.sixtap.run_dir, "control"), what, "90", log="abuse")
+    took = []
+    for _ in range(7):
         t = time.monotonic()
         users.sixtap("status")
         assert sixtap(users, BOB, "status").returncode == 0
-        assert time.monotonic() - t < 1.0
+        took.append(time.monotonic() - t)
         time.sleep(0.1)
-    wait(lambda: "DONE" in open(p.log).read(), 15, open(p.log).read())
-    used, t = cpu(), time.monotonic()
+    assert sorted(took)[3] < 1.0, took      # a machine that stands still now and then is no fault of main's
+    wait(lambda: "DONE" in open(p.log).read(), 30, open(p.log).read())
     assert memory() - before < 16 << 10, "kB more"
-    time.sleep(0.5)
-    assert cpu() - used < 0.3, "main isn't busy with it"
+
+    def calm():
+        used = cpu()
+        time.sleep(0.5)
+        return cpu() - used < 0.3
+    wait(calm, 10, "main isn't busy with it")
     if what == "asks":
         assert int(open(p.log).read().split()[1]) < 40 + 3 * 20 + 20
     assert len(os.listdir(f"/proc/{main}/fd")) < 64
     p.kill()
     p.wait(5)
     assert users.sixtap.processes()["main"] == main, "it is the same process still"
-    wait(lambda: sixtap(users, ALICE, "status").returncode == 0, 5, "and the user is heard again")
+    wait(lambda: sixtap(users, ALICE, "status").returncode == 0, 15, "and the user is heard again")

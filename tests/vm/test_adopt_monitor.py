@@ -79,26 +79,24 @@ def test_a_monitor_of_somebody_elses(lab):
     with open(saved) as f:
         assert f"{{ subject: 'macvtap0', monitor: '{foreign.path}' }}" in f.read()
     assert sixtap("adopt", "macvtap0").stdout.count(foreign.path) == 1, "it stays when it isn't named again"
-    a = wait(lambda: [str(x.ip) for x, _ in g.addresses() if str(x.ip).startswith(PREFIX)], 30, "an address", interval=0.3)[0]
-    wait(lambda: group_of(a) in wire.groups("macvtap0"), 5, "its group")
+    a = wait(lambda: [str(x.ip) for x, _ in g.addresses() if str(x.ip).startswith(PREFIX)], 90, "an address", interval=0.3)[0]
+    wait(lambda: group_of(a) in wire.groups("macvtap0"), 30, "its group")
     assert foreign.greeting(0.3) is None, "a monitor has one client"
 
     # The daemon is killed; the next one reads the file. And QEMU is another one.
-    for pid in sixtap.processes().values():
-        os.kill(pid, 9)
-    wait(lambda: not sixtap.processes(), 5, "they have ended")
+    sixtap.kill()
     sixtap("up", "-q")
-    wait(lambda: "qmp" in because(sixtap), 5, "it is asked again")
+    wait(lambda: "qmp" in because(sixtap), 30, "it is asked again")
     os.kill(g.pid, 9)
-    g.process.wait(5)
+    g.process.wait(30)
     os.unlink(foreign.path)
-    wait(lambda: "qmp" not in because(sixtap), 5, "its QEMU is gone")
-    wait(lambda: f"its QEMU can't be asked: {foreign.path}: No such file" in sixtap("status").stdout, 5, "and status says so")
+    wait(lambda: "qmp" not in because(sixtap), 30, "its QEMU is gone")
+    wait(lambda: f"its QEMU can't be asked: {foreign.path}: No such file" in sixtap("status").stdout, 30, "and status says so")
     g = foreign.start()
-    wait(lambda: "qmp" in because(sixtap), 20, "the new one is found at the tick")
+    wait(lambda: "qmp" in because(sixtap), 60, "the new one is found at the tick")
 
     sixtap("release", "macvtap0")
-    assert foreign.greeting(5)["QMP"], "we have hung up"
+    assert (foreign.greeting(30) or {}).get("QMP"), "we have hung up"
     assert g.process.poll() is None
     with open(saved) as f:
         assert "macvtap0" not in f.read()

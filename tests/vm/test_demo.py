@@ -20,8 +20,30 @@ def online(stage, name):
     """The guest has all its addresses."""
     m = Measure(stage, name) if len(stage.guests) > 1 else None
     g = stage.guests[name]
-    wait(lambda: g.out("cat /run/address6") and g.out("grep ^ip= /run/lease4"), 20, f"{name} has its leases", interval=0.3)
+    wait(lambda: g.out("cat /run/address6") and g.out("grep ^ip= /run/lease4"), 60, f"{name} has its leases", interval=0.3)
+    # The address is written down before it is the interface's.
+    wait(lambda: {a.version for a, _ in g.addresses() if not a.ip.is_link_local} == {4, 6}, 30, f"{name} has its addresses", interval=0.3)
     return m or g
+
+
+class Pings:
+    """A guest's unbroken stream of pings. The guest is slow, and may be stopped with several on their way: what counts are gaps."""
+
+    def __init__(self, guest, address):
+        self.guest, self.log = guest, "/run/flow-" + address.replace(":", "_")
+        guest.sh(f"ping -i 0.1 {address} >{self.log} 2>&1 & echo $! >{self.log}.pid")
+        wait(self.seen, 30, f"the first answer of {address}", interval=0.3)
+
+    def seen(self):
+        return {int(n) for n in re.findall(r"bytes from .* seq=(\d+)", self.guest.out(f"cat {self.log}"))}
+
+    def lost(self):
+        """The numbers of those that nobody answered, before others that somebody did."""
+        last = max(self.seen())
+        wait(lambda: max(self.seen()) > last + 5, 30, "pings are answered still", interval=0.3)
+        self.guest.sh(f"kill -INT $(cat {self.log}.pid)")
+        seen = self.seen()
+        return sorted(set(range(max(seen))) - seen)
 
 
 def test_every_cell_of_the_demo(up, lab):
@@ -31,7 +53,7 @@ def test_every_cell_of_the_demo(up, lab):
     def row(name):
         m = Measure(up, name)
         for key, _ in CELLS:
-            results[name, key] = m.cell(key)
+            results[name, key] = m.cell(key, 45)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(row, GUESTS))
     bad = {k: r.text for k, r in results.items() if not r.ok}
@@ -44,8 +66,8 @@ def test_killed_qemu_leaves_nothing(up, lab):
     online(up, "web")
     assert len(taps(up)) == 1 and up.sixtap.guest("web")["state"] == "attached"
     os.kill(up.guests["web"].pid, signal.SIGKILL)
-    wait(lambda: not taps(up), 5, "the tap is gone")
-    wait(lambda: up.sixtap.guest("web")["state"] == "declared", 5, "`status` knows it")
+    wait(lambda: not taps(up), 15, "the tap is gone")
+    wait(lambda: up.sixtap.guest("web")["state"] == "declared", 15, "`status` knows it")
     # And the same guest starts again, with the same addresses.
     up.guests.pop("web").close()
     boot(up, "web")
@@ -56,15 +78,15 @@ def test_killed_qemu_leaves_nothing(up, lab):
 def test_daemonize(up, lab):
     boot(up, "web", daemonize=True)
     g = up.guests["web"]
-    assert g.process.wait(10) == 0, "the first process ends"
+    assert g.process.wait(60) == 0, "the first process ends"
     online(up, "web")
     assert len(taps(up)) == 1
-    assert up.outside.fetch(UPLINK4, GUESTS["web"]).startswith("web")
+    wait(lambda: up.outside.fetch(UPLINK4, GUESTS["web"]).startswith("web"), 30, "the forwarded port")
     pid = g.pid
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)
-    wait(lambda: not taps(up), 5, "the tap is gone")
-    wait(lambda: up.sixtap.guest("web")["state"] == "declared", 5, "`status` knows it")
+    wait(lambda: not taps(up), 15, "the tap is gone")
+    wait(lambda: up.sixtap.guest("web")["state"] == "declared", 15, "`status` knows it")
 
 
 def test_queues(up, lab):
@@ -73,7 +95,8 @@ def test_queues(up, lab):
     online(up, "web")
     queues = g.out("ls /sys/class/net/eth0/queues")
     assert queues.count("rx-") == 2 and queues.count("tx-") == 2, queues
-    assert g.fetch(OUTSIDE4, 80).startswith("outside") and g.fetch(OUTSIDE6, 80).startswith("outside")
+    for outside in OUTSIDE4, OUTSIDE6:
+        wait(lambda: g.fetch(outside, 80).startswith("outside"), 30, f"the guest reaches {outside}")
 
 
 def test_daemon_dies_under_a_running_guest(up, lab):
@@ -81,24 +104,21 @@ def test_daemon_dies_under_a_running_guest(up, lab):
     boot(up, "web")
     g = up.guests["web"]
     online(up, "web")
-    g.sh(f"ping -q -i 0.1 {OUTSIDE6} >/run/flow 2>&1 & echo $! >/run/flow.pid; "
-         f"ping -q -i 0.1 {OUTSIDE4} >/run/flow4 2>&1 & echo $! >/run/flow4.pid")
+    flows = Pings(g, OUTSIDE6), Pings(g, OUTSIDE4)
     for role in ("resolver", "engine", "main", "monitor"):
-        before = wait(lambda: (lambda p: p if len(p) == 4 else None)(up.sixtap.processes()), 15, "all four run")
+        before = wait(lambda: (lambda p: p if len(p) == 4 else None)(up.sixtap.processes()), 30, "all four run")
         os.kill(before[role], signal.SIGKILL)
-        wait(lambda: not alive(before[role]), 3, "dead")
+        wait(lambda: not alive(before[role]), 15, "dead")
         if role == "monitor":
             up.sixtap("up", "-q")
-    wait(lambda: len(up.sixtap.processes()) == 4, 15, "all four run")
-    for f in ("flow", "flow4"):
-        g.sh(f"kill -INT $(cat /run/{f}.pid); sleep 0.3")
-        m = re.search(r"(\d+) packets transmitted, (\d+) packets received", g.out(f"cat /run/{f}"))
-        assert int(m[1]) >= 3 and int(m[1]) - int(m[2]) <= 1, m[0]       # the last may be on its way
+    wait(lambda: len(up.sixtap.processes()) == 4, 30, "all four run")
+    for f in flows:
+        assert f.lost() == []
     assert len(taps(up)) == 1
-    wait(lambda: up.sixtap.guest("web")["state"] == "attached", 10, "the guest is known")
+    wait(lambda: up.sixtap.guest("web")["state"] == "attached", 30, "the guest is known")
     status, _ = g.sh("kill -USR1 $(cat /run/udhcpc.pid); sleep 1; grep -q 192.168.150.10 /run/lease4")
     assert status == 0
-    assert up.outside.fetch(UPLINK4, GUESTS["web"]).startswith("web")
+    wait(lambda: up.outside.fetch(UPLINK4, GUESTS["web"]).startswith("web"), 30, "the forwarded port")
 
 
 def test_config_changes_under_a_running_guest(up, lab):
@@ -106,15 +126,13 @@ def test_config_changes_under_a_running_guest(up, lab):
     boot(up, "web")
     g = up.guests["web"]
     online(up, "web")
-    g.sh(f"ping -q -i 0.1 {OUTSIDE6} >/run/flow 2>&1 & echo $! >/run/flow.pid")
+    flow = Pings(g, OUTSIDE6)
     with open(up.config) as f:
         text = f.read()
     up.sixtap.write(text.replace("8080:80", "8088:80"))
     assert up.sixtap.json("up")["changed"] is True
-    assert up.outside.fetch(UPLINK4, 8088).startswith("web")
-    g.sh("kill -INT $(cat /run/flow.pid); sleep 0.3")
-    m = re.search(r"(\d+) packets transmitted, (\d+) packets received", g.out("cat /run/flow"))
-    assert int(m[1]) - int(m[2]) <= 1, m[0]
+    wait(lambda: up.outside.fetch(UPLINK4, 8088).startswith("web"), 30, "the new port")
+    assert flow.lost() == []
 
 
 def test_privacy_addresses(up, lab):
@@ -124,5 +142,5 @@ def test_privacy_addresses(up, lab):
 
     def addresses():
         return [a for a, flags in g.addresses() if a.version == 6 and a.ip in up.gateway6.network and a.network.prefixlen == 64]
-    wait(lambda: len(addresses()) >= 2, 20, "two addresses by SLAAC", interval=0.3)
-    assert g.fetch(OUTSIDE6, 80).startswith("outside")
+    wait(lambda: len(addresses()) >= 2, 60, "two addresses by SLAAC", interval=0.3)
+    wait(lambda: g.fetch(OUTSIDE6, 80).startswith("outside"), 30, "the guest reaches the outside")

@@ -42,19 +42,19 @@ def test_a_guest_on_the_lan(office):
     office.up(host_access="yes", guests={"web": {"mac": MAC}})
     g = start(office, "web")
     g.boot()
-    a4 = wait(lambda: re.search(r"^ip='?([\d.]+)", g.out("cat /run/lease4 2>/dev/null || :"), re.M), 30, "a lease of the LAN's server", 0.3)[1]
-    a6 = wait(lambda: [a for a in re.findall(r"inet6 (2001:db8:5:\S+)/64", g.out("ip -6 addr show dev eth0"))], 20,
+    a4 = wait(lambda: re.search(r"^ip='?([\d.]+)", g.out("cat /run/lease4 2>/dev/null || :"), re.M), 90, "a lease of the LAN's server", 0.3)[1]
+    a6 = wait(lambda: [a for a in re.findall(r"inet6 (2001:db8:5:\S+)/64", g.out("ip -6 addr show dev eth0"))], 90,
               "an address by the LAN's RAs", 0.3)[0]
     assert a4.startswith("192.0.2.1") and MAC in g.out("ip link show eth0")
     reaches = lambda address: g.sh(f"ping -c 1 -W 2 {address}")[0] == 0
     for address in (office.OUT4, office.OUT6, office.HOST4, office.HOST6):
-        wait(lambda: reaches(address), 10, f"the guest reaches {address}")
+        wait(lambda: reaches(address), 30, f"the guest reaches {address}")
     for ns, who in ((office.out, "outside"), (office.host, "the host")):
         for address in (a4, a6):
-            wait(lambda: ns.ping(address), 10, f"{who} reaches {address}")
+            wait(lambda: ns.ping(address), 30, f"{who} reaches {address}")
     link = office.macvtaps()["macvtap0"]
     assert link["address"] == MAC and not office.host.addresses("macvtap0", scope=None)
     assert office.sixtap.guest("web", "office")["state"] == "attached"
     os.kill(g.pid, signal.SIGKILL)
-    wait(lambda: not office.macvtaps(), 5, "the device goes with QEMU")
-    wait(lambda: not os.listdir(os.path.join(office.sixtap.run_dir, "qmp")), 3, "and its monitor's socket")
+    wait(lambda: not office.macvtaps(), 15, "the device goes with QEMU")
+    wait(lambda: not os.listdir(os.path.join(office.sixtap.run_dir, "qmp")), 15, "and its monitor's socket")

@@ -49,7 +49,7 @@ class Offices:
         start = lambda argv: self.host.popen(*self.sixtap.argv("run", mode, "--name", "g-" + mode, "--", *argv),
                                              log="run-" + mode, env=self.sixtap.env)
         g = self.guests[mode] = Guest(self.lab, "g-" + mode, start, append="dhcp4=no dhcp6=no tempaddr=2")
-        g.boot(90)
+        g.boot()
         g.sh("ip link set eth0 down; echo 3 >/proc/sys/net/ipv6/conf/eth0/addr_gen_mode; "
              "echo 1 >/proc/sys/net/ipv6/conf/eth0/dad_transmits; ip link set eth0 up")
 
@@ -59,11 +59,11 @@ class Offices:
     def macvtap(self, mode):
         return self.sixtap.guest("g-" + mode, mode)["macvtap"]
 
-    def reaches(self, address, timeout=1):
-        """From the peer, which has forgotten everybody."""
+    def reaches(self, address, timeout=1, tries=8):
+        """From the peer, which has forgotten everybody. A guest that it does reach answers late, where five are emulated at once."""
         self.peer.ip("neigh", "flush", "all", check=False)
         target = address + "%sw" if address.startswith("fe80") else address
-        return any(self.peer.run("ping", "-n", "-c", 1, "-W", timeout, target, check=False).returncode == 0 for _ in range(2))
+        return any(self.peer.run("ping", "-n", "-c", 1, "-W", timeout, target, check=False).returncode == 0 for _ in range(tries))
 
 
 @pytest.mark.skipif(not os.path.exists(GUEST + "/vmlinuz"), reason="no guest image: tools/guest-image")
@@ -73,37 +73,38 @@ def test_every_mode(lab):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(o.boot, MODES))
     for m in MODES:
-        have = wait(lambda: (lambda a: a if len(a) >= 3 else None)(o.addresses(m)), 40, f"{m}: three addresses", interval=0.5)
+        have = wait(lambda: (lambda a: a if len(a) >= 3 else None)(o.addresses(m)), 120, f"{m}: three addresses", interval=0.5)
         assert not any("ff:fe" in a for a in have), "addresses made of the MAC work by accident: they'd prove nothing"
-        found = [a for a in have if o.reaches(a)]
+        found = [a for a in have if o.reaches(a, tries=8 if m == "source" else 2)]
         # In mode source the kernel lets in all that a listed sender sends, whoever it is for.
         assert (found == have) == (m == "source"), f"{m}, multicast: off: {found} of {have}"
 
     o.up("auto")
     for m in MODES:
         want = lambda: {group_of(a) for a in o.addresses(m)} <= {g["group"] for g in o.macvtap(m)["groups"]}
-        wait(want, 10, f"{m}: the groups of all its addresses")
+        wait(want, 40, f"{m}: the groups of all its addresses")
         assert [a for a in o.addresses(m) if not o.reaches(a)] == [], f"{m}, multicast: auto"
-        d = o.macvtap(m)
-        assert d["monitor"] and all("qmp" in g["because"] for g in d["groups"]), (m, d)
+        d = lambda: o.macvtap(m)
+        assert d()["monitor"], (m, d())
+        wait(lambda: all("qmp" in g["because"] for g in d()["groups"]), 20, f"{m}: QEMU tells of each group")
 
     # What the guest adds and takes away follows by QMP alone, too.
     g, a = o.guests["vepa"], f"{PREFIX}::5a:5a5a"
     def add():
         assert g.sh(f"ip addr add {a}/64 dev eth0")[0] == 0
-        wait(lambda: a in o.addresses("vepa"), 8, "duplicate address detection ends", interval=0.3)
+        wait(lambda: a in o.addresses("vepa"), 40, "duplicate address detection ends", interval=0.3)
     add()
-    wait(lambda: group_of(a) in {x["group"] for x in o.macvtap("vepa")["groups"]}, 5, "a new address")
+    wait(lambda: group_of(a) in {x["group"] for x in o.macvtap("vepa")["groups"]}, 30, "a new address")
     assert o.reaches(a)
     g.sh(f"ip addr del {a}/64 dev eth0")
-    wait(lambda: group_of(a) not in {x["group"] for x in o.macvtap("vepa")["groups"]}, 5, "and gone")
+    wait(lambda: group_of(a) not in {x["group"] for x in o.macvtap("vepa")["groups"]}, 30, "and gone")
 
     # The engine is killed: another one asks QEMU again.
     o.sixtap("status")
     before = o.sixtap.json("status")["daemon"]["processes"]["engine"]
     os.kill(before, 9)
     add()
-    wait(lambda: group_of(a) in {x["group"] for x in o.macvtap("vepa")["groups"]}, 25, "what came meanwhile")
+    wait(lambda: group_of(a) in {x["group"] for x in o.macvtap("vepa")["groups"]}, 60, "what came meanwhile")
     assert o.reaches(a)
 
     o.up("all")
