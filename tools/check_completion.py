@@ -79,7 +79,7 @@ CASES = [
 
 def complete(line, env, cwd, framework):
     p = subprocess.run(["bash", "--norc", "--noprofile", "-c", DRIVER, "bash", os.path.join(TOP, "completions/sixtap.bash"),
-                        framework, line], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd, timeout=20)
+                        framework, line], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd, timeout=120)
     return [l for l in p.stdout.split("\n") if l], p.returncode
 
 

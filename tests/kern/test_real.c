@@ -601,12 +601,12 @@ static uint16_t checksum(const uint8_t *p, size_t n, uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-/* A router at up1: answers each RS that it hears with an RA, for two seconds. Never returns. */
+/* A router at up1: answers the first RS that it hears with an RA, and ends. Never returns. */
 static void router(void)
 {
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_IPV6));
 	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IPV6) };
-	const struct timeval limit = { .tv_sec = 3 };
+	const struct timeval limit = { .tv_sec = 30 };
 	struct ifreq ifr = { .ifr_name = "up1" };
 	uint8_t in[1500], ra[14 + 40 + 16] = {
 		0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x86, 0xdd,	/* Ethernet */
@@ -650,7 +650,7 @@ static struct ops *confirm_ops(uint32_t timeout_ms)
 
 static void test_confirm_route(void **state)
 {
-	_cleanup_(ops_freep) struct ops *ops = confirm_ops(300), *longer = confirm_ops(5000);
+	_cleanup_(ops_freep) struct ops *ops = confirm_ops(300), *longer = confirm_ops(20000);
 	_cleanup_(report_freep) struct report *report = report_new();
 	int status;
 
@@ -660,7 +660,7 @@ static void test_confirm_route(void **state)
 
 	mono_t start = mono_now();
 	assert_int_equal(kern_apply(real.kern, ops, NULL, report), 0);
-	assert_true(mono_now() - start >= 300 * MONO_MS && mono_now() - start < MONO_S);
+	assert_true(mono_now() - start >= 300 * MONO_MS && mono_now() - start < 10 * MONO_S);
 	assert_int_equal(report_n(report), 1);
 	assert_int_equal(report_get(report, 0)->severity, SEVERITY_WARNING);
 	assert_string_equal(report_get(report, 0)->what,
@@ -674,7 +674,7 @@ static void test_confirm_route(void **state)
 	start = mono_now();
 	assert_int_equal(kern_apply(real.kern, longer, NULL, report), 0);
 	assert_int_equal(report_n(report), 1);
-	assert_true(mono_now() - start < 3 * MONO_S);
+	assert_true(mono_now() - start < 15 * MONO_S);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
@@ -683,7 +683,7 @@ static void test_confirm_route(void **state)
 
 	start = mono_now();
 	assert_int_equal(kern_apply(real.kern, longer, NULL, report), 0);
-	assert_true(mono_now() - start < 200 * MONO_MS);	/* there already */
+	assert_true(mono_now() - start < 5 * MONO_S);	/* there already: nothing is waited for */
 }
 
 /* ---------------------------------------------------------------- without rights */

@@ -210,13 +210,13 @@ class GuestNs(Ns):
 
     # other people's clients; each returns the address it configured
 
-    def udhcpc(self, *args, timeout=15):
+    def udhcpc(self, *args, timeout=60):
         p = self.run(os.path.join(GUEST, "busybox"), "udhcpc", "-i", "eth0", "-n", "-q", "-t", 10, "-T", 1, "-S", "-s",
                      self.lab.script("udhcpc", UDHCPC), *args, timeout=timeout)
         self.client_log = p.stdout + p.stderr
         return self.addr(4)[0]
 
-    def dhclient(self, version, *args, timeout=25):
+    def dhclient(self, version, *args, timeout=90):
         """ISC's client. The lease is left in self.lease as the variables that its script got."""
         base = os.path.join(self.lab.dir, f"{self.short}-dhclient{version}")
         script = self.lab.script("dhclient", DHCLIENT)

@@ -114,7 +114,7 @@ def test_real_traffic(lab):
     lines = w.lines()
     frames = [x for x in lines if "direction" in x]
     assert {x["interface"] for x in frames} >= {"phost", "prouter"}
-    assert all(x["version"] == 1 for x in lines) and all(b["time"] - a["time"] > -0.01 for a, b in zip(frames, frames[1:]))
+    assert all(x["version"] == 1 for x in lines) and all(b["time"] - a["time"] > -0.5 for a, b in zip(frames, frames[1:]))
     summary = lines[-1]["summary"]
     assert summary["lost"] == 0 and summary["frames"] == summary["shown"] == len(frames)
     mac = "02:00:00:00:00:02"

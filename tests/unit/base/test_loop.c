@@ -205,8 +205,15 @@ static void test_linger(void **state)
 {
 	struct bench *b = *state;
 
-	assert_true(sleeps(b, 0) >= 10);
-	assert_true(get_nprocs() == 1 || sleeps(b, 50 * MONO_MS) < 10);
+	long slept = 0;
+
+	/* A machine that is busy with others lets a timer fall due before we come to sleep. */
+	for (int i = 0; i < 10 && slept < 10; i++)
+		slept = sleeps(b, 0);
+	assert_true(slept >= 10);
+	for (int i = 0; i < 10 && slept >= 10; i++)
+		slept = get_nprocs() == 1 ? 0 : sleeps(b, 50 * MONO_MS);
+	assert_true(slept < 10);
 	mono_t used = cpu_time();
 	assert_int_equal(loop_turn(b->loop, 300 * MONO_MS), 0);	/* nothing comes any more: 50 ms, then it sleeps */
 	assert_int_equal(loop_turn(b->loop, 300 * MONO_MS), 0);
