@@ -86,7 +86,7 @@ def test_ends_elsewhere(lan, firewall):
     lan.configure(merged(LAN, firewall=firewall))
     lan.up()
     g, h = lan.static_guest(), lan.host
-    wait(lambda: said(lan) == {("addrsel.ula-below-ipv4", "lan")}, 6, "nothing is wrong")
+    wait(lambda: said(lan) == {("addrsel.ula-below-ipv4", "lan")}, 20, "nothing is wrong")
     for table, hook, match, at, families in ELSEWHERE:
         chain = f"add table {table}; add chain {table} c {{ type filter {hook}; }}; add rule {table} c {match} "
         for some in "tcp dport 25 drop", "udp sport 53 drop":
@@ -103,9 +103,9 @@ def test_ends_elsewhere(lan, firewall):
             h.run("sh", "-c", command)
         if not table.startswith("netdev"):
             assert ("path.dropped", "lan") not in said(lan), words(lan)
-            assert (g.ping(OUTSIDE4) or "IPv4" not in families) and (g.ping(OUTSIDE6) or "IPv6" not in families), f["fix"]
+            wait(lambda: (g.ping(OUTSIDE4) or "IPv4" not in families) and (g.ping(OUTSIDE6) or "IPv6" not in families), 15, str(f["fix"]))
         h.run("nft", "delete table " + table)
-    assert g.ping(OUTSIDE4) and g.ping(OUTSIDE6)
+    wait(lambda: g.ping(OUTSIDE4) and g.ping(OUTSIDE6), 15, "the guest reaches the outside")
 
 
 def test_degraded(lan):
@@ -114,12 +114,12 @@ def test_degraded(lan):
     lan.static_guest()
     h.run("nft", 'add table ip other; add chain ip other c { type filter hook prerouting priority -150; }; '
           'add rule ip other c iifname "lan" udp dport 53 drop')
-    wait(lambda: lan.sixtap.network()["state"] == "degraded", 5)
+    wait(lambda: lan.sixtap.network()["state"] == "degraded", 20)
     [f] = [f for f in findings(lan) if f["severity"] == "error"]
     assert (f["id"], f["subject"]) == ("network.degraded", "lan") and "ip other c" in f["what"], f
     for command in f["fix"][0]["commands"]:
         h.run("sh", "-c", command)
-    wait(lambda: lan.sixtap.network()["state"] == "up", 5)
+    wait(lambda: lan.sixtap.network()["state"] == "up", 20)
     assert ("network.degraded", "lan") not in said(lan), words(lan)
 
 
