@@ -30,15 +30,31 @@ class LabError(Exception):
 
 
 def wait(condition, timeout=10.0, what="", interval=0.05):
-    """Return the first true value of condition(); raise LabError after @timeout seconds."""
+    """Return the first true value of condition(); raise LabError when it isn't true after @timeout seconds either."""
     end = time.monotonic() + timeout
     while True:
+        asked = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        if asked > end:         # the condition may take long, and this process stand still
             raise LabError(f"not within {timeout:g} s: {what or condition}")
         time.sleep(interval)
+
+
+def promised(case, calm=None, tries=3):
+    """
+    A case that holds a promise about time. The machine may be busy with something else just then, and a process stand still for
+    seconds, but hardly each time: it is tried again, after calm().
+    """
+    for left in reversed(range(tries)):
+        try:
+            return case()
+        except (LabError, AssertionError):
+            if not left:
+                raise
+        if calm:
+            calm()
 
 
 def alive(pid):
@@ -170,14 +186,22 @@ class Ns:
     def default_route(self, family=6):
         return self.ipj(f"-{family}", "route", "show", "default")
 
-    def ping(self, address, count=1, timeout=2):
-        return self.run("ping", "-n", "-c", count, "-W", timeout, "-i", "0.2", address, check=False).returncode == 0
+    def serves_udp(self, port):
+        """Has somebody a UDP socket on the port?"""
+        return any(row.split()[1].endswith(f":{port:04X}") for row in self.proc_net("udp")[1:])
+
+    def ping(self, address, count=1, timeout=None):
+        """Is there an answer? Without @timeout one that is expected: asked for up to three times, as one packet may get lost."""
+        for patience in (timeout,) if timeout else (2, 2, 2):
+            if self.run("ping", "-n", "-c", count, "-W", patience, "-i", "0.2", address, check=False).returncode == 0:
+                return True
+        return False
 
     def socket(self, family, kind=socket.SOCK_STREAM, proto=0):
         with self.enter():
             return socket.socket(family, kind, proto)
 
-    def fetch(self, address, port, timeout=3.0, source=None):
+    def fetch(self, address, port, timeout=5.0, source=None):
         """GET /cgi-bin/who; returns the body, "NAME ADDRESS-IT-SEES", or "" when nobody answers."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with self.socket(family) as s:
@@ -197,17 +221,21 @@ class Ns:
                 return ""
         return data.partition(b"\r\n\r\n")[2].decode(errors="replace").strip()
 
-    def ask(self, address, port, timeout=2.0, data=b"who"):
-        """One UDP question to a Who server; returns its answer or ""."""
+    def ask(self, address, port, timeout=5.0, data=b"who"):
+        """A UDP question to a Who server, asked again each second; returns its answer or ""."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        end = time.monotonic() + timeout
         with self.socket(family, socket.SOCK_DGRAM) as s:
-            s.settimeout(timeout)
             try:
                 s.connect((address, port))
-                s.send(data)
-                return s.recv(1000).decode(errors="replace").strip()
+                while (left := end - time.monotonic()) > 0:
+                    s.settimeout(min(left, 1))
+                    s.send(data)
+                    with contextlib.suppress(TimeoutError):
+                        return s.recv(1000).decode(errors="replace").strip()
             except OSError:
-                return ""
+                pass
+        return ""
 
     def pids(self):
         """Every process that is in this namespace, other than ourselves."""
@@ -222,7 +250,7 @@ class Ns:
 class Who:
     """Answers on TCP (as HTTP) and UDP with its name and the address it sees."""
 
-    def __init__(self, ns, port=80, name=None, addresses=("0.0.0.0", "::"), patience=1):
+    def __init__(self, ns, port=80, name=None, addresses=("0.0.0.0", "::"), patience=10):
         self.name, self.socks, self.seen, self.stop, self.patience = name or ns.short, [], [], False, patience
         for a in addresses:
             family = socket.AF_INET6 if ":" in a else socket.AF_INET
@@ -252,10 +280,13 @@ class Who:
                 continue
             except OSError:
                 return
-            with c, contextlib.suppress(OSError):
-                c.settimeout(self.patience)
-                c.recv(4096)
-                c.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + self._line(peer))
+            threading.Thread(target=self._answer, args=(c, peer), daemon=True).start()     # nobody waits for another's question
+
+    def _answer(self, c, peer):
+        with c, contextlib.suppress(OSError):
+            c.settimeout(self.patience)
+            c.recv(4096)
+            c.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + self._line(peer))
 
     def _udp(self, s):
         """The answer comes from the address that was asked, whichever way the route goes."""

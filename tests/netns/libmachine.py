@@ -146,7 +146,7 @@ class Machine(Ns):
         self.holder = subprocess.Popen(["unshare", "--mount", "setpriv", "--pdeathsig", "KILL", "sleep", "infinity"],
                                        stdin=subprocess.DEVNULL)
         lab.defer(self.close)
-        wait(lambda: self._comm(self.holder.pid) == "sleep", 5, "a mount namespace")
+        wait(lambda: self._comm(self.holder.pid) == "sleep", 15, "a mount namespace")
         p = subprocess.run([*self._in_mounts(), "sh", "-euc", MAKE, "make", self.folder, IMAGE, self.base, ROUTER4],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         for kind in ("overlay", "cgroup2"):
@@ -204,8 +204,8 @@ class Machine(Ns):
                 with open(os.path.join(self.lab.dir, f"{self.short}-boot.log")) as f:
                     raise LabError(f"doesn't boot: {f.read()}")
             return next((p for p in self._children(self.boot_p.pid) if self._comm(p) == "systemd"), None)
-        self.pid = wait(first, 15, "systemd runs")
-        wait(lambda: os.path.exists(self.path("/run/systemd/private")), 15, "systemd answers")
+        self.pid = wait(first, 30, "systemd runs")
+        wait(lambda: os.path.exists(self.path("/run/systemd/private")), 30, "systemd answers")
         self.boots += 1
         state = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=90).stdout.strip()
         with open(os.path.join(self.lab.dir, f"{self.short}-journal-{self.boots}.log"), "w") as f:
@@ -217,7 +217,7 @@ class Machine(Ns):
         """Its first process has ended, and every other one with it."""
         self.boot_p.wait(30)
         self.pid = None
-        self.journal_p.wait(5)
+        self.journal_p.wait(20)
 
     def reboot(self, dev="eth0"):
         """By systemctl; returns before it boots again, with @dev in a new network namespace."""
@@ -226,7 +226,7 @@ class Machine(Ns):
             for pid in self._children(p.pid):
                 if p.args[0] == "nsenter":
                     os.kill(pid, signal.SIGKILL)
-                    p.wait(5)
+                    p.wait(15)
         self.run("systemctl", "reboot", check=False)
         self.gone()
         for link in self.links():       # a capture may keep the old namespace
@@ -305,8 +305,9 @@ class MachineWorld(World):
         self.sixtap = MachineSixtap(lab, self.host)
 
     def online(self):
-        wait(self.host6, 15, "the host gets an IPv6 address by SLAAC")
-        wait(self.host.default_route, 5, "the host gets an IPv6 default route by SLAAC")
+        wait(self.host6, 30, "the host gets an IPv6 address by SLAAC")
+        wait(self.host.default_route, 15, "the host gets an IPv6 default route by SLAAC")
+        wait(lambda: self.router.serves_udp(53), 15, "the router's DNS server listens")
 
     def reboot(self):
         self.host.reboot()

@@ -2,7 +2,7 @@
 """Guests that something else started on a macvtap: who can reach them, before and after `sixtap adopt`."""
 import contextlib, os, re, signal, socket, struct, time
 import pytest
-from lab import Sixtap, wait
+from lab import Sixtap, promised, wait
 from libmacvtap import Guest, PREFIX, Wire, group_of
 
 MAC = "52:54:00:aa:bb:01"
@@ -60,15 +60,20 @@ def test_a_guest_becomes_reachable(host):
     dev = host.wire.macvtap(MAC)
     g = Guest(host.wire, "guest", dev, MAC, addr_gen_mode=3, use_tempaddr=2)
     addresses = lambda: g.addresses() if len(g.addresses()) >= 3 else None
-    have = wait(addresses, 15, "a link-local, a stable and a temporary address")
+    have = wait(addresses, 30, "a link-local, a stable and a temporary address")
     assert not all(host.wire.reaches(a, 0.5) for a in have), "the fault isn't there: this test would prove nothing"
     out = host.sixtap("adopt", dev).stdout
     assert dev in out and "joined" in out, out
     wait(lambda: set(g.wanted()) <= set(host.wire.groups(dev)), 20, "all groups of the guest")
     assert all(host.wire.reaches(a) for a in g.addresses())
-    new = f"{PREFIX}::7:1234"
-    g.ns.ip("addr", "add", new + "/64", "dev", "g0")
-    wait(lambda: group_of(new) in host.wire.groups(dev), 1, "the new address's group")
+    number = iter(range(0x1234, 0x1239))
+
+    def heard():        # before others may ask for it
+        address = f"{PREFIX}::7:{next(number):x}"
+        g.ns.ip("addr", "add", address + "/64", "dev", "g0")
+        wait(lambda: group_of(address) in host.wire.groups(dev), 1, "the new address's group")
+        return address
+    new = promised(heard)
     wait(lambda: new in g.addresses(), 20, "duplicate address detection ends")
     assert host.wire.reaches(new)
     d = host.device(dev)
@@ -99,11 +104,15 @@ def test_every_mode(quiet):
             add(g, a)
         wait(lambda: g.ns.addresses("g0", 6, scope="link"), 25, "its own address: it reports all groups once more then")
         # In mode source the kernel lets in whatever a listed sender sends, whoever it is for.
-        assert all(host.wire.reaches(a, 0.3) for a in have) == (mode == "source"), f"{mode}: the fault isn't there"
+        if mode == "source":
+            assert all(host.wire.reaches(a) for a in have), mode
+        else:
+            assert not all(host.wire.reaches(a, 0.3) for a in have), f"{mode}: the fault isn't there"
         host.sixtap("adopt", "--runtime", g.device)
         wait(lambda: set(map(group_of, have)) <= set(host.wire.groups(g.device)), 20, f"{mode}: the groups of its addresses")
         assert [a for a in have if not host.wire.reaches(a)] == [], mode
-        assert host.device(g.device)["mode"] == mode and exact(host, g)
+        assert host.device(g.device)["mode"] == mode
+        wait(lambda: exact(host, g), 20, f"{mode}: what it listens to, and nothing else")
         tc = lambda: host.wire.host.run("tc", "qdisc", "show", "dev", g.device).stdout
         assert "clsact" in tc()
         host.sixtap("release", g.device)
@@ -130,8 +139,14 @@ def test_rotation(quiet):
             lines.append(f"addr del {alive_.pop(0)}/64 dev g0")
     for i in range(0, len(lines), 10):
         g.ns.run("ip", "-batch", "-", input="\n".join(lines[i:i + 10]) + "\n")
-        time.sleep(0.03)        # so that the guest's kernel reports them, and not only the end
-        ever |= set(quiet.wire.groups(g.device))
+        last = [group_of(l.split()[2].split("/")[0]) for l in lines[i:i + 10] if l.startswith("addr add")][-1:]
+        until = time.monotonic() + 1
+        while True:     # the guest's kernel reports them, and not only the end
+            time.sleep(0.03)
+            now = set(quiet.wire.groups(g.device))
+            ever |= now
+            if set(last) <= now or time.monotonic() > until:
+                break
     wait(lambda: exact(quiet, g), 20, "what is joined is what the guest listens to")
     assert len(ever) > 500, "the guest's reports were never seen: this test would prove nothing"
     assert all(quiet.wire.reaches(a) for a in alive_)
@@ -150,7 +165,7 @@ def test_ten_thousand_groups(quiet):
             socks.append(g.ns.socket(socket.AF_INET6, socket.SOCK_DGRAM))
         group = socket.inet_pton(socket.AF_INET6, f"ff15::{i >> 8:x}:{i & 255:x}")
         socks[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group + struct.pack("I", index))
-    d = wait(lambda: (lambda x: x if x["all"] else None)(quiet.device(g.device)), 20, "all multicast is let in")
+    d = wait(lambda: (lambda x: x if x["all"] else None)(quiet.device(g.device)), 60, "all multicast is let in")
     assert "ALLMULTI" in quiet.wire.host.links()[g.device]["flags"]
     assert len(d["groups"]) <= 128 and "more groups" in d["all_because"][0]
     assert f"{g.device} gets all multicast: the guest listens to more groups" in quiet.sixtap("status").stdout
@@ -159,7 +174,7 @@ def test_ten_thousand_groups(quiet):
     assert quiet.wire.reaches(a)
     for s in socks:
         s.close()
-    wait(lambda: not quiet.device(g.device)["all"] and exact(quiet, g), 25, "exactly its groups again")
+    wait(lambda: not quiet.device(g.device)["all"] and exact(quiet, g), 60, "exactly its groups again")
     assert "ALLMULTI" not in quiet.wire.host.links()[g.device]["flags"]
     assert quiet.wire.reaches(a)
 
@@ -200,7 +215,8 @@ def test_daemon_comes_and_goes(quiet):
         with contextlib.suppress(ProcessLookupError):
             os.kill(p, signal.SIGKILL)
     for p in quiet.sixtap.json("status", check=False).get("daemon", {}).get("processes", {}).values():
-        os.kill(p, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(p, signal.SIGKILL)
     wait(lambda: not quiet.sixtap.processes(), 20, "all its processes have gone")
     assert group_of(second) in quiet.wire.groups(g.device), "what is joined outlives us"
     add(g, third)

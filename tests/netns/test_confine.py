@@ -12,7 +12,7 @@ AT_FDCWD = -100
 @pytest.fixture
 def processes(lan):
     want = {"monitor", "main", "engine", "resolver"}
-    return wait(lambda: (lambda p: p if set(p) == want else None)(lan.sixtap.processes()), 10, "all four processes")
+    return wait(lambda: (lambda p: p if set(p) == want else None)(lan.sixtap.processes()), 20, "all four processes")
 
 
 def status(pid):

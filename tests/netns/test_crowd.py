@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A thousand guests are switched on within a second: all get addresses of both families, and nobody is refused or overheard."""
-import ipaddress, json, os, subprocess
+import contextlib, ipaddress, json, os, subprocess
 import pytest
-from lab import Lab, SIXTAP, wait
+from lab import Lab, SIXTAP, promised, wait
 from libnet import World
 
 CROWD = os.path.join(os.path.dirname(SIXTAP), "tests", "netns", "crowd")
@@ -21,31 +21,37 @@ def lonely():
 
 def test_thousand_at_once(lonely):
     """With every protection on."""
-    n = 1000
     lonely.configure(LAN)
+    promised(lambda: thousand(lonely), lambda: lonely.sixtap("down", "-q"))
+
+
+def thousand(lonely, n=1000):
     lonely.up()
-    with lonely.host.popen(CROWD, lonely.sixtap.run_dir + "/control", "lan", n, stdin=subprocess.PIPE, log="crowd") as p:
+    with lonely.host.popen(CROWD, lonely.sixtap.run_dir + "/control", "lan", n, stdin=subprocess.PIPE, log=f"crowd{len(lonely.lab.children)}") as p:
         def said():
-            assert p.poll() is None, open(p.log).read()
             with open(p.log) as f:
-                return [json.loads(line) for line in f if line.endswith("}\n")]
-        wait(said, 60, "the taps are there")
-        p.stdin.write(b"go\n")
-        p.stdin.flush()
-        wait(lambda: len(said()) == 2, 40, "all have what they get")
-        attached, r = said()
-        print(f"\n{attached} {r}")
-        assert r["on_ms"] <= 1500, "switched on within a second; the rest is this machine, which runs other tests as well"
-        assert r["all"] == r["slaac"] == r["dhcp4"] == r["dhcp6"] == n
-        assert r["nak"] == r["none"] == sum(r["dropped"]) == r["write_failed"] == 0
-        leases = wait(lambda: (lambda l: l if len(l) == 2 * n else None)(lonely.sixtap.json("leases")["leases"]), 10,
-                      "main knows all leases")
-        for family in (4, 6):
-            assert len({l["address"] for l in leases if ipaddress.ip_address(l["address"]).version == family}) == n
-        # Nobody was taken for a liar: every guest is attached, and the network is up.
-        network = lonely.sixtap.network()
-        assert network["state"] == "up" and len([g for g in network["guests"] if g["state"] == "attached"]) == n
-        p.stdin.close()
-        p.wait(30)
-    wait(lambda: lonely.sixtap.network()["guests"] == [] or not [g for g in lonely.sixtap.network()["guests"]
-                                                                if g["state"] == "attached"], 60, "the taps have gone")
+                text = f.read()
+            assert p.poll() is None, text
+            return [json.loads(line) for line in text.splitlines(True) if line.endswith("}\n")]
+        try:
+            wait(said, 60, "the taps are there")
+            p.stdin.write(b"go\n")
+            p.stdin.flush()
+            wait(lambda: len(said()) == 2, 60, "all have what they get")
+            attached, r = said()
+            print(f"\n{attached} {r}")
+            assert r["on_ms"] <= 1500, "switched on within a second; the rest is this machine, which runs other tests as well"
+            assert r["all"] == r["slaac"] == r["dhcp4"] == r["dhcp6"] == n
+            assert r["nak"] == r["none"] == sum(r["dropped"]) == r["write_failed"] == 0
+            leases = wait(lambda: (lambda l: l if len(l) == 2 * n else None)(lonely.sixtap.json("leases")["leases"]), 20,
+                          "main knows all leases")
+            for family in (4, 6):
+                assert len({l["address"] for l in leases if ipaddress.ip_address(l["address"]).version == family}) == n
+            # Nobody was taken for a liar: every guest is attached, and the network is up.
+            network = lonely.sixtap.network()
+            assert network["state"] == "up" and len([g for g in network["guests"] if g["state"] == "attached"]) == n
+        finally:
+            with contextlib.suppress(OSError):
+                p.stdin.close()
+            p.wait(60)
+            wait(lambda: not [g for g in lonely.sixtap.network()["guests"] if g["state"] == "attached"], 60, "the taps have gone")

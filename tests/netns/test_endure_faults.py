@@ -62,7 +62,7 @@ def differences(a, b):
     return "\n".join(out)
 
 
-def settles(world, want, what, timeout=8):
+def settles(world, want, what, timeout=25):
     """The kernel has its own clocks (DAD, carrier, a router's answer): so not at once."""
     last = []
 
@@ -83,7 +83,7 @@ def steady(world):
         last.append(snapshot(world))
         busy = any(a.get("tentative") for link in world.host.ipj("addr", "show") for a in link["addr_info"])
         return not busy and len(last) > 1 and not differences(last[-2], last[-1]) and last[-1]
-    return wait(same, 15, "nothing changes any more", interval=0.5)
+    return wait(same, 40, "nothing changes any more", interval=0.5)
 
 
 class Faults:
@@ -110,7 +110,7 @@ class Faults:
 
     def host_is_whole(self, what):
         """The default route that came by RA, and the address."""
-        wait(lambda: self.world.host.default_route(6) and self.world.host6(), 5, what + ": the host's own IPv6")
+        wait(lambda: self.world.host.default_route(6) and self.world.host6(), 20, what + ": the host's own IPv6")
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_fail(faults):
     for before, after, command in ((None, BASE, "up"), (BASE, CHANGED, "up"), (CHANGED, None, "down")):
         if before:
             up(world, before)
-            wait(lambda: all(n["state"] == "up" for n in world.sixtap.json("status")["networks"]), 10, "all are up")
+            wait(lambda: all(n["state"] == "up" for n in world.sixtap.json("status")["networks"]), 20, "all are up")
         was = steady(world) if before else nothing
         n = 0
         while True:

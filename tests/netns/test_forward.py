@@ -74,8 +74,8 @@ def test_outlives_up_and_daemon_not_down(lan, web):
     assert both(lan, 9000) == ["other", "other"]
     old = lan.sixtap.processes()["main"]
     os.kill(old, signal.SIGKILL)
-    wait(lambda: lan.sixtap.processes().get("main", old) != old, 10, "the monitor starts another main")
-    wait(lambda: ("web", "9000:81/tcp") in forwards(lan), 10, "it knows the forward")
+    wait(lambda: lan.sixtap.processes().get("main", old) != old, 20, "the monitor starts another main")
+    wait(lambda: ("web", "9000:81/tcp") in forwards(lan), 20, "it knows the forward")
     assert forwards(lan)["web", "9000:81/tcp"]["runtime"]
     lan.host.run("nft", "delete", "table", "inet", "sixtap")
     lan.up()
@@ -113,7 +113,7 @@ def test_port_of_the_host(lan, web):
         assert lan.outside.fetch(UPLINK4, 9000).startswith("other")
         lan.up()        # forced stays forced
         os.kill(lan.sixtap.processes()["main"], signal.SIGKILL)
-        wait(lambda: ("web", "9000:81/tcp") in forwards(lan), 10, "a new main knows the forward")
+        wait(lambda: ("web", "9000:81/tcp") in forwards(lan), 20, "a new main knows the forward")
         lan.up()
 
 
@@ -122,14 +122,14 @@ def test_undeclared_guest(lan):
     program = lan.lab.script("sleep", "#!/bin/sh\nexec sleep 60\n")
     run = lambda: lan.host.popen(*lan.sixtap.argv("run", "lan", "--name", "late", "--", program), log="run")
     p = run()
-    wait(lambda: lan.sixtap.guest("late"), 5, "the guest runs")
+    wait(lambda: lan.sixtap.guest("late"), 20, "the guest runs")
     lan.sixtap("forward", "add", "lan/late", "9000:80/udp")
     assert forwards(lan)["late", "9000:80/udp"]["state"] == "waiting"
     p.kill()
-    wait(lambda: not lan.sixtap.guest("late"), 5, "the guest is gone")
+    wait(lambda: not lan.sixtap.guest("late"), 20, "the guest is gone")
     assert forwards(lan)["late", "9000:80/udp"]["state"] == "waiting"
     p = run()
-    wait(lambda: lan.sixtap.guest("late") and lan.sixtap.guest("late")["forwards"], 5, "the forward is the new one's, too")
+    wait(lambda: lan.sixtap.guest("late") and lan.sixtap.guest("late")["forwards"], 20, "the forward is the new one's, too")
     lan.sixtap("forward", "del", "lan/late", "9000:80/udp")
     assert ("late", "9000:80/udp") not in forwards(lan)
     p.kill()
@@ -194,7 +194,7 @@ def test_saves_an_undeclared_guest(world):
     world.up()
     program = world.lab.script("sleep", "#!/bin/sh\nexec sleep 60\n")
     p = world.host.popen(*world.sixtap.argv("run", "lan", "--name", "late", "--", program), log="run")
-    wait(lambda: world.sixtap.guest("late"), 5, "the guest runs")
+    wait(lambda: world.sixtap.guest("late"), 20, "the guest runs")
     mac = world.sixtap.guest("late")["mac"]
     world.sixtap("forward", "add", "lan/late", "9000:81", "--save")
     with open(world.sixtap.config) as f:
@@ -246,7 +246,7 @@ def test_who_listens_later_is_no_obstacle(lan, web):
         lan.up()
         assert both(lan, 8080) == ["web", "web"] and both(lan, 9000) == ["other", "other"]
         lan.host.run("nft", "delete", "table", "inet", "sixtap")
-        wait(lambda: "inet sixtap" in lan.host.run("nft", "list", "tables").stdout, 5, "it comes back by itself")
+        wait(lambda: "inet sixtap" in lan.host.run("nft", "list", "tables").stdout, 12, "it comes back by itself")
         assert both(lan, 8080) == ["web", "web"]
         lan.configure(merged(LAN, guests__web__forward=["8080:80", "9100:81"]))
     with lan.host.socket(socket.AF_INET) as s:

@@ -17,7 +17,7 @@ class Managed(Box):
     def run_guests(self):
         self.vm, self.tap = self.guest_of("vm", "lan", 50), self.guest_of("tap", "office", 51)
         self.vm.ns.ip("route", "add", "default", "via", GW4)
-        wait(lambda: self.reached("198.51.100.51"), 8, "the LAN reaches the guest")
+        wait(lambda: self.reached("198.51.100.51"), 20, "the LAN reaches the guest")
 
     def ours(self):
         return {"lan", self.sixtap.guest("vm")["device"], self.tap.device()}
@@ -27,7 +27,7 @@ class Managed(Box):
         def rows():
             r = {l.split()[1]: l.split()[4] for l in self.host.run("networkctl", "--no-legend", "--no-pager").stdout.splitlines()}
             return r if not set(r.values()) & {"pending", "initialized"} and r.get("eth0") != "unmanaged" else None
-        return wait(rows, 15, "networkd has looked at every interface")
+        return wait(rows, 30, "networkd has looked at every interface")
 
     def slaac(self, dev="eth0"):
         return self.sixtap.json("slaac", dev, check=False)["interfaces"][0]     # its status tells of the address, which may be yet to come
@@ -54,7 +54,7 @@ def test_networkd(lab):
     host.write("/etc/systemd/network/90-all.network", GREEDY)
     host.write("/etc/systemd/network/05-eth0.network", ETH0)
     host.run("systemctl", "start", "systemd-networkd")
-    wait(lambda: box.slaac()["handler"] == "systemd-networkd", 10, "networkd has taken eth0")
+    wait(lambda: box.slaac()["handler"] == "systemd-networkd", 25, "networkd has taken eth0")
     # Brought up while it runs: it hears of each device as it is made.
     box.sixtap("up")
     box.run_guests()
@@ -79,7 +79,7 @@ def test_networkd(lab):
     host.run("ldconfig")        # its packages are unpacked, not installed
     host.run("netplan", "generate")
     host.run("systemctl", "restart", "systemd-networkd")
-    wait(lambda: "/etc/netplan/50-lab.yaml" in str(box.slaac()["because"]), 10, "the YAML is named")
+    wait(lambda: "/etc/netplan/50-lab.yaml" in str(box.slaac()["because"]), 25, "the YAML is named")
     assert box.slaac()["handler"] == "systemd-networkd", box.slaac()
     assert "set by /etc/netplan/50-lab.yaml:" in box.sixtap("slaac", "eth0", check=False).stdout
     # Without our files it takes them all: that is found, the file is named, and guests feel it.
@@ -90,7 +90,7 @@ def test_networkd(lab):
     assert {s[:9] for d, s in box.networkd().items() if d in box.ours()} == {"configuri"}, box.networkd()
     f = box.doctor_ids()["manager.touches-guest-ports"]
     assert f["subject"] == "systemd-networkd" and f["evidence"]["file"] == "/etc/systemd/network/90-all.network", f
-    wait(lambda: "repaired" in host.journal(), 10, "what it took away is put back")
+    wait(lambda: "repaired" in host.journal(), 25, "what it took away is put back")
 
 
 def test_networkmanager_and_others(lab):
@@ -118,31 +118,32 @@ def test_networkmanager_and_others(lab):
                f"[ipv4]\nmethod=manual\naddress1={UPLINK4}/24,{ROUTER4}\n\n[ipv6]\nmethod=auto\naddr-gen-mode=0\n")
     os.chmod(host.path(path), 0o600)
     host.run("systemctl", "start", "NetworkManager", timeout=60)
-    wait(lambda: nm().get("eth0") == "connected", 20, "NetworkManager has taken eth0")
+    wait(lambda: nm().get("eth0") == "connected", 40, "NetworkManager has taken eth0")
     box.sixtap("up")
     box.run_guests()
     box.online()
-    wait(lambda: set(nm()) >= box.ours(), 5, "it has heard of all")
+    wait(lambda: set(nm()) >= box.ours(), 40, "it has heard of all")
     assert {nm()[d] for d in box.ours()} == {"unmanaged"}, nm()
     box.named("NetworkManager", "NetworkManager", path + ":12")
     assert "manager.touches-guest-ports" not in box.doctor_ids()
     flows = [Flow(box.vm.ns, GW4), Flow(box.vm.ns, GW6)]
     host.run("systemctl", "restart", "NetworkManager", timeout=60)
-    wait(lambda: nm().get("eth0") == "connected", 20, "NetworkManager is back")
+    wait(lambda: nm().get("eth0") == "connected", 40, "NetworkManager is back")
+    wait(lambda: set(nm()) >= box.ours(), 20, "it has heard of all")
     assert {nm()[d] for d in box.ours()} == {"unmanaged"}, nm()
     assert [f.stop()[0] for f in flows] == [0, 0]
     box.online()
     # As it starts, it sets addr_gen_mode to 0 also of what is not its own: put back before an address comes of it.
-    wait(lambda: box.sixtap("plan", "--check", check=False).returncode == 0, 5, "nothing is left to put back")
+    wait(lambda: box.sixtap("plan", "--check", check=False).returncode == 0, 14, "nothing is left to put back")
     assert {host.links()[d]["inet6_addr_gen_mode"] for d in ("lan", box.tap.device())} == {"none"}
     assert not [a for d in box.ours() - {"lan"} for a in host.addresses(d, scope=None)]
     # firewalld starts, and guests still get out: a rule of ours stands where its chain would drop.
     host.run("systemctl", "start", "firewalld", timeout=60)
-    wait(lambda: fetch4(box, box.vm) == "outside 198.51.100.2", 15, "guests get out through firewalld's chains")
+    wait(lambda: fetch4(box, box.vm) == "outside 198.51.100.2", 30, "guests get out through firewalld's chains")
     host.run("systemctl", "stop", "firewalld")
     # Without our files NetworkManager takes the bridge for one that it has to look after.
     box.without_files()
     for dev in box.ours():
         host.run("udevadm", "trigger", "--settle", "--action=add", f"/sys/class/net/{dev}")
     host.run("systemctl", "restart", "NetworkManager", timeout=60)
-    wait(lambda: nm().get("lan", "unmanaged") != "unmanaged", 20, "NetworkManager looks after the bridge")
+    wait(lambda: nm().get("lan", "unmanaged") != "unmanaged", 40, "NetworkManager looks after the bridge")

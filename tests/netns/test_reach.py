@@ -85,7 +85,7 @@ def test_isolated(world):
         assert g.udhcpc() == v4 and g.dhclient(6) == v6
         Who(g, 80)
     Who(world.host, HOST_PORT)
-    wait(lambda: web.fetch(DB6, 80, 1), 6, "DAD of the other guest")
+    wait(lambda: web.fetch(DB6, 80, 1), 15, "DAD of the other guest")
     route_to_guests(world)
     reaches(web, "db", 80, DB4, DB6)
     assert web.default_route(4) == [] and web.default_route(6) == [], "an isolated network offers no default route"
@@ -134,7 +134,7 @@ def test_global_prefix_is_not_translated(world):
     assert web.dhclient(6) == g6
     web.slaac()
     Who(web, 80)
-    wait(lambda: web.fetch(OUTSIDE6, 80, source=g6) == f"outside {g6}", 5, "it is seen as itself")
+    wait(lambda: web.fetch(OUTSIDE6, 80, source=g6) == f"outside {g6}", 15, "it is seen as itself")
     blocked(world.outside, 80, g6)
     assert not world.outside.ping(g6, timeout=1)
     assert world.outside.fetch(world.host6()[0], 8080).startswith("web")
@@ -156,7 +156,7 @@ def test_networks_are_apart(world):
         o.ip("-6", "route", "add", "default", "via", f"fd12:8848:a2a2:{net - 149}::1")
         Who(o, 80)
         gateways = (f"192.168.{net}.1", f"fd12:8848:a2a2:{net - 149}::1")
-        wait(lambda: all(o.ping(a, timeout=1) for a in gateways), 8, "its gateway answers")
+        wait(lambda: all(o.ping(a, timeout=1) for a in gateways), 20, "its gateway answers")
     o, a = foreign["other"], foreign["alone"]
     reaches(o, "outside", 80, OUTSIDE4, OUTSIDE6)
     blocked(a, 80, OUTSIDE4, OUTSIDE6)
@@ -187,7 +187,7 @@ def test_bridge_mode_is_as_the_lan(world):
     for g, n in ((a, 8), (b, 9)):
         g.ip("addr", "add", f"192.168.160.{n}/24", "dev", "eth0")
         Who(g, 80)
-    wait(lambda: a.ping("192.168.160.9", timeout=1), 5, "guests reach each other")
+    wait(lambda: a.ping("192.168.160.9", timeout=1), 15, "guests reach each other")
     reaches(a, "b", 80, "192.168.160.9")
     assert a.ping("192.168.160.1")
     assert a.default_route(6) == [], "no RA of ours"
@@ -260,9 +260,9 @@ def test_forward_to_a_lease_waits_for_it(world):
     db = world.guest("db", DB_MAC)
     db.udhcpc()
     Who(db, 80)
-    wait(lambda: world.outside.fetch(UPLINK4, 8081, 1).startswith("db"), 5, "the forward works")
+    wait(lambda: world.outside.fetch(UPLINK4, 8081, 1).startswith("db"), 15, "the forward works")
     db.dhclient(6)
-    wait(lambda: world.outside.fetch(world.host6()[0], 8081, 1).startswith("db"), 5, "the IPv6 forward works")
+    wait(lambda: world.outside.fetch(world.host6()[0], 8081, 1).startswith("db"), 15, "the IPv6 forward works")
     assert world.sixtap.guest("db")["forwards"][0]["state"] == "active"
 
 
@@ -284,10 +284,10 @@ def test_established_connection_survives_a_change(lan):
     server.bind(("::", 9999))
     server.listen(1)
     c = web.socket(socket.AF_INET6)
-    c.settimeout(3)
+    c.settimeout(15)
     c.connect((OUTSIDE6, 9999))
     s, _ = server.accept()
-    s.settimeout(3)
+    s.settimeout(15)
     for n in range(3):
         lan.configure(merged(LAN, lease=f"{n + 2}m", guests__web__forward=[f"{8100 + n}:80"]))
         lan.up()

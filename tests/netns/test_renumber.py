@@ -42,7 +42,7 @@ def kill_all(world):
     for pid in [old["monitor"], *old.values()]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    wait(lambda: not any(alive(p) for p in old.values()), 5, "all are dead")
+    wait(lambda: not any(alive(p) for p in old.values()), 15, "all are dead")
 
 
 def records(world, kind):
@@ -82,8 +82,8 @@ def guests(lan):
     web.dhclient(6)
     Who(web, patience=60)       # connections are held open for a while
     for g in (a, b, web):
-        wait(lambda: of(g, NET4, 4) and of(g, NET6, 6), 20, f"{g.short} has addresses of both families")
-    wait(lambda: len([x for x in b.addr(6) if ipaddress.ip_address(x) in NET6]) >= 2, 20, "b has DHCPv6 and SLAAC")
+        wait(lambda: of(g, NET4, 4) and of(g, NET6, 6), 40, f"{g.short} has addresses of both families")
+    wait(lambda: len([x for x in b.addr(6) if ipaddress.ip_address(x) in NET6]) >= 2, 40, "b has DHCPv6 and SLAAC")
     assert WEB4 in web.addr(4) and WEB6 in web.addr(6)
     return a, b, web
 
@@ -93,7 +93,7 @@ class Held:
 
     def __init__(self, world, address, port):
         self.s = world.outside.socket(10 if ":" in address else 2)
-        self.s.settimeout(5)
+        self.s.settimeout(20)
         self.s.connect((address, port))
 
     def finish(self):
@@ -128,7 +128,7 @@ def test_under_traffic(lan, guests):
         new = [x for x in a.addresses("eth0", 6) if ipaddress.ip_address(x["local"]) in NEW6]
         old = [x for x in a.addresses("eth0", 6) if ipaddress.ip_address(x["local"]) in NET6]
         return new and old and all(x.get("deprecated") for x in old) and not any(x.get("deprecated") for x in new) and old
-    old = wait(preferred, 8, "the old address is deprecated, the new one isn't")
+    old = wait(preferred, 20, "the old address is deprecated, the new one isn't")
     assert 3000 < old[0]["valid_life_time"] <= 3600
     assert ipaddress.ip_address(a.run("ip", "-6", "route", "get", OUTSIDE6).stdout.split(" src ")[1].split()[0]) in NEW6
 
@@ -153,10 +153,10 @@ def test_under_traffic(lan, guests):
             lan.sixtap("up", "-q")
         else:
             os.kill(before[how], signal.SIGKILL)
-            wait(lambda: lan.sixtap.processes().get(how, before[how]) != before[how], 10, f"another {how}")
-        wait(lambda: lan.sixtap.network()["state"] == "up", 10, "the network is served again")
-        d = draining(lan)
-        assert set(d) == {GW4 + "/24", GW6 + "/64"} and d[GW4 + "/24"]["leases"] == 3, (how, d)
+            wait(lambda: lan.sixtap.processes().get(how, before[how]) != before[how], 20, f"another {how}")
+        wait(lambda: lan.sixtap.network()["state"] == "up", 20, "the network is served again")
+        wait(lambda: {k: v.get("leases") for k, v in draining(lan).items()}.get(GW4 + "/24") == 3, 10, f"{how}: three leases are known")
+        assert set(draining(lan)) == {GW4 + "/24", GW6 + "/64"}, (how, draining(lan))
     assert [h.finish() for h in held] == ["web", "web"]
     lost = [(f.address, *f.stop()) for f in pings]
     assert all(l == 0 for _, l, _ in lost), lost
@@ -170,28 +170,28 @@ def test_under_traffic(lan, guests):
     run = os.path.join(lan.lab.dir, "b-dhcpcd")
     b.run("unshare", "-m", "sh", "-c", f"mount --bind {run}/run /run/dhcpcd; mount --bind {run}/db /var/lib/dhcpcd; "
           "exec dhcpcd -n eth0")
-    wait(lambda: of(b, NEW4, 4) and not of(b, NET4, 4), 15, "b has moved, IPv4")
-    wait(lambda: of(b, NEW6, 6) and of(b, NET6, 6), 15, "b has both, IPv6")
+    wait(lambda: of(b, NEW4, 4) and not of(b, NET4, 4), 40, "b has moved, IPv4")
+    wait(lambda: of(b, NEW6, 6) and of(b, NET6, 6), 40, "b has both, IPv6")
     assert draining(lan)[GW4 + "/24"]["leases"] == 1
     assert lan.outside.fetch(UPLINK4, 8080).startswith("web"), "web still has only its old address"
     for g in (a, web):
         g.ip("-4", "addr", "flush", "to", str(NET4), "dev", "eth0")     # as every client's own script does
     web.dhclient(4)
     assert web.addr(4) == [NEW_WEB4], web.client_log
-    wait(lambda: GW4 + "/24" not in draining(lan), 5, "nobody has an old IPv4 address")
-    wait(lambda: gone(lan, GW4), 3, "the old gateway is gone")
+    wait(lambda: GW4 + "/24" not in draining(lan), 15, "nobody has an old IPv4 address")
+    wait(lambda: gone(lan, GW4), 15, "the old gateway is gone")
     assert lan.outside.fetch(UPLINK4, 8080).startswith("web"), "the forward has moved along"
     assert six.stop() < 0.2
     assert a.fetch(OUTSIDE6, 80, source=of(a, NET6, 6)[0]), "IPv6 drains still"
 
     # IPv6: when the last lifetime is over, nothing is left of it.
     kill_all(lan)
-    end_times(lan, 4)
+    end_times(lan, 8)
     lan.sixtap("up", "-q")
     assert GW6 + "/64" in draining(lan)
     os.kill(lan.sixtap.processes()["main"], signal.SIGHUP)
-    wait(lambda: not draining(lan), 25, "nothing drains any more")
-    wait(lambda: gone(lan, GW4, GW6), 3, "the old gateway is gone")
+    wait(lambda: not draining(lan), 40, "nothing drains any more")
+    wait(lambda: gone(lan, GW4, GW6), 15, "the old gateway is gone")
     assert not records(lan, "drain") and lan.up()["changed"] is False
 
 
@@ -223,7 +223,7 @@ def test_again_and_back(lan):
     assert a.dhclient(4) and "DHCPNAK" not in a.client_log, "its address is good again"
     assert of(a, NET4, 4)
     wait(lambda: [x for x in a.addresses("eth0", 6) if ipaddress.ip_address(x["local"]) in NET6 and not x.get("deprecated")],
-         8, "and its IPv6 address is preferred again")
+         20, "and its IPv6 address is preferred again")
     lost, _ = flow.stop()
     assert lost == 0
     # The gateway alone moves inside its subnet: guests know the old one until they renew.
@@ -246,7 +246,7 @@ def test_a_guest_that_sleeps(lan):
     a = lan.guest("a", accept_ra=0)
     a.dhclient(4)
     a.dhclient(6)
-    old = wait(lambda: of(a, NET4, 4) and of(a, NET6, 6) and of(a, NET4, 4), 8, "addresses of both families")
+    old = wait(lambda: of(a, NET4, 4) and of(a, NET6, 6) and of(a, NET4, 4), 20, "addresses of both families")
     lan.host.ip("link", "set", a.port, "nomaster")
     lan.configure(NEW)
     lan.up()
@@ -255,7 +255,7 @@ def test_a_guest_that_sleeps(lan):
     kill_all(lan)
     lan.sixtap("up", "-q")
     lan.host.ip("link", "set", a.port, "master", "lan")
-    assert wait(lambda: a.fetch(OUTSIDE4, 80, source=old[0]), 5, "IPv4 goes on")
+    assert wait(lambda: a.fetch(OUTSIDE4, 80, source=old[0]), 15, "IPv4 goes on")
     assert set(draining(lan)) == {GW4 + "/24", GW6 + "/64"}
     a.dhclient(4)
-    wait(lambda: GW4 + "/24" not in draining(lan), 5, "it has moved")
+    wait(lambda: GW4 + "/24" not in draining(lan), 15, "it has moved")

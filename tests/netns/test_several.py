@@ -14,8 +14,7 @@ def test_two_namespaces_at_once(lab):
     ga = a.guest("ga", WEB_MAC)
     gb = b.guest("gb", WEB_MAC)
     assert ga.udhcpc() == WEB4 and gb.udhcpc() == WEB4
-    pids = set(a.sixtap.processes().values()) | set(b.sixtap.processes().values())
-    assert len(pids) == 8
+    wait(lambda: len(set(a.sixtap.processes().values()) | set(b.sixtap.processes().values())) == 8, 10, "twice four processes")
     a.finish()
     assert "lan" in b.host.links() and b.sixtap.network()["state"] == "up"
     assert gb.udhcpc() == WEB4
@@ -24,22 +23,22 @@ def test_two_namespaces_at_once(lab):
 
 def test_default_folders_differ_by_namespace(lab):
     """Without any option each namespace has a run and state folder of its own."""
-    before = set(glob.glob("/run/sixtap/netns-*")) | set(glob.glob("/var/lib/sixtap/*"))
     worlds = [World(lab, uplink=False, name=n) for n in ("one", "two")]
+    own = lambda: {f for w in worlds for top in ("/run/sixtap", "/var/lib/sixtap") for f in glob.glob(f"{top}/netns-{cookie(w.host)}*")}
     made = set()
     try:
         for w in worlds:
             w.configure(merged(LAN, mode="isolated", guests=None))
             w.found = w.state()
             w.host.run(w.sixtap.binary, "-c", w.sixtap.config, "up", env=w.sixtap.env)
-        made = (set(glob.glob("/run/sixtap/netns-*")) | set(glob.glob("/var/lib/sixtap/*"))) - before
+        made = own()
         assert len([d for d in made if d.startswith("/run/")]) == 2, made
         for w in worlds:
             assert set(w.sixtap.processes()) == {"monitor", "main", "engine", "resolver"}
             w.host.run(w.sixtap.binary, "-c", w.sixtap.config, "down", env=w.sixtap.env)
-            wait(lambda: not w.sixtap.processes(), 8, "the daemon ends")
+            wait(lambda: not w.sixtap.processes(), 20, "the daemon ends")
     finally:
-        made |= (set(glob.glob("/run/sixtap/netns-*")) | set(glob.glob("/var/lib/sixtap/*"))) - before
+        made |= own()
         for ns in lab.all.values():
             for pid in ns.pids():
                 os.kill(pid, 9)

@@ -34,7 +34,7 @@ class Box(MachineWorld):
 
     def end(self, guest):
         self.host.run("kill", "-9", guest.pid)      # the number that it has there
-        guest.p.wait(5)
+        guest.p.wait(15)
 
     def someones_macvtap(self, number):
         """A guest on a macvtap that somebody else made: (its Guest, its address)."""
@@ -43,9 +43,11 @@ class Box(MachineWorld):
         self.host.ip("link", "set", "vtap9", "addrgenmode", "none")
         self.host.ip("link", "set", "vtap9", "up")
         g = libmacvtap.Guest(types.SimpleNamespace(lab=self.lab, host=self.host), f"someone{self.host.boots}", "vtap9", mac, accept_ra=0)
-        address = f"{UPLINK6_PREFIX}::{number}"
-        g.ns.ip("addr", "add", address + "/64", "dev", "g0", "nodad")
-        return g, address
+        # The filter is a hash with a seed of the device's, and one group in 50 or so passes by luck: never all of three.
+        addresses = [f"{UPLINK6_PREFIX}::{number}:{low}" for low in ("12:3456", "dd:eeff", "aa:bbcc")]
+        for a in addresses:
+            g.ns.ip("addr", "add", a + "/64", "dev", "g0", "nodad")
+        return g, addresses
 
     def reached(self, address):
         """By a neighbour that doesn't know it yet."""
@@ -93,16 +95,16 @@ def test_units_and_sandbox(lab):
     # Guests of both modes, addresses from our servers, the way outside, and the LAN's way in.
     vm, tap = box.guest_of("vm", "lan", 50), box.guest_of("tap", "office", 51)
     vm.ns.ip("route", "add", "default", "via", GW4)
-    assert wait(lambda: fetch4(box, vm), 5, "the way outside") == "outside 198.51.100.2"
-    wait(lambda: box.reached(f"{UPLINK6_PREFIX}::51") and box.reached("198.51.100.51"), 8, "the LAN reaches a guest on macvtap")
+    assert wait(lambda: fetch4(box, vm), 20, "the way outside") == "outside 198.51.100.2"
+    wait(lambda: box.reached(f"{UPLINK6_PREFIX}::51") and box.reached("198.51.100.51"), 25, "the LAN reaches a guest on macvtap")
     client = box.guest("client")
     assert client.udhcpc().startswith("192.168.150.1") and client.slaac().startswith("fd12:8848:a2a2:1:")
     assert client.dig("host.lan") == [GW4]
     assert "bpf" in host.run("tc", "filter", "show", "dev", client.port, "ingress").stdout, "guards in eBPF, also in the sandbox"
-    _, address = box.someones_macvtap(60)
-    assert not box.reached(address)
+    _, addresses = box.someones_macvtap(60)
+    assert not all(map(box.reached, addresses))
     box.sixtap("adopt", "vtap9")
-    wait(lambda: box.reached(address), 8, "adopted, the guest is reached")
+    wait(lambda: all(map(box.reached, addresses)), 25, "adopted, the guest is reached")
     # --save writes below /etc; a forward goes live through the unit.
     box.sixtap("forward", "add", "lan/web", "8443:443", "--save")
     assert "8443:443" in host.read("/etc/sixtap/test.yaml")
@@ -111,7 +113,7 @@ def test_units_and_sandbox(lab):
     box.quiet()
     # The device rules are in force: without ours, a macvtap can't be opened, and that is said.
     box.end(tap)
-    wait(lambda: not box.sixtap.guest("tap", "office"), 5, "the guest is gone")
+    wait(lambda: not box.sixtap.guest("tap", "office"), 12, "the guest is gone")
     host.dropin("sixtapd.service", "devices", "DeviceAllow=\nDeviceAllow=/dev/net/tun rwm\n")
     host.run("systemctl", "restart", "sixtapd")
     p = box.sixtap("run", "office", "--name", "no", "--", "/bin/true", check=False)
@@ -130,29 +132,29 @@ def test_the_service_comes_and_goes(lab):
     old = repacked(package(), os.path.join(lab.dir, "old.deb"), "0.0.1", os.path.join(lab.dir, "old"))
     box = Box(lab, old)
     host, sixtap = box.host, box.sixtap
-    host.dropin("sixtapd.service", "watchdog", "WatchdogSec=1\n")
+    host.dropin("sixtapd.service", "watchdog", "WatchdogSec=6\n")        # a process of a busy machine stands still for less
     host.run("systemctl", "start", "sixtap")
     assert (box.state("sixtap"), box.state()) == ("active", "active")
     vm, tap = box.guest_of("vm", "lan", 50), box.guest_of("tap", "office", 51)
-    wait(lambda: box.reached(f"{UPLINK6_PREFIX}::51"), 8, "the LAN reaches the guest")
+    wait(lambda: box.reached(f"{UPLINK6_PREFIX}::51"), 25, "the LAN reaches the guest")
     client = box.guest("client")
     address = client.udhcpc()
-    wait(lambda: sixtap("plan", "--check", check=False).returncode == 0, 5, "nothing is left to change")
+    wait(lambda: sixtap("plan", "--check", check=False).returncode == 0, 20, "nothing is left to change")
     flows = [Flow(vm.ns, GW4), Flow(vm.ns, GW6), Flow(box.router, f"{UPLINK6_PREFIX}::51"), Flow(box.router, "198.51.100.51")]
 
     def serves(what, other_than):
         wait(lambda: box.state() == "active" and len(sixtap.processes()) == 4 and
-             not set(sixtap.processes().values()) & set(other_than.values()), 20, what)
+             not set(sixtap.processes().values()) & set(other_than.values()), 60, what)
         assert client.udhcpc() == address
         wait(lambda: [g["state"] for n in ("vm", "tap") for g in sixtap.json("guests")["guests"] if g["name"] == n] == ["attached"] * 2,
-             5, "it knows the guests that run")
+             15, "it knows the guests that run")
 
     # Main hangs: the watchdog has systemd end all four, and begin again.
     procs = sixtap.processes()
     os.kill(procs["main"], 19)
     serves("systemd starts it again", procs)
     assert host.show("sixtapd", "NRestarts") == "1" and not [p for p in procs.values() if alive(p)]
-    assert "Watchdog timeout" in host.journal()
+    wait(lambda: "Watchdog timeout" in host.journal(), 10, "the journal says why")
 
     # Reload looks at everything, by the same processes; of the boot unit, too, also after an edit.
     procs = sixtap.processes()
@@ -190,7 +192,7 @@ def test_reboot_and_removal(lab):
                                                                           ipv4={"address": "192.168.160.1/24"}, ipv6="ula")})
     host, sixtap = box.host, box.sixtap
     sixtap("up")
-    g, address = box.someones_macvtap(60)
+    g, _ = box.someones_macvtap(60)
     sixtap("adopt", "vtap9")
     client = box.guest("client")
     lease = client.udhcpc()
@@ -203,8 +205,8 @@ def test_reboot_and_removal(lab):
     box.online()
     # The lease was on disk.
     assert [l["address"] for l in sixtap.json("leases")["leases"]] == [lease]
-    _, address = box.someones_macvtap(60)
-    wait(lambda: box.reached(address), 8, "what was adopted is looked after again")
+    _, addresses = box.someones_macvtap(60)
+    wait(lambda: all(map(box.reached, addresses)), 25, "what was adopted is looked after again")
     again = box.guest("again", client.mac)
     assert again.udhcpc() == lease
     # A second reboot without a configuration: nothing is started, nothing has failed.

@@ -2,7 +2,7 @@
 """up, down, plan: what they change, what they leave alone, what a second time does."""
 import ipaddress, json, os, re, time
 import pytest
-from lab import LabError, wait
+from lab import LabError, promised, wait
 from libnet import Flow, GW4, GW6, LAN, config, merged
 
 
@@ -58,7 +58,7 @@ def test_down_puts_everything_back(world):
     world.up()
     answer = world.sixtap.json("down")
     assert answer["changed"] is True and answer["changes"]
-    wait(lambda: not world.sixtap.processes(), 5, "the daemon ends")
+    wait(lambda: not world.sixtap.processes(), 20, "the daemon ends")
     now = world.state()
     assert now == found
     assert world.host.default_route(), "the host lost its IPv6 default route"
@@ -192,9 +192,12 @@ def test_folder_of_configurations(world):
 def test_up_is_quick(world):
     """Milliseconds matter less than orders of magnitude: a second `up` asks the running daemon and the kernel, no more."""
     world.up()
-    t = time.monotonic()
-    world.up()
-    assert time.monotonic() - t < 1.0
+
+    def again():
+        t = time.monotonic()
+        world.up()
+        assert time.monotonic() - t < 1.0
+    promised(again)
 
 
 def test_says_whose_networks_change(lonely):
