@@ -216,20 +216,29 @@ static void judge_degraded(const struct snapshot *s, struct findings *found)
 		if (!str_eq(net->state, "degraded") || is_explained(found, names))
 			continue;
 		struct diag_finding *f = findings_add(found, net->name);
-		const char *command = strstr(net->because, RUN);
+		const char *what = "", *line, *end, *command;
+		struct diag_fix *fix = NULL;
 
 		f->settling = true;
 		finding_network(f, net->name);
 		finding_about(f, net->device);
-		finding_what(f, "Network %s is up, and not whole: %.*s.", net->name,
-			     command ? (int)(command - net->because) : (int)strlen(net->because), net->because);
+		for (line = net->because ? net->because : ""; *line; line = *end ? end + 1 : end) {
+			end = line + strcspn(line, "\n");
+			command = strstr(line, RUN);
+			command = command && command < end ? command : NULL;
+			what = arena_printf(found->arena, "%s%s%.*s", what, what[0] ? "; " : ": ", (int)((command ? command : end) - line),
+					    line);
+			if (!command)
+				continue;
+			fix = fix ? fix : finding_fix(f, "command", FIX_LASTS_LIVE);
+			command += strlen(RUN);
+			fix_command(f, fix, "%.*s", (int)(end - command), command);
+		}
+		finding_what(f, "Network %s is up, and not whole%s.", net->name, what);
 		finding_why(f, "The daemon says so. It mends what it may, and leaves to you what is somebody else's.");
 		finding_seen_in(f, "sixtap status %s", net->name);
-		struct diag_fix *fix = finding_fix(f, command ? "command" : "up", command ? FIX_LASTS_LIVE : FIX_LASTS_REBOOT_SAFE);
-		if (command)
-			fix_command(f, fix, "%s", command + strlen(RUN));
-		else
-			fix_run(f, fix, (const char *const[]){ "up", net->name, NULL });
+		if (!fix)
+			fix_run(f, finding_fix(f, "up", FIX_LASTS_REBOOT_SAFE), (const char *const[]){ "up", net->name, NULL });
 	}
 }
 

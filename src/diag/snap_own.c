@@ -204,7 +204,7 @@ static void take_status(struct snapshot *s, const json_t *status)
 		json_array_foreach (json_object_get(o, "troubles"), k, item) {
 			if (json_is_string(item))
 				n->because = arena_printf(s->arena, "%s%s%s", n->because ? n->because : "",
-							  n->because ? "; " : "", json_string_value(item));
+							  n->because ? "\n" : "", json_string_value(item));
 		}
 		json_array_foreach (json_object_get(o, "guests"), k, item)
 			take_guest(s, n->name, item);

@@ -512,7 +512,7 @@ struct snap_network {		/* sorted by name */
 	const char *name;
 	const char *mode;	/* "nat", "routed", "isolated", "bridge", "macvtap", "hostdev" */
 	const char *state;	/* "up", "down", "degraded"; "": the daemon wasn't asked */
-	const char *because;	/* of degraded */
+	const char *because;	/* of degraded: lines; NULL: it doesn't say */
 	bool declared;		/* in the configuration that was read */
 	bool adopted;		/* made by others: "libvirt:default" */
 	const char *adopts;

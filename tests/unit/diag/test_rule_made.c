@@ -132,6 +132,12 @@ static void many(struct host *h) { h->neigh.entries = 1024; h->neigh.table_fulls
 static void permanent(struct host *h) { h->neigh.entries = 1024; }
 static void no_reader(struct host *h) { h->links[TAP0 - 1].carrier = false; h->links[TAP0 - 1].tun = (struct snap_tun){ .tap = true, .persist = true }; }
 static void not_persistent(struct host *h) { no_reader(h); h->links[TAP0 - 1].tun.persist = false; }
+static void degraded(struct host *h) { h->network.state = "degraded"; }
+static void degraded_by_two(struct host *h)
+{
+	degraded(h);
+	h->network.because = "ip a c drops guests' packets; run: nft 'insert rule ip a c one; insert rule ip a c two'\neth9 has no carrier";
+}
 static void net_edited(struct host *h)
 {
 	h->net.stored_xml = "<network><name>default</name><forward mode='nat'/><bridge name='virbr9'/>"
@@ -251,6 +257,8 @@ static void faults(void **state)
 		{ "a VRF's own default route", in_vrf, NULL, NULL },
 		{ "the same table, and no VRF", not_in_vrf, "ra.no-default-router", "eth0" },
 		{ "a default route that is older than the bridge", dead_default, "bridge.port-has-address", "tap1" },
+		{ "the daemon says that a network isn't whole, and no more", degraded, "network.degraded", "default" },
+		{ "the daemon says why", degraded_by_two, "network.degraded", "default" },
 		{ "a default route where it belongs", live_default, NULL, NULL },
 		{ "a bridge by hand, and the boot turns forwarding off", boot_forgets, "persist.differs", "net/ipv4/ip_forward" },
 		{ "libvirt turns it on whenever the network starts", libvirt_sets_it, NULL, NULL },
@@ -277,9 +285,29 @@ static void faults(void **state)
 	}
 }
 
+/* Each reason, and the commands of those that have one. */
+static void what_the_daemon_says(void **state)
+{
+	struct host h;
+
+	(void)state;
+	healthy(&h);
+	degraded_by_two(&h);
+	_cleanup_(findings_freep) struct findings *found = judge(&h, 3);
+	const struct diag_finding *f = findings_find(found, "network.degraded", "default");
+
+	assert_non_null(f);
+	assert_string_equal(f->what, "Network default is up, and not whole: ip a c drops guests' packets; eth9 has no carrier.");
+	assert_int_equal(f->n_fixes, 1);
+	assert_int_equal(f->fixes[0]->n_commands, 1);
+	assert_string_equal(f->fixes[0]->commands[0], "nft 'insert rule ip a c one; insert rule ip a c two'");
+	h.s->links = NULL;
+	snapshot_free(h.s);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(faults) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(faults), cmocka_unit_test(what_the_daemon_says) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
