@@ -254,7 +254,7 @@ class DoctorLab:
     def routed_in(self):
         """From outside to the routed guest, with nothing remembered on the way."""
         self.router.ip("-6", "neigh", "flush", "dev", "south", check=False)
-        return self.outside.fetch(GUEST6, 80).startswith("r1 ")
+        return self.outside.fetch(GUEST6, 80, timeout=3).startswith("r1 ")
 
     def nat_out(self, family=6):
-        return bool(self.guests["g1"].fetch(OUTSIDE6 if family == 6 else OUTSIDE4, 80))
+        return bool(self.guests["g1"].fetch(OUTSIDE6 if family == 6 else OUTSIDE4, 80, timeout=3))

@@ -40,7 +40,7 @@ class Lan:
         for k in range(8):
             g.address = f"{address}{k}"
             g.ns.ip("addr", "add", g.address + "/64", "dev", "g0", "nodad")
-            if not self.wire.reaches(g.address):
+            if not self.wire.reaches(g.address, 2):
                 break
             g.ns.ip("addr", "del", g.address + "/64", "dev", "g0")
         self.host.ip("maddr", "add", group_of(g.address), "dev", device)
