@@ -100,7 +100,7 @@ class Ns:
             pre += ["sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', self.resolv]
         return pre + [str(a) for a in argv]
 
-    def run(self, *argv, check=True, timeout=30, **kw):
+    def run(self, *argv, check=True, timeout=60, **kw):
         kw.setdefault("stdin", subprocess.DEVNULL)
         if "input" in kw:
             kw.pop("stdin")

@@ -13,6 +13,13 @@ def leases(world, **match):
     return [l for l in world.sixtap.json("leases")["leases"] if all(l.get(k) == v for k, v in match.items())]
 
 
+def lease_of(world, **match):
+    """The engine answers guests first, and tells main then."""
+    found = wait(lambda: leases(world, **match), 10, f"the lease of {match}")
+    assert len(found) == 1, found
+    return found[0]
+
+
 # DHCPv4
 
 def test_udhcpc(lan):
@@ -22,7 +29,7 @@ def test_udhcpc(lan):
     assert g.ipj("route", "show", "default")[0]["gateway"] == GW4
     with open(g.resolv) as f:
         assert GW4 in f.read()
-    [lease] = leases(lan, address=a)
+    lease = lease_of(lan, address=a)
     assert lease["mac"] == g.mac and lease["network"] == "lan" and lease["expires"] > 0
     assert g.fetch(OUTSIDE4, 80).startswith("outside")
 
@@ -43,12 +50,12 @@ def test_udhcpc_again_gives_the_same(lan):
     g = lan.guest("g1")
     a = g.udhcpc()
     assert g.udhcpc() == a
-    assert len(leases(lan, mac=g.mac)) == 1
+    assert lease_of(lan, mac=g.mac)["address"] == a
 
 
 def test_udhcpc_declared(lan):
     assert lan.guest("web", WEB_MAC).udhcpc() == WEB4
-    assert leases(lan, address=WEB4)[0]["guest"] == "web"
+    assert lease_of(lan, address=WEB4)["guest"] == "web"
 
 
 def test_dhclient4(lan):
@@ -65,6 +72,7 @@ def test_dhclient4(lan):
 def test_dhclient4_release(lan):
     g = lan.guest("g1")
     a = g.dhclient(4)
+    lease_of(lan, address=a)
     g.dhclient_release(4)
     wait(lambda: not leases(lan, address=a), 15, "the released lease is gone")
 
@@ -112,7 +120,7 @@ def test_dhclient6(lan):
     assert in_pool(a, POOL6)
     assert ipaddress.ip_address(g.lease["new_dhcp6_name_servers"]) == ipaddress.ip_address(GW6)
     assert g.lease["new_dhcp6_domain_search"].rstrip(".") == "lan"
-    [lease] = leases(lan, address=a)
+    lease = lease_of(lan, address=a)
     assert lease["duid"] and "iaid" in lease
     wait(lambda: a in g.addr(6), 15, "the address is usable")
     wait(lambda: g.ping(OUTSIDE6), 15, "outside answers")
@@ -125,6 +133,7 @@ def test_dhclient6_declared(lan):
 def test_dhclient6_release(lan):
     g = lan.guest("g1")
     a = g.dhclient(6)
+    lease_of(lan, address=a)
     g.dhclient_release(6)
     wait(lambda: not leases(lan, address=a), 15, "the released lease is gone")
 

@@ -24,8 +24,9 @@ def test_kill(lan, role):
     Who(web, 80)
     g = lan.guest("g1")
     a4, a6 = g.udhcpc(), g.dhclient(6)
-    leases = sorted((l["address"], l["mac"]) for l in lan.sixtap.json("leases")["leases"])
-    assert {a4, a6} <= {l[0] for l in leases}
+    known = lambda: sorted((l["address"], l["mac"]) for l in lan.sixtap.json("leases")["leases"])
+    wait(lambda: {a4, a6} <= {l[0] for l in known()}, 10, "main knows both leases")
+    leases = known()
     before = all_four(lan)
     index = lan.host.links()["lan"]["ifindex"]
     flows = [Flow(web, GW4), Flow(web, OUTSIDE6)]
@@ -42,7 +43,7 @@ def test_kill(lan, role):
         lost, sent = f.stop()
         assert lost == 0, f"{lost} of {sent} pings of {f.address} were lost"
     assert lan.host.links()["lan"]["ifindex"] == index
-    wait(lambda: sorted((l["address"], l["mac"]) for l in lan.sixtap.json("leases")["leases"]) == leases, 10, "all leases are known")
+    wait(lambda: known() == leases, 10, "all leases are known")
     assert lan.outside.fetch(UPLINK4, 8080).startswith("web")
     # All services again: for a new guest, and for one that renews.
     n = lan.guest("g2")
@@ -68,7 +69,7 @@ def test_kill_all_four_at_once(lan):
     all_four(lan)
     lost, sent = flow.stop()
     assert lost == 0, f"{lost} of {sent} lost"
-    assert a4 in [l["address"] for l in lan.sixtap.json("leases")["leases"]]
+    wait(lambda: a4 in [l["address"] for l in lan.sixtap.json("leases")["leases"]], 10, "its lease is known")
     assert g.udhcpc() == a4
 
 

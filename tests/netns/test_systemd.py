@@ -204,7 +204,7 @@ def test_reboot_and_removal(lab):
     assert up.pop("later", "down") == "down" and up == {"lan": "up", "office": "up"}
     box.online()
     # The lease was on disk.
-    assert [l["address"] for l in sixtap.json("leases")["leases"]] == [lease]
+    wait(lambda: [l["address"] for l in sixtap.json("leases")["leases"]] == [lease], 10, "the lease is known")
     _, addresses = box.someones_macvtap(60)
     wait(lambda: all(map(box.reached, addresses)), 25, "what was adopted is looked after again")
     again = box.guest("again", client.mac)
