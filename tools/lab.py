@@ -590,7 +590,8 @@ class Sixtap:
         for role in sorted(found, key=lambda r: r != "monitor"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(found[role], signal.SIGKILL)
-        wait(lambda: not self.processes(), 10, "the daemon is gone")
+        # One that is ending has left its namespace before its sockets are closed: whoever comes now could still connect to it.
+        wait(lambda: not self.processes() and not any(map(alive, found.values())), 10, "the daemon is gone")
 
     def down(self):
         with contextlib.suppress(Exception):
