@@ -542,6 +542,7 @@ class Sixtap:
         self.env = dict(os.environ, LC_ALL="C.UTF-8", NO_COLOR="1")
         self.env.pop("SIXTAP_RUN_DIR", None)
         self.env.pop("SIXTAP_STATE_DIR", None)
+        self.seen = set()
 
     def write(self, text):
         """Replace the configuration."""
@@ -580,7 +581,11 @@ class Sixtap:
             with contextlib.suppress(OSError):
                 with open(path) as f:
                     role = roles.get(f.read().strip())
-                if role and os.stat(f"/proc/{pid}/ns/net").st_ino == self.ns.inode and alive(pid):
+                mine = pid in self.seen     # one that is ending leaves its namespace before its sockets are closed
+                with contextlib.suppress(OSError):
+                    mine = os.stat(f"/proc/{pid}/ns/net").st_ino == self.ns.inode
+                if role and mine and alive(pid):
+                    self.seen.add(pid)
                     found[role] = pid
         return found
 
