@@ -232,6 +232,8 @@ static int reconcile(struct daemon_main *d, struct report *report, enum reconcil
 	const char **paths = NULL;
 
 	n = gather_targets(d, arena, &targets);
+	if (how != RECONCILE_DRY)
+		repair_hear_filters(d, true);	/* before the look, so that nothing is missed */
 	if (kern_observe(d->kern, NULL, 0, world, report) < 0)
 		return 1;
 	if (how != RECONCILE_DRY && guests_punish(d, world) > 0) {
@@ -331,8 +333,10 @@ void networks_reconcile_together(struct daemon_main *d)
 	mono_t now = loop_now(d->loop), at = mono_add(now, TOGETHER_QUIET);
 
 	d->plain_last = now;
-	if (d->plain_since == 0)
+	if (d->plain_since == 0) {
 		d->plain_since = now;
+		repair_hear_filters(d, false);
+	}
 	if (!d->soon.source || at < d->soon.deadline)
 		(void)loop_timer_set(d->loop, &d->soon, at);
 }

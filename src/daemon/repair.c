@@ -637,6 +637,11 @@ void repair_learn(struct daemon_main *d, const struct world *world, const struct
 	learn_silent(d, world, ops);
 }
 
+void repair_hear_filters(struct daemon_main *d, bool on)
+{
+	(void)kern_watch_tc(d->repair->watch, on);	/* else the tick sees what is gone */
+}
+
 void repair_failed(struct daemon_main *d)
 {
 	struct repair *r = d->repair;

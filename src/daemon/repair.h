@@ -56,6 +56,8 @@ void repair_judge(struct daemon_main *d, struct ops *ops, mono_t now);
  * @now:	now
  */
 void repair_learn(struct daemon_main *d, const struct world *world, const struct ops *ops, bool asked, mono_t now);
+/* Guards that others take off ports: not while many guests come, after whom everything is looked at anyway. */
+void repair_hear_filters(struct daemon_main *d, bool on);
 void repair_forget(struct daemon_main *d);	/* a person's `up`: nothing waits any more */
 void repair_failed(struct daemon_main *d);	/* a plan could not be made or carried out: try again, later each time */
 

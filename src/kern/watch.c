@@ -47,7 +47,7 @@ struct kern_watch {
 	struct loop_fd rt, nf;
 	uint8_t *buf;
 	struct known *links;
-	bool neigh;		/* neighbours are told, too */
+	bool neigh, tc;		/* neighbours are told, too; filters */
 	bool nft_ours;		/* something of ours changed in the transaction that is being told */
 	bool nft_others;	/* a chain or rule of others did */
 };
@@ -372,7 +372,7 @@ int kern_watch_new(struct kern_watch **ret, struct loop *loop, const struct kern
 {
 	static const unsigned int rt_groups[] = {
 		RTNLGRP_LINK,	    RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IFADDR,	RTNLGRP_IPV4_ROUTE,
-		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_TC,
+		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
 	};
 	static const unsigned int nf_groups[] = { NFNLGRP_NFTABLES };
 	_cleanup_(kern_watch_freep) struct kern_watch *w = NEW(struct kern_watch);
@@ -399,16 +399,25 @@ int kern_watch_new(struct kern_watch **ret, struct loop *loop, const struct kern
 	return 0;
 }
 
+/* Join a group or leave it; @joined says whether it is. */
+static int hear(struct kern_watch *w, unsigned int group, bool *joined, bool on)
+{
+	if (*joined == on)
+		return 0;
+	if (setsockopt(w->rt.fd, SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return -errno;
+	*joined = on;
+	return 0;
+}
+
 int kern_watch_neigh(struct kern_watch *watch, bool on)
 {
-	const unsigned int group = RTNLGRP_NEIGH;
+	return hear(watch, RTNLGRP_NEIGH, &watch->neigh, on);
+}
 
-	if (watch->neigh == on)
-		return 0;
-	if (setsockopt(watch->rt.fd, SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group, sizeof(group)) < 0)
-		return -errno;
-	watch->neigh = on;
-	return 0;
+int kern_watch_tc(struct kern_watch *watch, bool on)
+{
+	return hear(watch, RTNLGRP_TC, &watch->tc, on);
 }
 
 uint32_t kern_watch_master(const struct kern_watch *watch, uint32_t ifindex)

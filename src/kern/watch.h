@@ -22,7 +22,7 @@ enum kern_change {
 	KERN_CHANGE_DEFAULT,	/* likewise, a default route */
 	KERN_CHANGE_NETCONF,	/* forwarding, proxy_ndp, …; ifindex may be NETCONFA_IFINDEX_ALL (-1) or _DEFAULT (-2) */
 	KERN_CHANGE_NEIGH,	/* a neighbour that is new, silent or gone; only with kern_watch_neigh() */
-	KERN_CHANGE_TC,		/* a queueing discipline or a filter is gone, as clsact with all that was on it */
+	KERN_CHANGE_TC,		/* a queueing discipline or a filter is gone; only with kern_watch_tc() */
 	KERN_CHANGE_NFT,	/* one of our tables; ifindex is the pid and name the program that did it, as the kernel tells */
 	KERN_CHANGE_FIREWALL,	/* chains or rules of others, where guests' packets may be dropped; otherwise as KERN_CHANGE_NFT */
 	KERN_CHANGE_N_,
@@ -59,6 +59,8 @@ struct kern_watch;
 int kern_watch_new(struct kern_watch **ret, struct loop *loop, const struct kern_watch_ops *ops, void *user);
 /* Tell of neighbours, too, or no longer. On a busy LAN they change all the time. Return: 0, or a negative errno. */
 int kern_watch_neigh(struct kern_watch *watch, bool on);
+/* Tell of filters that go, too, or no longer: while somebody listens, each new one costs the kernel a message. Return: likewise */
+int kern_watch_tc(struct kern_watch *watch, bool on);
 /* What an interface is a port of, as it was told last; 0: of nothing, or it isn't known. */
 uint32_t kern_watch_master(const struct kern_watch *watch, uint32_t ifindex);
 struct kern_watch *kern_watch_free(struct kern_watch *watch);
