@@ -10,7 +10,7 @@ several labs live side by side and a killed one is swept away by the next.
 
 Waiting is always for a condition, never for a time: wait().
 """
-import collections, contextlib, ctypes, fcntl, glob, ipaddress, json, os, shutil, signal, socket, struct, subprocess
+import collections, contextlib, ctypes, fcntl, glob, ipaddress, json, os, re, shutil, signal, socket, struct, subprocess
 import tempfile, threading, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -361,7 +361,7 @@ class Lab:
 
     def __init__(self, tag, capture=False):
         self.prefix = f"st-{tag}-{os.getpid()}"
-        sweep(f"st-{tag}-")
+        sweep()
         # Beneath /run as the daemon's own folder is: its processes drop root and must still get there.
         self.dir = tempfile.mkdtemp(prefix=self.prefix + "-", dir="/run")
         os.chmod(self.dir, 0o755)
@@ -508,12 +508,12 @@ class Lab:
             f.write(note)
 
 
-def sweep(prefix):
-    """Remove what a killed lab with this prefix left: its pid is in the name."""
-    for path in glob.glob(f"/run/netns/{prefix}*") + glob.glob(f"/run/{prefix}*"):
+def sweep():
+    """Remove what killed labs left, whatever they were for: their pids are in the names, and /dev/tapN is everybody's."""
+    for path in glob.glob("/run/netns/st-*") + glob.glob("/run/st-*"):
         base = os.path.basename(path)
-        pid = base[len(prefix):].split("-")[0]
-        if not pid.isdigit() or alive(int(pid)):
+        pid = re.match(r"st-\D+-(\d+)(?=-|$)", base)
+        if not pid or alive(int(pid[1])):
             continue
         if path.startswith("/run/netns/"):
             try:

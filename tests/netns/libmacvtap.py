@@ -18,19 +18,23 @@ def group_of(address):
     return "33:33:ff:%02x:%02x:%02x" % tuple(low)
 
 
-def open_macvtap(host, name):
-    """A descriptor of the device, found by its numbers: /dev is shared, indexes are not."""
+def device_number(host, name):
+    """Of a macvtap's character device, from sysfs: /dev/tapN is shared by all namespaces, indexes are not."""
     with tempfile.TemporaryDirectory(dir=host.lab.dir) as d:
         script = 'mount -t sysfs sysfs "$0" && cat "$0"/class/net/' + name + '/macvtap/tap*/dev'
         out = subprocess.run(["ip", "netns", "exec", host.name, "sh", "-c", script, d], check=True, stdout=subprocess.PIPE,
                              text=True).stdout
-        major, minor = map(int, out.split(":"))
-        node = os.path.join("/dev/shm", f"{host.name}-{name}")
-        os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(major, minor))
-        try:
-            fd = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        finally:
-            os.unlink(node)
+    return os.makedev(*map(int, out.split(":")))
+
+
+def open_macvtap(host, name):
+    """A descriptor of the device."""
+    node = os.path.join("/dev/shm", f"{host.name}-{name}")
+    os.mknod(node, 0o600 | stat.S_IFCHR, device_number(host, name))
+    try:
+        fd = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    finally:
+        os.unlink(node)
     fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP_NO_PI))    # without a vnet header
     return fd
 

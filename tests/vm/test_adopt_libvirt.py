@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest of the real libvirtd on <interface type='direct'>, adopted while it runs."""
-import contextlib, ipaddress, json, os, socket, time
+import contextlib, glob, ipaddress, json, os, random, socket, time
 import pytest
-from lab import GUEST, Lab, Sixtap, wait
-from libmacvtap import PREFIXES, Wire, group_of
+from lab import GUEST, Lab, LabError, Sixtap, wait
+from libmacvtap import PREFIXES, Wire, device_number, group_of
 
+MAC = "52:54:00:aa:bb:01"
 # Everything that a libvirtd of the machine might own is another's: this one, and sixtap beside it, see folders of their own.
 FOLDERS = """for d in /etc/libvirt/qemu /var/lib/libvirt /run/libvirt /var/cache/libvirt /var/log/libvirt; do
 	mkdir -p "$0$d" "$d" && mount --bind "$0$d" "$d" || exit 1
@@ -12,17 +13,18 @@ done
 """
 XML = """<domain type='qemu'><name>ha</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{guest}/vmlinuz</kernel><initrd>{guest}/initramfs.gz</initrd>
-<cmdline>console=ttyS0 quiet guest=ha dhcp4=no dhcp6=no tempaddr=2</cmdline></os><features><acpi/><apic/></features>
+<cmdline>console=ttyS0 quiet panic=-1 no_timer_check guest=ha dhcp4=no dhcp6=no tempaddr=2</cmdline></os><features><acpi/><apic/></features>
 <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/><memballoon model='none'/>
-<interface type='direct'><mac address='52:54:00:aa:bb:01'/><source dev='eth0'/><model type='virtio'/></interface>
+<interface type='direct'><mac address='{mac}'/><source dev='eth0'/><model type='virtio'/></interface>
 <controller type='virtio-serial'/><channel type='unix'><source mode='bind' path='{dir}/control'/>
 <target type='virtio' name='control'/></channel>
 <serial type='file'><source path='{dir}/serial'/></serial></devices></domain>
 """
 
 
-def own_index(ns, n):
-    """/dev is everybody's, and libvirt opens /dev/tapN by the index alone: from here on those that no macvtap of another test has."""
+def own_index(ns):
+    """/dev is everybody's, and libvirt opens /dev/tapN by the index alone: from here on those that no macvtap of others has."""
+    n = max((int(p[8:]) for p in glob.glob("/dev/tap[0-9]*")), default=0) + random.randrange(50, 300)
     ns.run("ip", "-batch", "-", input="".join(f"link add d{i} group 77 type bridge\n" for i in range(n)))
     ns.ip("link", "del", "group", 77)
 
@@ -64,6 +66,18 @@ class Libvirt:
     def virsh(self, *argv, **kw):
         return self.sh('exec virsh -q -c qemu:///system "$@"', *argv, **kw)
 
+    def start(self, domain, mac):
+        """Start a guest; again, when somebody else's macvtap has the index of its. The device's name."""
+        for _ in range(5):
+            own_index(self.wire.host)
+            p = self.virsh("start", domain, timeout=60, check=False)
+            for l in self.wire.host.links().values():
+                node = f"/dev/tap{l['ifindex']}"
+                if l["address"] == mac and os.path.exists(node) and os.stat(node).st_rdev == device_number(self.wire.host, l["ifname"]):
+                    return l["ifname"]
+            self.virsh("destroy", domain, check=False)
+        raise LabError(f"{domain} got no device of its own: {p.stderr}")
+
 
 @pytest.fixture
 def lab():
@@ -72,11 +86,11 @@ def lab():
         yield lab
 
 
-def doctor_mends(wire, sixtap, run, address):
+def doctor_mends(wire, device, run, address):
     """`sixtap doctor` says what the guest lacks, by its libvirt name, and --fix has the daemon adopt it again."""
     run("release", "libvirt:ha")
     for on in "on", "off":      # only then the kernel works its filter out anew
-        wire.host.ip("link", "set", "macvtap0", "promisc", on)
+        wire.host.ip("link", "set", device, "promisc", on)
     wait(lambda: not wire.reaches(address, 1), 10, "the fault is back")
     # libvirt holds the monitor, and the host never heard of the guest: that is said, and no health claimed of it.
     p = run("doctor", check=False)
@@ -87,28 +101,27 @@ def doctor_mends(wire, sixtap, run, address):
     [f] = wait(lambda: filtered("--probe"), 30, "it says which groups it listens to")
     assert f["guest"] == "libvirt:ha" and f["basis"] == "measured", f
     # A guest that spoke to the host, by way of a switch that sends back, is a neighbour.
-    wire.host.ip("neigh", "replace", address, "lladdr", "52:54:00:aa:bb:01", "dev", "eth0", "nud", "stale")
+    wire.host.ip("neigh", "replace", address, "lladdr", MAC, "dev", "eth0", "nud", "stale")
     [f] = filtered()
     assert f["guest"] == "libvirt:ha" and f["fixable"] and "sixtap adopt libvirt:ha" in f["fix"][0]["commands"], f
     out = run("doctor", "--fix", "macvtap.multicast-filtered", check=False)
-    assert "adopted libvirt:ha: joined" in out and "no longer found on macvtap0" in out, out
+    assert "adopted libvirt:ha: joined" in out and f"no longer found on {device}" in out, out
     wait(lambda: wire.reaches(address, 2), 30, "it is reached")
 
 
 @pytest.mark.skipif(not os.path.exists(GUEST + "/vmlinuz"), reason="no guest image: tools/guest-image")
 def test_live(lab):
     wire = Wire(lab, radvd=3)
-    own_index(wire.host, 100)
     libvirt = Libvirt(wire)
     sixtap = Sixtap(lab, wire.host)
     sixtap.write("networks: {}\n")
     run = lambda *argv, **kw: libvirt.sh('exec "$@"', *sixtap.argv(*argv), env=sixtap.env, **kw).stdout
     path = libvirt.dir + "/ha.xml"
     with open(path, "w") as f:
-        f.write(XML.format(guest=GUEST, dir=libvirt.dir))
+        f.write(XML.format(guest=GUEST, mac=MAC, dir=libvirt.dir))
     libvirt.virsh("define", path)
     probes = Probes(wire.peer, "p0")
-    libvirt.virsh("start", "ha", timeout=60)
+    device = libvirt.start("ha", MAC)
     # An address that isn't made of the MAC: the host's own link-local address on the macvtap doesn't let its group in.
     mine = lambda: {a for a in probes.seen() if a.startswith(PREFIXES) and "ff:fe" not in a}
     wait(lambda: len(mine()) >= 3, 150, "three temporary addresses", interval=0.3)
@@ -119,14 +132,14 @@ def test_live(lab):
     wait(lambda: (lambda out: "adopted libvirt:ha: joined" in out and group_of(address) in out)(run("adopt", "libvirt:ha")), 30, "adopted")
     wait(lambda: wire.reaches(address, 2), 30, "it is reached")
     [dev] = sixtap.json("status")["adopted"][0]["devices"]
-    assert dev["mode"] == "vepa" and dev["lower"] == "eth0" and dev["mac"] == "52:54:00:aa:bb:01"
-    doctor_mends(wire, sixtap, run, address)
+    assert dev["mode"] == "vepa" and dev["lower"] == "eth0" and dev["mac"] == MAC
+    doctor_mends(wire, device, run, address)
     libvirt.virsh("destroy", "ha")
     wait(lambda: sixtap.json("status")["adopted"][0]["state"] == "away", 30, "it is off")
-    wire.macvtap("52:54:00:00:00:99", name="macvtap0")      # another takes its interface's name
-    libvirt.virsh("start", "ha", timeout=60)
+    wire.macvtap("52:54:00:00:00:99", name=device)          # another takes its interface's name
+    another = libvirt.start("ha", MAC)
     again = wait(lambda: sixtap.json("status")["adopted"][0]["devices"], 40, "it is back under another name")
-    assert [d["device"] for d in again] == ["macvtap1"] and again[0]["mac"] == "52:54:00:aa:bb:01"
+    assert another != device and [(d["device"], d["mac"]) for d in again] == [(another, MAC)]
     libvirt.virsh("destroy", "ha")
     # By the library alone, where no file tells.
     out = libvirt.sh('mkdir "$0/none" && mount --bind "$0/none" /etc/libvirt/qemu && exec "$@"',

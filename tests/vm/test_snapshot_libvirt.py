@@ -4,7 +4,7 @@ import json, os, signal
 import pytest
 from lab import Lab, SIXTAP, wait
 from libmacvtap import Wire
-from test_adopt_libvirt import Libvirt, own_index
+from test_adopt_libvirt import Libvirt
 
 DRIVER = os.path.join(os.path.dirname(SIXTAP), "tests", "netns", "snapshot_driver")
 HA = "6f3cbb2e-93a6-4a4c-8f0e-0d5b0a0c5e01"
@@ -33,7 +33,6 @@ def one(list_, **want):
 
 def test_libvirt(lab):
     wire = Wire(lab)
-    own_index(wire.host, 300)
     libvirt = Libvirt(wire)
     read = lambda: json.loads(libvirt.sh(f"exec {DRIVER}").stdout)
 
@@ -48,7 +47,7 @@ def test_libvirt(lab):
     libvirt.virsh("net-start", "default")
     define("define", DOMAIN, name="ha", uuid=HA, trust="no")
     define("define", DOMAIN.replace("0:02", "0:04").replace("0:01", "0:03"), name="off", uuid=HA[:-1] + "2", trust="yes")
-    libvirt.virsh("start", "ha", timeout=60)
+    libvirt.start("ha", "52:54:00:aa:00:02")
     define("define", DOMAIN, name="ha", uuid=HA, trust="yes")        # from the next start on
     # A second in all, of which libvirt may take its part: on a busy machine the next look has it.
     unread = lambda s: [(u["part"], u["subject"]) for u in s["unread"] if u["part"] in ("qmp", "libvirt")]
