@@ -526,6 +526,8 @@ def sweep():
                         end(int(p.split("/")[2]), 1.0)
             subprocess.run(["ip", "netns", "del", base], stderr=subprocess.DEVNULL)
         else:
+            if os.path.ismount(path):
+                subprocess.run(["umount", path], stderr=subprocess.DEVNULL)
             shutil.rmtree(path, ignore_errors=True)
 
 
