@@ -8,6 +8,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter_ipv4.h>
 #include "kern/nfnl.h"
 #include "kern/nft.h"
 #include "kern/priv.h"
@@ -93,6 +94,7 @@ enum fw_hook foreign_hook(const char *type, uint32_t hooknum)
 	static const enum fw_hook hooks[NF_INET_NUMHOOKS] = {
 		[NF_INET_PRE_ROUTING] = FW_HOOK_PREROUTING, [NF_INET_LOCAL_IN] = FW_HOOK_INPUT,
 		[NF_INET_FORWARD] = FW_HOOK_FORWARD, [NF_INET_LOCAL_OUT] = FW_HOOK_OUTPUT,
+		[NF_INET_POST_ROUTING] = FW_HOOK_POSTROUTING,
 	};
 
 	/* "route" is a filter that may change the way out: iptables' mangle has its OUTPUT so. */
@@ -101,22 +103,26 @@ enum fw_hook foreign_hook(const char *type, uint32_t hooknum)
 	return hooks[hooknum];
 }
 
-static enum fw_hook hook_of(const struct nlattr *nest, const struct nlattr *type)
+static void read_hook(const struct nlattr *nest, const struct nlattr *type, struct fw_chain *c)
 {
-	static const uint16_t policy[NFTA_HOOK_MAX + 1] = { [NFTA_HOOK_HOOKNUM] = 4 };
+	static const uint16_t policy[NFTA_HOOK_MAX + 1] = { [NFTA_HOOK_HOOKNUM] = 4, [NFTA_HOOK_PRIORITY] = 4 };
 	const struct nlattr *tb[NFTA_HOOK_MAX + 1];
 
 	if (!nest || !type)
-		return FW_HOOK_NONE;
+		return;
 	nl_parse_nest(nest, tb, NFTA_HOOK_MAX, policy);
-	return tb[NFTA_HOOK_HOOKNUM] ? foreign_hook(nl_str(type), nl_be32(tb[NFTA_HOOK_HOOKNUM])) : FW_HOOK_NONE;
+	if (!tb[NFTA_HOOK_HOOKNUM])
+		return;
+	c->hook = foreign_hook(nl_str(type), nl_be32(tb[NFTA_HOOK_HOOKNUM]));
+	c->after_nat = c->hook == FW_HOOK_POSTROUTING && tb[NFTA_HOOK_PRIORITY] &&
+		       (int32_t)nl_be32(tb[NFTA_HOOK_PRIORITY]) > NF_IP_PRI_NAT_SRC;
 }
 
 /* Whatever writes iptables' names into iptables' tables writes as iptables does; ebtables likewise. */
 static bool is_xt(const char *table, const char *chain)
 {
 	static const char *const tables[] = { "filter", "mangle", "raw", "security", "nat" };
-	static const char *const chains[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT" };
+	static const char *const chains[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
 	bool is_table = false, is_chain = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
@@ -143,9 +149,9 @@ static int on_chain(void *user, const struct nlmsghdr *nlh)
 	struct fw_chain *c = &t->chains[t->n_chains++];
 	*c = (struct fw_chain){
 		.name = arena_strdup(r->world->arena, nl_str(tb[NFTA_CHAIN_NAME])),
-		.hook = hook_of(tb[NFTA_CHAIN_HOOK], tb[NFTA_CHAIN_TYPE]),
 		.drops = tb[NFTA_CHAIN_POLICY] && nl_be32(tb[NFTA_CHAIN_POLICY]) == NF_DROP,
 	};
+	read_hook(tb[NFTA_CHAIN_HOOK], tb[NFTA_CHAIN_TYPE], c);
 	if (t->family != NFPROTO_INET && c->hook != FW_HOOK_NONE && is_xt(t->name, c->name))
 		t->xt = true;
 	return 0;

@@ -3,11 +3,11 @@
  * foreign - other people's firewalls: read, and given a rule of ours
  *
  * Theory of operation: every table of the IP families and of bridges with a filter
- * chain at the prerouting, input, forward or output hook is read whole, over
- * nfnetlink, and reduced to struct fw_table: iptables-nft writes such tables too,
- * its matches as blobs of xtables. What iptables-legacy holds in its filter table
- * is read by getsockopt(). Not read: netdev tables, and the postrouting hook. Sets are asked for only where a rule looks up
- * an interface, a protocol, a port or a connection's state in them.
+ * chain at a hook is read whole, over nfnetlink, and reduced to struct fw_table:
+ * iptables-nft writes such tables too, its matches as blobs of xtables. What
+ * iptables-legacy holds in its tables is read by getsockopt(). Not read: netdev
+ * tables. Sets are asked for only where a rule looks up an interface, a protocol, a
+ * port or a connection's state in them.
  *
  * Rules of ours carry the comment "sixtap:NETWORK": where iptables wrote the
  * table, as iptables would write it, so that `iptables -S` and `iptables -D` know

@@ -40,23 +40,29 @@ void kern_xt_names(int ret[static 2])
 		ret[i] = open(families[i].names, O_RDONLY | O_CLOEXEC);
 }
 
-static bool has_filter(const struct kern *kern, size_t family)
+/* Those that can drop: "nat" can't. */
+static const char *const tables[] = { "filter", "mangle", "raw", "security" };
+
+/* Which of them there are: bits. */
+static unsigned int tables_there(const struct kern *kern, size_t family)
 {
 	char buf[512];
 	int fd = kern->xt_names[family], own = -1;
+	unsigned int there = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		fd = own = open(families[family].names, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return 0;
 	n = pread(fd, buf, sizeof(buf) - 1, 0);
 	closep(&own);
 	buf[n > 0 ? n : 0] = '\0';
 	for (const char *line = buf; *line; line += strcspn(line, "\n"), line += *line == '\n')
-		if (strncmp(line, "filter\n", 7) == 0 || strcmp(line, "filter") == 0)
-			return true;
-	return false;
+		for (unsigned int i = 0; i < ARRAY_LEN(tables); i++)
+			if (strcspn(line, "\n") == strlen(tables[i]) && strncmp(line, tables[i], strlen(tables[i])) == 0)
+				there |= 1U << i;
+	return there;
 }
 
 struct block {
@@ -326,24 +332,26 @@ bool foreign_parse_legacy(struct arena *arena, uint8_t nfproto, const char *name
 	return true;
 }
 
-static void observe(struct world *w, const struct family *f, size_t *cap)
+static void observe(struct world *w, const struct family *f, const char *table, size_t *cap)
 {
-	struct ipt_getinfo info = { .name = "filter" };	/* that of IPv6 is the same, and so are the numbers of the options */
+	struct ipt_getinfo info;	/* that of IPv6 is the same, and so are the numbers of the options */
 	socklen_t len = sizeof(info);
 	int sock = socket(f->af, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 
 	if (sock < 0)
 		return;
+	memset(&info, 0, sizeof(info));
+	(void)str_copy(info.name, sizeof(info.name), table);
 	if (getsockopt(sock, f->level, IPT_SO_GET_INFO, &info, &len) == 0 && info.size > 0 && info.size <= TABLE_MAX) {
 		struct ipt_get_entries *get = arena_alloc(w->arena, 1, sizeof(*get) + info.size);
 
-		(void)str_copy(get->name, sizeof(get->name), "filter");
+		(void)str_copy(get->name, sizeof(get->name), table);
 		get->size = info.size;
 		len = (socklen_t)(sizeof(*get) + info.size);
 		/* EAGAIN: it has changed in between. The next look will see it. */
 		if (getsockopt(sock, f->level, IPT_SO_GET_ENTRIES, get, &len) == 0) {
 			ARENA_GROW(w->arena, w->firewalls, w->n_firewalls, *cap);
-			if (foreign_parse_legacy(w->arena, f->nfproto, "filter", &info, sizeof(info), get->entrytable, get->size,
+			if (foreign_parse_legacy(w->arena, f->nfproto, table, &info, sizeof(info), get->entrytable, get->size,
 						 &w->firewalls[w->n_firewalls]))
 				w->n_firewalls++;
 		}
@@ -353,7 +361,11 @@ static void observe(struct world *w, const struct family *f, size_t *cap)
 
 void foreign_observe_legacy(const struct kern *kern, struct world *world, size_t *cap)
 {
-	for (size_t i = 0; i < ARRAY_LEN(families); i++)
-		if (has_filter(kern, i))
-			observe(world, &families[i], cap);
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		unsigned int there = tables_there(kern, i);
+
+		for (size_t k = 0; k < ARRAY_LEN(tables); k++)
+			if (there & 1U << k)
+				observe(world, &families[i], tables[k], cap);
+	}
 }

@@ -140,3 +140,8 @@ void fw_rules_number(struct fw_rules *r, enum fw_cond_kind kind, uint32_t v)
 	*range = (struct fw_range){ v, v };
 	add_cond(r, kind)->ranges = range;
 }
+
+void fw_rules_prefix(struct fw_rules *r, enum fw_cond_kind kind, const struct prefix *prefix)
+{
+	add_cond(r, kind)->prefix = (struct prefix){ prefix_network(prefix), prefix->len };
+}

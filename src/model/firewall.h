@@ -85,6 +85,7 @@ enum fw_hook {
 	FW_HOOK_FORWARD,
 	FW_HOOK_OUTPUT,
 	FW_HOOK_PREROUTING,
+	FW_HOOK_POSTROUTING,
 	FW_HOOK_N_,
 };
 
@@ -92,6 +93,7 @@ struct fw_chain {
 	const char *name;
 	enum fw_hook hook;
 	bool drops;			/* its policy */
+	bool after_nat;			/* at postrouting: sources are translated by then */
 	struct fw_rule *rules;
 	size_t n_rules;
 };
@@ -119,6 +121,7 @@ struct fw_rules {
 void fw_rules_begin(struct fw_rules *r);
 void fw_rules_device(struct fw_rules *r, enum fw_cond_kind kind, const char *device);
 void fw_rules_number(struct fw_rules *r, enum fw_cond_kind kind, uint32_t v);
+void fw_rules_prefix(struct fw_rules *r, enum fw_cond_kind kind, const struct prefix *prefix);
 
 /* The network that a rule of ours is for; NULL: it isn't ours. */
 const char *fw_rule_network(const struct fw_rule *rule);

@@ -113,8 +113,14 @@ static void output_flows(const struct net *net, sa_family_t family, struct flows
 		flow(f, (struct fw_packet){ family, NULL, device, FW_CT_ESTABLISHED, IPPROTO_UDP, .saddr = *gateway });
 		flow(f, (struct fw_packet){ family, NULL, device, FW_CT_ESTABLISHED, IPPROTO_TCP, .saddr = *gateway });
 	}
-	/* The host's own, to a forward: translated, but the hook still has the way to where it was sent. */
-	if (has_forward(net, family))
+}
+
+/* The host's own, to a forward: translated, but the hook still has the way to where it was sent. */
+static void own_forward_flow(const struct net *net, sa_family_t family, struct flows *f)
+{
+	const struct ip *gateway = family == AF_INET ? &net->result->address4.ip : &net->result->address6.ip;
+
+	if (net->ours && ip_is_set(gateway) && has_forward(net, family))
 		flow(f, (struct fw_packet){ family, NULL, "lo", FW_CT_NEW | FW_CT_DNAT, .daddr = *gateway });
 }
 
@@ -127,6 +133,18 @@ static void prerouting_flows(struct make *m, const struct net *net, sa_family_t 
 	input_flows(net, family, f);
 	if (nf_call(m, net, family) || (net->d->mode == NET_MODE_NAT && ip_is_set(guest) && uplink_of(net, family)))
 		flow(f, (struct fw_packet){ family, device, NULL, FW_CT_NEW, .saddr = *guest, .dtype = 1U << RTN_UNICAST });
+}
+
+/* What goes from and to guests, when all is known. */
+static void postrouting_flows(struct make *m, const struct net *net, const struct fw_chain *chain, sa_family_t family,
+			      struct flows *f)
+{
+	size_t i = f->n;
+
+	forward_flows(m, net, family, f);
+	output_flows(net, family, f);
+	for (; i < f->n && chain->after_nat; i++)
+		f->list[i].saddr = (struct ip){ 0 };
 }
 
 /* ---- frames ---- */
@@ -163,6 +181,11 @@ static void frame(struct flows *f, const struct fw_packet *ends, sa_family_t fam
 	flow(f, p);
 }
 
+static bool is_on_the_way_out(enum fw_hook hook)
+{
+	return hook == FW_HOOK_OUTPUT || hook == FW_HOOK_POSTROUTING;
+}
+
 /* ARP, neighbour discovery, DHCP, and what they are for. */
 static void bridge_flows(struct make *m, const struct net *net, enum fw_hook hook, const char *port, struct flows *f)
 {
@@ -170,7 +193,7 @@ static void bridge_flows(struct make *m, const struct net *net, enum fw_hook hoo
 	const struct w_link *other = next_port(m, net, false, &at);
 	const char *device = net->result->device;
 	const bool v4 = !net->ours || ip_is_set(&net->result->address4.ip), v6 = !net->ours || ip_is_set(&net->result->address6.ip);
-	const bool leaves = hook == FW_HOOK_OUTPUT;
+	const bool leaves = is_on_the_way_out(hook);
 	struct fw_packet ends = { .dtype = 1U << RTN_UNICAST };
 
 	/* Of a bridge that isn't ours the host needs nothing. */
@@ -214,12 +237,12 @@ static bool is_dropped(const struct fw_table *table, const struct fw_chain *chai
 }
 
 /* @port: a guest's, of a table of bridges. */
-static void find_flows(struct make *m, const struct net *net, const struct fw_table *table, enum fw_hook hook,
+static void find_flows(struct make *m, const struct net *net, const struct fw_table *table, const struct fw_chain *chain,
 		       const char *port, struct flows *f)
 {
 	f->n = 0;
 	if (table->family == NFPROTO_BRIDGE) {
-		bridge_flows(m, net, hook, port, f);
+		bridge_flows(m, net, chain->hook, port, f);
 		return;
 	}
 	for (int i = 0; i < 2; i++) {
@@ -227,7 +250,7 @@ static void find_flows(struct make *m, const struct net *net, const struct fw_ta
 
 		if (table->family == (i == 0 ? NFPROTO_IPV6 : NFPROTO_IPV4))
 			continue;
-		switch (hook) {
+		switch (chain->hook) {
 		case FW_HOOK_INPUT:
 			input_flows(net, family, f);
 			break;
@@ -236,9 +259,13 @@ static void find_flows(struct make *m, const struct net *net, const struct fw_ta
 			break;
 		case FW_HOOK_OUTPUT:
 			output_flows(net, family, f);
+			own_forward_flow(net, family, f);
 			break;
 		case FW_HOOK_PREROUTING:
 			prerouting_flows(m, net, family, f);
+			break;
+		case FW_HOOK_POSTROUTING:
+			postrouting_flows(m, net, chain, family, f);
 			break;
 		case FW_HOOK_NONE:
 		case FW_HOOK_N_:
@@ -329,6 +356,28 @@ static void device_rule(struct fw_rules *r, enum fw_cond_kind kind, const char *
 	fw_rules_device(r, kind, device);
 }
 
+static void postrouting_rules(const struct net *net, const struct fw_table *table, struct fw_rules *r)
+{
+	const char *last = NULL;
+
+	for (int i = 0; i < 2; i++) {
+		const struct prefix *guests = i == 0 ? &net->result->address4 : &net->result->address6;
+		const char *uplink = uplink_of(net, guests->ip.family);
+
+		if (table->family == (i == 0 ? NFPROTO_IPV6 : NFPROTO_IPV4) || net->d->mode != NET_MODE_NAT ||
+		    !ip_is_set(&guests->ip) || !uplink || str_eq(uplink, last))
+			continue;
+		last = uplink;
+		if (!table->xt) {
+			rule_between(r, net->result->device, uplink);
+			continue;
+		}
+		device_rule(r, FW_COND_OIF, uplink);
+		fw_rules_prefix(r, FW_COND_SADDR, guests);
+	}
+	device_rule(r, FW_COND_OIF, net->result->device);
+}
+
 static void find_rules(struct make *m, const struct net *net, const struct fw_table *table, enum fw_hook hook,
 		       struct fw_rules *r)
 {
@@ -344,6 +393,9 @@ static void find_rules(struct make *m, const struct net *net, const struct fw_ta
 		break;
 	case FW_HOOK_PREROUTING:
 		device_rule(r, FW_COND_IIF, net->result->device);
+		break;
+	case FW_HOOK_POSTROUTING:
+		postrouting_rules(net, table, r);
 		break;
 	case FW_HOOK_NONE:
 	case FW_HOOK_N_:
@@ -399,7 +451,7 @@ static bool look_at(struct make *m, const struct net *net, const struct fw_table
 	struct fw_drop drop;
 	bool works = true;
 
-	find_flows(m, net, table, chain->hook, port, &flows);
+	find_flows(m, net, table, chain, port, &flows);
 	for (size_t i = 0; i < flows.n; i++) {
 		works = works && !is_dropped(table, chain, &flows.list[i], true, &drop);
 		if (!is_dropped(table, chain, &flows.list[i], false, &drop))
@@ -424,7 +476,7 @@ static bool look_at(struct make *m, const struct net *net, const struct fw_table
 static void look_at_ports(struct make *m, const struct net *net, const struct fw_table *table, const struct fw_chain *chain,
 			  struct looked *l, struct fw_rules *rules)
 {
-	const bool leaves = chain->hook == FW_HOOK_OUTPUT;
+	const bool leaves = is_on_the_way_out(chain->hook);
 	const struct w_link *port;
 	size_t at = 0, n = 0;
 
@@ -471,7 +523,7 @@ static void look(struct make *m, const struct net *net, const struct fw_table *t
 static bool can_change(const struct want *w)
 {
 	return w->net->d->firewall_auto && !w->table->legacy && !w->table->locked && w->table->family != NFPROTO_BRIDGE &&
-	       w->hook != FW_HOOK_PREROUTING;
+	       w->hook != FW_HOOK_PREROUTING && w->hook != FW_HOOK_POSTROUTING;
 }
 
 /* What the network's owner has to do himself. */
@@ -619,6 +671,7 @@ static const char *purpose(enum fw_hook hook)
 		return "may be answered by the host";
 	case FW_HOOK_INPUT:
 	case FW_HOOK_PREROUTING:
+	case FW_HOOK_POSTROUTING:
 	case FW_HOOK_NONE:
 	case FW_HOOK_N_:
 		break;

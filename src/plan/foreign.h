@@ -3,11 +3,10 @@
  * foreign - would somebody else's firewall drop what guests need?
  *
  * Inside plan/ only. Theory of operation: packets as guests send and get them
- * are walked through each chain of others at the prerouting, input, forward and
- * output hooks, of the IP families and of bridges. A
- * condition that can't be judged doesn't hold: so what counts is what becomes
- * of a packet that no particular rule is about, and an administrator's rules
- * for particular ones keep their say. Where such a packet is dropped, rules of
+ * are walked through each chain of others at the hooks of the IP families and of
+ * bridges. A condition that can't be judged doesn't hold: so what counts is what
+ * becomes of a packet that no particular rule is about, and an administrator's
+ * rules for particular ones keep their say. Where such a packet is dropped, rules of
  * ours go to the point that the chain's owner has for others (DOCKER-USER,
  * ufw-user-forward), and where there is none, into the chain itself, right
  * before what drops: as late as can be.
@@ -20,7 +19,8 @@
  *
  * At prerouting and in bridges' tables nothing of ours is added: an accept there
  * can't be told apart by where a packet goes, so it would open what their owner
- * filters nowhere else. The command is named instead.
+ * filters nowhere else. Nor at postrouting, where hardly anybody filters and
+ * iptables has no word for where a packet came in. The command is named instead.
  */
 #pragma once
 #include "model/firewall.h"

@@ -80,13 +80,24 @@ static const char *ct_states(struct arena *arena, uint32_t ct)
 	return s[0] ? s + 1 : s;
 }
 
+static const struct prefix *source_of(const struct fw_rule *rule)
+{
+	for (size_t i = 0; i < rule->n_conds; i++)
+		if (rule->conds[i].kind == FW_COND_SADDR)
+			return &rule->conds[i].prefix;
+	return NULL;
+}
+
 static const char *iptables_rule(struct arena *arena, const struct fw_rule *rule)
 {
 	const char *in = device_of(rule, FW_COND_IIF), *out = device_of(rule, FW_COND_OIF), *s = "";
 	const char *ibr = device_of(rule, FW_COND_IBR), *obr = device_of(rule, FW_COND_OBR);
 	uint32_t ct = number_of(rule, FW_COND_CT);
 	uint32_t proto = number_of(rule, FW_COND_L4PROTO), port = number_of(rule, FW_COND_DPORT);
+	const struct prefix *source = source_of(rule);
 
+	if (source)
+		s = arena_printf(arena, "%s -s %s", s, PREFIX_STR(source));
 	if (in)
 		s = arena_printf(arena, "%s -i %s", s, shown(arena, in));
 	if (out)

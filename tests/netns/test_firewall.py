@@ -368,6 +368,9 @@ OTHER6 = GW6.rpartition("::")[0] + "::77"
 ELSEWHERE = [
     ("inet", "pre", "prerouting priority raw; policy drop;", 'iifname { "lo", "eth0" } accept', GW4, 'iifname "lan"', ()),
     ("ip6", "pre", "prerouting priority mangle; policy accept;", 'iifname "lan" reject', GW6, 'iifname "lan"', ()),
+    ("inet", "post", "postrouting priority filter; policy drop;", 'oifname "eth0" accept', GW4,
+     'iifname "lan" oifname "eth0"; oifname "lan"', ()),
+    ("bridge", "post", "postrouting priority 0; policy accept;", "ether type arp drop", GW4, 'meta obrname "lan"', ("oifname",)),
     ("bridge", "in", "input priority 0; policy drop;", "ether type ip6 accept", GW4, 'meta ibrname "lan"', ("iifname",)),
     ("bridge", "pre", "prerouting priority 0; policy accept;", "meta protocol ip6 drop", GW6, 'meta ibrname "lan"',
      ("iifname",)),
@@ -378,7 +381,7 @@ ELSEWHERE = [
 
 
 def test_other_hooks(world):
-    """Output gets rules of ours; prerouting and bridges' tables are named with the command that lets guests through."""
+    """Output gets rules of ours; the other hooks and bridges' tables are named with the command that lets guests through."""
     fw = begin(ClosedOutput, world)
     fw.run("nft", "-f", "-", input=HARMLESS)
     before = fw.listing()
@@ -413,7 +416,7 @@ def test_other_hooks(world):
         fw.run("nft", f"table {table} {{ chain {chain} {{ type filter hook {hook} {rule}; }}; }}")
         trouble, = told(True)
         assert not reaches(address, timeout=0.5), f"{table} {chain} drops"
-        matches = [match] if bridges or not ports else [f'{p} "{g.port}"' for g in (web, other) for p in ports]
+        matches = match.split("; ") if bridges or not ports else [f'{p} "{g.port}"' for g in (web, other) for p in ports]
         where, command = trouble.split(" drops guests' packets; run: ")
         assert where == f"{table} {chain}" and command.startswith("nft '") and command.endswith("'"), trouble
         assert sorted(command[5:-1].split("; ")) == sorted(f"insert rule {table} {chain} {m} accept" for m in matches)
@@ -433,6 +436,20 @@ def test_other_hooks(world):
     assert told(False) == []
     wait(lambda: reaches(GW4), 5, command)
     assert "unknown" not in fw.run("ebtables-nft", "-L").stdout.lower()
+    for program, address, chain, sources in (("iptables-legacy", OUTSIDE4, "FORWARD", "-i lan"),
+                                             ("ip6tables-legacy", OUTSIDE6, "POSTROUTING", "-s fd")):
+        fw.run(program, "-t", "mangle", "-P", chain, "DROP")
+        world.up()                      # the kernel has no events for these
+        trouble, = told(True)
+        where, command = trouble.split(" drops guests' packets; run: ")
+        assert where.endswith(f" mangle {chain}") and command.startswith(f"{program} -t mangle -I {chain} {sources}"), trouble
+        assert not reaches(address, timeout=0.5)
+        fw.shell(command)
+        wait(lambda: reaches(address), 15, f"{address} by {command}")
+        world.up()
+        assert told(False) == []
+        fw.run(program, "-t", "mangle", "-P", chain, "ACCEPT")
+        fw.run(program, "-t", "mangle", "-F", chain)
     third = world.guest("third", up=False)
     if not bridges:
         assert told(True)[0].endswith("; run: ebtables-nft -I INPUT -i p-third -j ACCEPT"), "one more guest, one more port"

@@ -221,7 +221,8 @@ static void test_hooks(void **state)
 	assert_int_equal(foreign_hook("filter", NF_INET_FORWARD), FW_HOOK_FORWARD);
 	assert_int_equal(foreign_hook("filter", NF_INET_LOCAL_OUT), FW_HOOK_OUTPUT);
 	assert_int_equal(foreign_hook("route", NF_INET_LOCAL_OUT), FW_HOOK_OUTPUT);
-	assert_int_equal(foreign_hook("filter", NF_INET_POST_ROUTING), FW_HOOK_NONE);
+	assert_int_equal(foreign_hook("filter", NF_INET_POST_ROUTING), FW_HOOK_POSTROUTING);
+	assert_int_equal(foreign_hook("nat", NF_INET_POST_ROUTING), FW_HOOK_NONE);
 	assert_int_equal(foreign_hook("nat", NF_INET_PRE_ROUTING), FW_HOOK_NONE);
 	assert_int_equal(foreign_hook("filter", UINT32_MAX), FW_HOOK_NONE);
 }

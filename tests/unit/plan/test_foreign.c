@@ -80,9 +80,9 @@ static size_t count(const struct fw_rule *rules)
 
 static struct fw_table table_of(size_t row, struct fw_chain chains[static 2])
 {
-	chains[0] = (struct fw_chain){ "FORWARD", FW_HOOK_FORWARD, rows[row].policy_drops, (struct fw_rule *)rows[row].rules,
+	chains[0] = (struct fw_chain){ "FORWARD", FW_HOOK_FORWARD, rows[row].policy_drops, false, (struct fw_rule *)rows[row].rules,
 				       count(rows[row].rules) };
-	chains[1] = (struct fw_chain){ rows[row].point, FW_HOOK_NONE, false, (struct fw_rule *)rows[row].point_rules,
+	chains[1] = (struct fw_chain){ rows[row].point, FW_HOOK_NONE, false, false, (struct fw_rule *)rows[row].point_rules,
 				       count(rows[row].point_rules) };
 	return (struct fw_table){ .family = NFPROTO_IPV4, .name = "filter", .xt = true, .chains = chains,
 				  .n_chains = rows[row].point ? 2 : 1 };
@@ -172,7 +172,7 @@ static void test_failure_takes_it_back(void **state)
 static void test_hostile_names(void **state)
 {
 	_cleanup_(lab_freep) struct lab *l = lab_new(HOST);
-	struct fw_chain chain = { "x'; reboot; '", FW_HOOK_FORWARD, true, NULL, 0 };
+	struct fw_chain chain = { "x'; reboot; '", FW_HOOK_FORWARD, true, false, NULL, 0 };
 	const struct fw_table table = { .family = NFPROTO_INET, .name = "\x1b[2J$(id)", .chains = &chain, .n_chains = 1 };
 
 	(void)state;
@@ -188,6 +188,7 @@ static void test_hostile_names(void **state)
 
 #define NUMBER(k, first, last) { .kind = (k), .ranges = (const struct fw_range[]){ { first, last } }, .n = 1 }
 #define DEVICE(k, not, name) { .kind = (k), .negated = (not), .names = (const char *const[]){ name }, .n = 1 }
+#define FROM_PRIVATE { .kind = FW_COND_SADDR, .prefix = { .ip = { .family = AF_INET, .b = { 192, 168 } }, .len = 16 } }
 #define CONDS(n, ...) .conds = (const struct fw_cond[]){ __VA_ARGS__ }, .n_conds = (n)
 
 #define WEB_FORWARD "    guests: {web: {ipv4: 192.168.150.10, forward: [\"8080:80\"]}}\n"
@@ -203,7 +204,7 @@ static const struct {
 	bool xt;
 	const char *chain;
 	enum fw_hook hook;
-	bool policy_drops;
+	bool policy_drops, after_nat;
 	struct fw_rule rules[CHAIN_RULES];
 	const char *config;		/* more of it, or NULL */
 	const char *host;		/* more of it once the network is up, or NULL */
@@ -257,6 +258,26 @@ static const struct {
 	  .rules = { { 3, NULL, CONDS(1, NUMBER(FW_COND_FAMILY, AF_INET6, AF_INET6)), FW_VERDICT_DROP } },
 	  .blocked = "inet early pre" DROPS "nft 'insert rule inet early pre iifname \"lan\" accept'" },
 
+	{ .why = "postrouting drops: named", .family = NFPROTO_INET, .table = "late", .chain = "post", .hook = FW_HOOK_POSTROUTING,
+	  .policy_drops = true,
+	  .blocked = "inet late post" DROPS "nft 'insert rule inet late post iifname \"lan\" oifname \"eth0\" accept; "
+		     "insert rule inet late post oifname \"lan\" accept'" },
+	{ .why = "iptables can't say there where a packet came in", .family = NFPROTO_IPV4, .table = "mangle", .xt = true,
+	  .chain = "POSTROUTING", .hook = FW_HOOK_POSTROUTING, .policy_drops = true,
+	  .blocked = "ip mangle POSTROUTING" DROPS "iptables-nft -t mangle -I POSTROUTING -s 192.168.150.0/24 -o eth0 -j ACCEPT; "
+		     "iptables-nft -t mangle -I POSTROUTING -o lan -j ACCEPT" },
+	{ .why = "private sources may not leave: guests neither", .family = NFPROTO_INET, .table = "late", .chain = "post",
+	  .hook = FW_HOOK_POSTROUTING, .rules = { { 3, NULL, CONDS(1, FROM_PRIVATE), FW_VERDICT_DROP } },
+	  .blocked = "inet late post" DROPS "nft 'insert rule inet late post iifname \"lan\" oifname \"eth0\" accept; "
+		     "insert rule inet late post oifname \"lan\" accept'" },
+	{ .why = "once translated, they aren't private", .family = NFPROTO_INET, .table = "late", .chain = "post", .after_nat = true,
+	  .hook = FW_HOOK_POSTROUTING, .rules = { { 3, NULL, CONDS(1, FROM_PRIVATE), FW_VERDICT_DROP } } },
+	{ .why = "what leaves by others", .family = NFPROTO_INET, .table = "late", .chain = "post", .hook = FW_HOOK_POSTROUTING,
+	  .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_OIF, false, "eth9")), FW_VERDICT_DROP } } },
+	{ .why = "lo is nothing to a forward there", .family = NFPROTO_INET, .table = "late", .chain = "post",
+	  .hook = FW_HOOK_POSTROUTING, .config = WEB_FORWARD,
+	  .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_OIF, false, "lo")), FW_VERDICT_DROP } } },
+
 	{ .why = "a bridge's forward drops: named", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "across", .hook = FW_HOOK_FORWARD,
 	  .policy_drops = true, .blocked = "bridge l2 across" DROPS "nft 'insert rule bridge l2 across meta ibrname \"lan\" accept'" },
 	{ .why = "its input", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT, .policy_drops = true,
@@ -265,6 +286,8 @@ static const struct {
 	  .policy_drops = true, .blocked = "bridge l2 pre" DROPS "nft 'insert rule bridge l2 pre meta ibrname \"lan\" accept'" },
 	{ .why = "its output has the other bridge", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "out", .hook = FW_HOOK_OUTPUT,
 	  .policy_drops = true, .blocked = "bridge l2 out" DROPS "nft 'insert rule bridge l2 out meta obrname \"lan\" accept'" },
+	{ .why = "its postrouting likewise", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "post", .hook = FW_HOOK_POSTROUTING,
+	  .policy_drops = true, .blocked = "bridge l2 post" DROPS "nft 'insert rule bridge l2 post meta obrname \"lan\" accept'" },
 	{ .why = "the command helps", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "out", .hook = FW_HOOK_OUTPUT,
 	  .policy_drops = true, .rules = { { 3, NULL, CONDS(1, DEVICE(FW_COND_OBR, false, "lan")), FW_VERDICT_ACCEPT } } },
 	{ .why = "another bridge's", .family = NFPROTO_BRIDGE, .table = "l2", .chain = "in", .hook = FW_HOOK_INPUT,
@@ -306,8 +329,8 @@ static void test_hooks(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
 		_cleanup_(lab_freep) struct lab *l = lab_new(HOST);
-		struct fw_chain chain = { hooks[i].chain, hooks[i].hook, hooks[i].policy_drops, (struct fw_rule *)hooks[i].rules,
-					  count(hooks[i].rules) };
+		struct fw_chain chain = { hooks[i].chain, hooks[i].hook, hooks[i].policy_drops, hooks[i].after_nat,
+					  (struct fw_rule *)hooks[i].rules, count(hooks[i].rules) };
 		const struct fw_table table = { .family = hooks[i].family, .name = hooks[i].table, .xt = hooks[i].xt, .chains = &chain,
 						.n_chains = 1 };
 		char config[1024];
