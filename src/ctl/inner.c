@@ -59,6 +59,8 @@ size_t inner_body_size(enum inner_type type)
 		return sizeof(struct inner_dns_name);
 	case INNER_DNS_UPSTREAM:
 		return sizeof(struct inner_dns_upstream);
+	case INNER_ALIVE:
+		return sizeof(struct inner_alive);
 	}
 	return 0;
 }
@@ -250,6 +252,8 @@ static bool body_ok(const struct inner_msg *m)
 		return NAME_OK(b->dns_name.network) && NAME_OK(b->dns_name.name) && ip_ok(&b->dns_name.ip, false);
 	case INNER_DNS_UPSTREAM:
 		return upstream_ok(&b->dns_upstream);
+	case INNER_ALIVE:
+		return true;
 	}
 	return false;
 }
@@ -303,6 +307,7 @@ static bool fds_ok(const struct inner_msg *m)
 	case INNER_DNS_NAME:
 	case INNER_DNS_NAME_GONE:
 	case INNER_DNS_UPSTREAM:
+	case INNER_ALIVE:
 		return m->n_fds == 0;
 	}
 	return false;

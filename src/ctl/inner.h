@@ -49,6 +49,9 @@ enum inner_type {
 	INNER_DNS_NAME,		/* body: struct inner_dns_name: NAME.DOMAIN and its reverse; after the network's LISTEN */
 	INNER_DNS_NAME_GONE,	/* body: struct inner_dns_name */
 	INNER_DNS_UPSTREAM,	/* body: struct inner_dns_upstream: replaces the list */
+
+	/* main → both */
+	INNER_ALIVE = 96,	/* body: struct inner_alive: who hangs leaves it unread */
 };
 
 /* Packet sockets that main makes for a network, bound to its device, filtered and locked. */
@@ -62,6 +65,10 @@ struct inner_header {
 	uint16_t version;
 	uint16_t type;		/* enum inner_type */
 	uint32_t len;		/* bytes of the body */
+};
+
+struct inner_alive {
+	uint32_t tick;
 };
 
 struct inner_name {
@@ -164,6 +171,7 @@ struct inner_dns_upstream {
 };
 
 union inner_body {
+	struct inner_alive alive;
 	struct inner_name name;
 	struct inner_serve serve;
 	struct inner_host host;

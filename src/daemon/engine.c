@@ -534,6 +534,8 @@ static int handle_msg(struct engine *e, struct inner_msg *msg, mono_t now)
 	case INNER_UNFOLLOW:
 	case INNER_QMP:
 		return engine_follow_message(e->follow, msg, now);
+	case INNER_ALIVE:
+		return 0;
 	case INNER_GROUP:
 	case INNER_SIGHT:
 	case INNER_QMP_GONE:

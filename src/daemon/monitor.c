@@ -502,6 +502,14 @@ static void hear_queues(struct monitor *m)
 	}
 }
 
+/* Only main can tell that a process hangs, and only root can end it. */
+static void end_stuck(const struct monitor *m, pid_t pid)
+{
+	for (unsigned int i = 0; i < CONFINE_N_; i++)
+		if (i != CONFINE_MAIN && pid > 0 && m->child[i].pid == pid)
+			(void)kill(pid, SIGKILL);
+}
+
 static void hear_main(struct monitor *m)
 {
 	struct monitor_msg msg;
@@ -509,6 +517,8 @@ static void hear_main(struct monitor *m)
 	while (m->main_fd >= 0 && recv(m->main_fd, &msg, sizeof(msg), MSG_DONTWAIT) == (ssize_t)sizeof(msg)) {
 		if (msg.type == MONITOR_QUIT)
 			m->quit = true;
+		if (msg.type == MONITOR_STUCK)
+			end_stuck(m, msg.pid);
 		if (msg.type == MONITOR_READY && !m->ready) {
 			m->ready = true;
 			(void)sd_notify(0, "READY=1\nSTATUS=serving");

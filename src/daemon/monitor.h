@@ -7,7 +7,8 @@
  * makes folders, private mounts, the listening control socket and the lock;
  * forks main, engine and resolver, each confined before it does anything; and
  * then only waits for them to end. When the engine or the resolver ends, a new
- * one is started and main gets the new end of its socket pair. When main ends
+ * one is started and main gets the new end of its socket pair; one that hangs is
+ * killed when main says so. When main ends
  * the two others see their sockets close and end too; all three are started
  * again. For main, the monitor also opens the devices of macvtap links, which
  * takes device nodes (macvtap.h). A process that lived less than ten seconds is restarted later and
@@ -43,11 +44,12 @@ enum monitor_msg_type {
 	MONITOR_RESOLVER,
 	MONITOR_READY,		/* main → monitor: networks are restored, requests are taken */
 	MONITOR_QUIT,		/* main → monitor: end the daemon */
+	MONITOR_STUCK,		/* main → monitor: this process hangs, end it */
 };
 
 struct monitor_msg {
 	int32_t type;
-	int32_t pid;		/* of the new process */
+	int32_t pid;		/* of the new process, or of the one that hangs */
 };
 
 /*

@@ -128,6 +128,8 @@ static void on_message(struct resolver *r, const struct inner_msg *msg)
 	case INNER_DNS_UPSTREAM:
 		on_upstream(r, &msg->body.dns_upstream);
 		break;
+	case INNER_ALIVE:
+		break;
 	case INNER_SERVE:
 	case INNER_HOST:
 	case INNER_SERVE_END:

@@ -12,19 +12,41 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include "base/log.h"
 #include "io/packet.h"
 
 #define SEND_PATIENCE_MS 2000
 #define GOODBYE_PATIENCE MONO_S
+#define TICKS_STUCK 2
+#define TICKS_ASKED 20		/* a wake-up for each of them, every five minutes */
 
 static void hear_peer(struct daemon_main *d, struct peer *peer);
 
-/* A peer that takes nothing for two seconds is as good as dead: it is cut off, and the monitor starts another. */
+static struct daemon_main *main_of(struct peer *peer)
+{
+	return str_eq(peer->src.name, "engine") ? CONTAINER_OF(peer, struct daemon_main, engine) :
+						  CONTAINER_OF(peer, struct daemon_main, resolver);
+}
+
+/* It may not even see that its socket was closed: the monitor ends it, and starts another. */
+static void cut_off(struct peer *peer, const char *why)
+{
+	const struct monitor_msg msg = { MONITOR_STUCK, peer->pid };
+
+	log_event(LOG_LEVEL_ERROR, "peer-cut-off process=%s pid=%d error=\"%s\"", peer->src.name, (int)peer->pid, why);
+	loop_del(&peer->src);
+	(void)close(peer->src.fd);
+	peer->src.fd = -1;
+	(void)send(main_of(peer)->monitor_src.fd, &msg, sizeof(msg), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* A peer that takes nothing for two seconds is as good as dead. */
 static int peer_send(struct peer *peer, enum inner_type type, const void *body, const int *fds, size_t n_fds)
 {
 	int r = -ENOTCONN;
@@ -38,13 +60,32 @@ static int peer_send(struct peer *peer, enum inner_type type, const void *body, 
 		if (r != -EAGAIN || poll(&p, 1, SEND_PATIENCE_MS) <= 0)
 			break;
 	}
-	if (r < 0) {
-		log_event(LOG_LEVEL_ERROR, "peer-cut-off process=%s error=\"%s\"", peer->src.name, strerror(-r));
-		loop_del(&peer->src);
-		(void)close(peer->src.fd);
-		peer->src.fd = -1;
-	}
+	if (r < 0)
+		cut_off(peer, strerror(-r));
 	return r;
+}
+
+/* A process that hangs reads nothing. Nobody else would notice: guests that ask it are all it is there for. */
+static void watch_peer(struct peer *peer)
+{
+	int unread = 0;
+
+	if (peer->src.fd < 0 || ioctl(peer->src.fd, SIOCOUTQ, &unread) < 0)
+		return;
+	peer->stuck = unread > 0 && unread == peer->unread ? peer->stuck + 1 : 0;
+	peer->unread = unread;
+	if (peer->stuck >= TICKS_STUCK)
+		cut_off(peer, "reads nothing");
+	else if (++peer->ticks % TICKS_ASKED == 0 && unread == 0)
+		(void)peer_send(peer, INNER_ALIVE, &(struct inner_alive){ peer->ticks }, NULL, 0);
+}
+
+void serve_watch(struct daemon_main *d)
+{
+	if (d->monitor_gone)	/* there would be no other */
+		return;
+	watch_peer(&d->engine);
+	watch_peer(&d->resolver);
 }
 
 /* ---- names ---- */
@@ -459,6 +500,7 @@ static void on_message(struct daemon_main *d, const struct inner_msg *m)
 	case INNER_DNS_NAME:
 	case INNER_DNS_NAME_GONE:
 	case INNER_DNS_UPSTREAM:
+	case INNER_ALIVE:
 		break;
 	}
 	log_event(LOG_LEVEL_ERROR, "peer-said-nonsense type=%d", (int)m->type);
@@ -492,8 +534,7 @@ static void hear_peer(struct daemon_main *d, struct peer *peer)
 static int on_peer(struct loop_fd *src, uint32_t events, mono_t now)
 {
 	struct peer *peer = CONTAINER_OF(src, struct peer, src);
-	struct daemon_main *d = str_eq(src->name, "engine") ? CONTAINER_OF(peer, struct daemon_main, engine) :
-							      CONTAINER_OF(peer, struct daemon_main, resolver);
+	struct daemon_main *d = main_of(peer);
 
 	(void)events;
 	hear_peer(d, peer);
@@ -515,8 +556,7 @@ int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid)
 		loop_del(&peer->src);
 		(void)close(peer->src.fd);
 	}
-	peer->src = (struct loop_fd){ .name = engine ? "engine" : "resolver", .fn = on_peer, .fd = fd };
-	peer->pid = pid;
+	*peer = (struct peer){ .src = { .name = engine ? "engine" : "resolver", .fn = on_peer, .fd = fd }, .pid = pid };
 	int r = loop_add(d->loop, &peer->src, EPOLLIN);
 	if (r < 0)
 		return r;

@@ -111,6 +111,8 @@ struct conn {
 struct peer {
 	struct loop_fd src;
 	pid_t pid;
+	int unread;				/* bytes that it had not read at the last tick */
+	unsigned int ticks, stuck;		/* since it started; in which not one of them was read */
 };
 
 struct daemon_main {
@@ -261,6 +263,7 @@ int serve_op(void *user, const struct op *op, struct report *report);	/* struct 
 /* Return: 0, or a negative errno; -ENOTCONN: the engine is being started. */
 int serve_tell_engine(struct daemon_main *d, enum inner_type type, const void *body, const int *fds, size_t n_fds);
 int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid);
+void serve_watch(struct daemon_main *d);		/* at each tick: have the monitor end a process that hangs */
 void serve_upstream(struct daemon_main *d);		/* read resolv.conf, tell the resolver what changed */
 /* The guest that runs or is declared with this MAC; "" when there is none. */
 const char *serve_guest_name(const struct daemon_main *d, const char *network, const struct mac *mac);

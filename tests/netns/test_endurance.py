@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """kill -9 of each process: guests notice nothing, no lease is lost, everything works again."""
-import os, signal
+import contextlib, os, signal
 import pytest
 from lab import OUTSIDE4, OUTSIDE6, OUTSIDE_NAME, UPLINK4, Who, alive, wait
 from libnet import GW4, GW6, LAN, WEB4, WEB6, WEB_MAC, Flow, merged
@@ -53,6 +53,30 @@ def test_kill(lan, role):
     assert g.udhcpc() == a4
     wait(lambda: n.dig(OUTSIDE_NAME) == [OUTSIDE4], 20, "DNS answers")
     wait(lambda: lan.up()["changes"] == [], 15, "`up` has nothing to change")   # guards learn of new leases a moment later
+
+
+def test_hang(lan):
+    """A process that hangs doesn't end by itself: what it leaves unread gives it away."""
+    before = all_four(lan)
+    hung = {role: before[role] for role in ("engine", "resolver")}
+    for pid in hung.values():
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        other = {"mac": "52:54:00:00:77:77", "ipv4": GW4.rpartition(".")[0] + ".77"}
+        lan.configure(merged(LAN, lease="30m", guests=dict(LAN["guests"], other=other)))
+        up = lan.host.popen(*lan.sixtap.argv("up"), log="up", env=lan.sixtap.env)
+        after = wait(lambda: (lambda p: p if set(p) == set(ROLES) and not set(p.values()) & set(hung.values()) else None)
+                     (lan.sixtap.processes()), 120, "others run in their place")
+    finally:
+        for pid in hung.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    assert after["main"] == before["main"] and after["monitor"] == before["monitor"]
+    wait(lambda: up.poll() is not None, 60, "`up` ends")
+    assert lan.up()["changes"] == []
+    n = lan.guest("other", other["mac"])
+    assert n.udhcpc() == other["ipv4"]
+    assert wait(lambda: n.dig("other.lan"), 20, "DNS answers") == [other["ipv4"]]
 
 
 def test_kill_all_four_at_once(lan):
