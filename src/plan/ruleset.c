@@ -288,6 +288,8 @@ static void add_network(struct builder *b, const struct ruleset_network *n)
 			    n->host_access == HOST_ACCESS_SERVICES ? "guest_answers" : "guest_no");
 	add_verdict(b, "forward_from", n->device,
 		    isolated ? "from_isolated" : n->uplink ? "from_nat_by_uplink" : "from_nat");
+	add_verdict(b, "forward_out", n->device,
+		    isolated ? "from_isolated" : n->uplink ? "from_nat_by_uplink" : "from_nat_out");
 	add_verdict(b, "forward_to", n->device, isolated ? "to_isolated" : "to_nat");
 	if (n->uplink && !isolated)
 		add_devices(b, "uplinks", n->device, n->uplink);

@@ -52,7 +52,8 @@ const struct schema_set schema_sets[] = {
 	/* inet: what happens to whom */
 	{ NFPROTO_INET, "input_from", { FIELD_IFNAME }, .data = DATA_VERDICT },
 	{ NFPROTO_INET, "output_to", { FIELD_IFNAME }, .data = DATA_VERDICT },
-	{ NFPROTO_INET, "forward_from", { FIELD_IFNAME }, .data = DATA_VERDICT },
+	{ NFPROTO_INET, "forward_from", { FIELD_IFNAME }, .data = DATA_VERDICT },	/* to a bridge */
+	{ NFPROTO_INET, "forward_out", { FIELD_IFNAME }, .data = DATA_VERDICT },	/* to anything else */
 	{ NFPROTO_INET, "forward_to", { FIELD_IFNAME }, .data = DATA_VERDICT },
 	{ NFPROTO_INET, "snat4", { FIELD_IFNAME }, .data = DATA_VERDICT },
 	{ NFPROTO_INET, "snat6", { FIELD_IFNAME }, .data = DATA_VERDICT },
@@ -252,19 +253,17 @@ const struct schema_chain schema_chains[] = {
 	{ NFPROTO_INET, "guest_no", NULL, .rules = { ND, "icmpv6 type nd-router-advert accept", MLD, "drop" } },
 	/* guest → elsewhere */
 	{ NFPROTO_INET, "from_nat", NULL, .rules = {
-		"meta oifkind != \"bridge\" accept",	/* networks of ours are bridges */
-		SAME,
 		"oifname @nets " REFUSE,
 		"accept",
 	} },
+	{ NFPROTO_INET, "from_nat_out", NULL, .rules = { "accept" } },
 	{ NFPROTO_INET, "from_nat_by_uplink", NULL, .rules = {
-		"meta oifkind \"bridge\" " SAME,
 		"oifname @nets " REFUSE,
 		ANSWERS,
 		"iifname . oifname @uplinks accept",
 		REFUSE,
 	} },
-	{ NFPROTO_INET, "from_isolated", NULL, .rules = { SAME, REFUSE } },
+	{ NFPROTO_INET, "from_isolated", NULL, .rules = { REFUSE } },
 	/* elsewhere → guest */
 	{ NFPROTO_INET, "to_nat", NULL, .rules = { ANSWERS, "ct status dnat accept", "drop" } },
 	{ NFPROTO_INET, "to_isolated", NULL, .rules = { "drop" } },
@@ -298,9 +297,17 @@ const struct schema_chain schema_chains[] = {
 	{ NFPROTO_INET, "output", "type filter hook output priority filter; policy accept;", .rules = {
 		"oifname vmap @output_to",
 	} },
-	{ NFPROTO_INET, "forward", "type filter hook forward priority filter; policy accept;", .rules = {
+	/* networks of ours are bridges: what an interface is costs less to ask than its name costs to look up */
+	{ NFPROTO_INET, "forward_in", NULL, .rules = { "oifname vmap @forward_to" } },
+	{ NFPROTO_INET, "forward_bridges", NULL, .rules = {
+		"meta iifkind != \"bridge\" goto forward_in",
+		SAME,
 		"iifname vmap @forward_from",
-		"oifname vmap @forward_to",
+		"goto forward_in",
+	} },
+	{ NFPROTO_INET, "forward", "type filter hook forward priority filter; policy accept;", .rules = {
+		"meta oifkind \"bridge\" goto forward_bridges",
+		"iifname vmap @forward_out",
 	} },
 	{ NFPROTO_INET, "prerouting", "type nat hook prerouting priority dstnat; policy accept;", .rules = {
 		"meta l4proto { tcp, udp } goto forwards",
