@@ -45,8 +45,8 @@ static int on_tick(struct loop_timer *timer, mono_t now)
 {
 	struct daemon_main *d = CONTAINER_OF(timer, struct daemon_main, tick);
 
+	serve_watch(d);		/* before there is something new to read */
 	serve_upstream(d);
-	serve_watch(d);
 	follow_tick(d);
 	repair_tick(d, now);
 	drain_tick(d, now);

@@ -23,7 +23,7 @@
 
 #define SEND_PATIENCE_MS 2000
 #define GOODBYE_PATIENCE MONO_S
-#define TICKS_STUCK 2
+#define TICKS_STUCK 3
 #define TICKS_ASKED 20		/* a wake-up for each of them, every five minutes */
 
 static void hear_peer(struct daemon_main *d, struct peer *peer);

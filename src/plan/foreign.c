@@ -21,7 +21,7 @@
 
 /* ---- packets that have to pass ---- */
 
-#define FLOWS_MAX 16
+#define FLOWS_MAX 24		/* postrouting: 11 of each family */
 #define PORTS_NAMED 16	/* rules in one command: more guests are named after these */
 
 struct flows {
