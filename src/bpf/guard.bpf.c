@@ -35,7 +35,7 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include "bpf/guard.h"
+#include "model/guard.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -5,9 +5,8 @@
 #include "io/ear.h"
 
 #include <errno.h>
-#include <linux/types.h>
 #include <bpf/libbpf.h>
-#include "bpf/guard.h"
+#include "model/guard.h"
 
 _Static_assert(GUARD_FRAME_MAX == PACKET_MAX, "what a socket would give");
 

@@ -6,14 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
-#include "bpf/guard.h"
 #include "kern/bpf_lib.h"
 #include "kern/priv.h"
 #include "kern/tc.h"
+#include "model/guard.h"
 
 _Static_assert(GUARD_WHY_MAX == NL_WHY_MAX, "one size of reasons");
 

@@ -9,13 +9,12 @@
 #include "kern/mcast.h"
 
 #include <errno.h>
-#include <linux/types.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include "bpf/guard.h"
 #include "kern/priv.h"
 #include "kern/tc.h"
+#include "model/guard.h"
 
 _Static_assert(KERN_MCAST_MARK == GUARD_MARK_INWARD, "one mark");
 

@@ -6,6 +6,7 @@
  * unless said; no padding that isn't named.
  */
 #pragma once
+#include <linux/types.h>
 
 #define GUARD_MARK_INWARD 0x73697874u	/* of frames that are for a macvtap's own guest; in plan/schema.c, too */
 #define GUARD_PORTS_MAX 8192
