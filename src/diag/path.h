@@ -34,6 +34,7 @@ struct path_step {
 	enum path_verdict verdict;
 	const char *rule;	/* in nft's words; "" none */
 	const char *subject;	/* device, table and chain, or setting that it is about; "" */
+	bool addressless;	/* a translation that has no address to give ends it, not a rule that drops */
 };
 
 /* One direction. */

@@ -158,7 +158,7 @@ int32_t path_eval_base(struct path_eval *e, const struct path_packet *p, int ans
 	e->asked = 0;
 	e->looked = 0;
 	e->decided = NULL;
-	e->translated = false;
+	e->translated = e->addressless = false;
 	path_build(e);
 	return run_chain(e, e->chain, 0) ? e->verdict : (int32_t)e->chain->policy;
 }

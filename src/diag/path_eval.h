@@ -26,6 +26,7 @@ struct path_eval {
 	int32_t verdict;
 	const char *target;
 	bool translated;
+	bool addressless;		/* dropped because its translation has no address to give it */
 	/* questions */
 	size_t asked;
 	int answer;			/* PATH_EVAL_* */

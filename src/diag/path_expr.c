@@ -474,6 +474,14 @@ static enum path_outcome do_nat(struct path_eval *e, const struct snap_expr *x)
 	return path_accepted(e);
 }
 
+/* nf_nat_masquerade, nf_nat_redirect: no address, no packet */
+static enum path_outcome no_address(struct path_eval *e)
+{
+	e->verdict = NF_DROP;
+	e->addressless = true;
+	return PATH_OUT_VERDICT;
+}
+
 enum path_outcome path_masquerade(struct path_eval *e)
 {
 	struct path_route r = path_route(e->s, e->arena, &e->p, &e->p.dst, &(struct ip){ 0 }, 0);
@@ -483,10 +491,8 @@ enum path_outcome path_masquerade(struct path_eval *e)
 
 	if (e->p.family == AF_INET6 && ip_is_link_local(&ip))
 		ip = path_source(e->s, e->p.oif, &e->p.dst);
-	if (!ip_is_set(&ip)) { /* nf_nat_masquerade: no address, no packet */
-		e->verdict = NF_DROP;
-		return PATH_OUT_VERDICT;
-	}
+	if (!ip_is_set(&ip))
+		return no_address(e);
 	path_translate_from(e, &ip);
 	return path_accepted(e);
 }
@@ -504,10 +510,8 @@ enum path_outcome path_redirect(struct path_eval *e, uint16_t port)
 
 	if (e->p.iif == 0)
 		(void)ip_parse(e->p.family == AF_INET ? "127.0.0.1" : "::1", &ip);
-	if (!ip_is_set(&ip)) {
-		e->verdict = NF_DROP;
-		return PATH_OUT_VERDICT;
-	}
+	if (!ip_is_set(&ip))
+		return no_address(e);
 	path_translate_to(e, &ip, port ? &port : NULL);
 	return path_accepted(e);
 }

@@ -87,8 +87,11 @@ static bool run_and_tell(struct path_walk *w, const struct snap_table *table, co
 		return path_step(w, at, PATH_UNKNOWN, subject, rule_text(open),
 				 "%s: whether this lets it through can't be told", subject);
 	}
-	if (verdict == NF_DROP && decided)
-		return path_step(w, at, PATH_DROP, subject, rule_text(decided), "%s drops it", subject);
+	if (verdict == NF_DROP && decided) {
+		(void)path_step(w, at, PATH_DROP, subject, rule_text(decided), "%s drops it", subject);
+		w->way->steps[w->way->n - 1].addressless = none.addressless;
+		return false;
+	}
 	if (verdict == NF_DROP)
 		return path_step(w, at, PATH_DROP, subject, arena_printf(w->arena, "policy drop"),
 				 "%s drops what no rule of it accepts", subject);

@@ -60,23 +60,12 @@ static bool is_explained(const struct findings *found, const char *const names[s
 	return false;
 }
 
-/* A packet also ends where its translation has no address to give it: that is a lost address, not a rule that drops. */
-static bool translates(const char *rule)
-{
-	static const char *const words[] = { "masquerade", "snat", "dnat", "redirect" };
-
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (strstr(rule, words[i]))
-			return true;
-	return false;
-}
-
-/* The step that ends a path for certain, in a chain that isn't ours; NULL: none does. */
+/* The step that ends a path for certain, in a chain that isn't ours; NULL: none does. A lost address is another's finding. */
 static const struct path_step *foreign_end(const struct snapshot *s, const struct path *p, bool *ret_answer)
 {
 	const struct path_way *way = p->there.verdict == PATH_DROP ? &p->there : &p->answer;
 
-	if (way->verdict != PATH_DROP || !way->end || !way->end->rule[0] || translates(way->end->rule))
+	if (way->verdict != PATH_DROP || !way->end || !way->end->rule[0] || way->end->addressless)
 		return NULL;
 	for (size_t i = 0; i < s->n_tables; i++) {
 		const char *name = s->tables[i].name, *at = strchr(way->end->subject, ' ');
