@@ -11,8 +11,8 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,15 +34,20 @@ static struct daemon_main *main_of(struct peer *peer)
 						  CONTAINER_OF(peer, struct daemon_main, resolver);
 }
 
+static void peer_close(struct peer *peer)
+{
+	loop_del(&peer->src);
+	(void)close(peer->src.fd);
+	peer->src.fd = -1;
+}
+
 /* It may not even see that its socket was closed: the monitor ends it, and starts another. */
 static void cut_off(struct peer *peer, const char *why)
 {
 	const struct monitor_msg msg = { MONITOR_STUCK, peer->pid };
 
 	log_event(LOG_LEVEL_ERROR, "peer-cut-off process=%s pid=%d error=\"%s\"", peer->src.name, (int)peer->pid, why);
-	loop_del(&peer->src);
-	(void)close(peer->src.fd);
-	peer->src.fd = -1;
+	peer_close(peer);
 	(void)send(main_of(peer)->monitor_src.fd, &msg, sizeof(msg), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -521,9 +526,7 @@ static void hear_peer(struct daemon_main *d, struct peer *peer)
 			continue;
 		}
 		if (r <= 0) {
-			loop_del(&peer->src);
-			(void)close(peer->src.fd);
-			peer->src.fd = -1;
+			peer_close(peer);
 			return;
 		}
 		close_fds(msg.fds, msg.n_fds);
@@ -552,10 +555,8 @@ int serve_peer_started(struct daemon_main *d, bool engine, int fd, pid_t pid)
 {
 	struct peer *peer = engine ? &d->engine : &d->resolver;
 
-	if (peer->src.fd >= 0) {
-		loop_del(&peer->src);
-		(void)close(peer->src.fd);
-	}
+	if (peer->src.fd >= 0)
+		peer_close(peer);
 	*peer = (struct peer){ .src = { .name = engine ? "engine" : "resolver", .fn = on_peer, .fd = fd }, .pid = pid };
 	int r = loop_add(d->loop, &peer->src, EPOLLIN);
 	if (r < 0)

@@ -412,12 +412,9 @@ static bool sees(uint8_t table, uint8_t family)
 	return table == NFPROTO_INET || table == (family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
 }
 
-/* The names of iptables' chains are those of the hooks. */
 static bool is_builtin(const char *name, uint32_t hook)
 {
-	static const char *const names[NF_INET_NUMHOOKS] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
-
-	return hook < ARRAY_LEN(names) && strcmp(names[hook], name) == 0;
+	return hook < ARRAY_LEN(foreign_builtins) && strcmp(foreign_builtins[hook], name) == 0;
 }
 
 static const char *owner_of(const struct fw_view *view, size_t i)

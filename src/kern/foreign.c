@@ -89,6 +89,8 @@ static struct fw_table *add_table(struct reading *r, uint8_t family, const char 
 	return t;
 }
 
+const char *const foreign_builtins[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
+
 enum fw_hook foreign_hook(const char *type, uint32_t hooknum)
 {
 	static const enum fw_hook hooks[NF_INET_NUMHOOKS] = {
@@ -122,13 +124,12 @@ static void read_hook(const struct nlattr *nest, const struct nlattr *type, stru
 static bool is_xt(const char *table, const char *chain)
 {
 	static const char *const tables[] = { "filter", "mangle", "raw", "security", "nat" };
-	static const char *const chains[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
 	bool is_table = false, is_chain = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		is_table |= strcmp(table, tables[i]) == 0;
-	for (size_t i = 0; i < ARRAY_LEN(chains); i++)
-		is_chain |= strcmp(chain, chains[i]) == 0;
+	for (size_t i = 0; i < ARRAY_LEN(foreign_builtins); i++)
+		is_chain |= strcmp(chain, foreign_builtins[i]) == 0;
 	return is_table && is_chain;
 }
 

@@ -15,6 +15,8 @@
  * whatever another program changes meanwhile would be lost.
  */
 #pragma once
+#include <netinet/in.h>
+#include <linux/netfilter.h>
 #include "kern/kern.h"
 #include "kern/nl.h"
 #include "model/world.h"
@@ -75,6 +77,8 @@ void foreign_parse_match(const char *name, uint32_t rev, const void *info, size_
 			 const char **comment);
 /* Of a base chain: its type, and its hook's number in the IP families, of which bridges have the same. */
 enum fw_hook foreign_hook(const char *type, uint32_t hooknum);
+/* What iptables calls its chain at each hook: at NF_INET_PRE_ROUTING … */
+extern const char *const foreign_builtins[NF_INET_NUMHOOKS];
 /* What a target of xtables does to the packet. */
 enum fw_verdict foreign_target_verdict(const char *name);
 struct fw_cond *foreign_add(struct foreign_conds *list, enum fw_cond_kind kind, bool negated);

@@ -232,14 +232,12 @@ static void verdict(const struct block *b, const struct entry *e, struct fw_rule
 
 static const char *builtin(const struct block *b, size_t offset, enum fw_hook *ret_hook, uint32_t *ret_underflow)
 {
-	static const char *const names[NF_INET_NUMHOOKS] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
-
 	for (size_t i = 0; i < NF_INET_NUMHOOKS; i++) {
 		if (!(b->valid & 1U << i) || b->hooks[i] != offset)
 			continue;
 		*ret_hook = foreign_hook("filter", (uint32_t)i);
 		*ret_underflow = b->underflow[i];
-		return names[i];
+		return foreign_builtins[i];
 	}
 	return NULL;
 }

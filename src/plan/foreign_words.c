@@ -46,20 +46,26 @@ const char *foreign_owner(const struct fw_table *table, const struct fw_chain *p
 	return str_eq(table->name, "firewalld") ? "firewalld" : NULL;
 }
 
-static const char *device_of(const struct fw_rule *rule, enum fw_cond_kind kind)
+static const struct fw_cond *cond_of(const struct fw_rule *rule, enum fw_cond_kind kind)
 {
 	for (size_t i = 0; i < rule->n_conds; i++)
-		if (rule->conds[i].kind == kind && rule->conds[i].names)
-			return rule->conds[i].names[0];
+		if (rule->conds[i].kind == kind)
+			return &rule->conds[i];
 	return NULL;
+}
+
+static const char *device_of(const struct fw_rule *rule, enum fw_cond_kind kind)
+{
+	const struct fw_cond *c = cond_of(rule, kind);
+
+	return c && c->names ? c->names[0] : NULL;
 }
 
 static uint32_t number_of(const struct fw_rule *rule, enum fw_cond_kind kind)
 {
-	for (size_t i = 0; i < rule->n_conds; i++)
-		if (rule->conds[i].kind == kind && rule->conds[i].ranges)
-			return rule->conds[i].ranges[0].first;
-	return 0;
+	const struct fw_cond *c = cond_of(rule, kind);
+
+	return c && c->ranges ? c->ranges[0].first : 0;
 }
 
 static const char *joined(struct arena *arena, const char *a, const char *b)
@@ -80,24 +86,16 @@ static const char *ct_states(struct arena *arena, uint32_t ct)
 	return s[0] ? s + 1 : s;
 }
 
-static const struct prefix *source_of(const struct fw_rule *rule)
-{
-	for (size_t i = 0; i < rule->n_conds; i++)
-		if (rule->conds[i].kind == FW_COND_SADDR)
-			return &rule->conds[i].prefix;
-	return NULL;
-}
-
 static const char *iptables_rule(struct arena *arena, const struct fw_rule *rule)
 {
 	const char *in = device_of(rule, FW_COND_IIF), *out = device_of(rule, FW_COND_OIF), *s = "";
 	const char *ibr = device_of(rule, FW_COND_IBR), *obr = device_of(rule, FW_COND_OBR);
 	uint32_t ct = number_of(rule, FW_COND_CT);
 	uint32_t proto = number_of(rule, FW_COND_L4PROTO), port = number_of(rule, FW_COND_DPORT);
-	const struct prefix *source = source_of(rule);
+	const struct fw_cond *source = cond_of(rule, FW_COND_SADDR);
 
 	if (source)
-		s = arena_printf(arena, "%s -s %s", s, PREFIX_STR(source));
+		s = arena_printf(arena, "%s -s %s", s, PREFIX_STR(&source->prefix));
 	if (in)
 		s = arena_printf(arena, "%s -i %s", s, shown(arena, in));
 	if (out)
